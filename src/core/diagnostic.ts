@@ -1,0 +1,84 @@
+/** Diagnostics: what is wrong, why, and how to mend it, as plain data. Printing them is the views' work. */
+
+export type Severity = "error" | "warning" | "note";
+
+/** A range in a text; lines and columns count from 1, the end is exclusive. */
+export interface SourceRange {
+  readonly line: number;
+  readonly column: number;
+  readonly end_line: number;
+  readonly end_column: number;
+}
+
+/** A file as shown to people (relative to the project root where it lies inside), with a range where one is known. */
+export interface Place {
+  readonly file: string;
+  readonly range?: SourceRange;
+}
+
+/** One kind of diagnostic: its stable code and everything about it that is constant. `docs/DIAGNOSTICS.md` is made of these. */
+export interface DiagnosticKind {
+  /** Stable: a letter for the chapter and a number; `T1`–`T27` are the trainer's own refusals, numbered as in its facts. */
+  readonly code: string;
+  readonly severity: Severity;
+  /** One line without a full stop, the same for every occurrence. */
+  readonly summary: string;
+  /** Why it matters: what would happen if it were let through. */
+  readonly why: string;
+  /** How to mend it, in general. */
+  readonly mend: string;
+  /** The smallest input that shows it, as a user would write it. */
+  readonly example: string;
+}
+
+export interface RelatedPlace extends Place {
+  readonly message: string;
+}
+
+export interface Diagnostic {
+  readonly severity: Severity;
+  readonly code: string;
+  readonly summary: string;
+  /** Full sentences about this occurrence: what, why, how to mend. */
+  readonly detail: string;
+  /** Summary and detail in one. */
+  readonly message: string;
+  readonly file?: string;
+  readonly range?: SourceRange;
+  readonly related: readonly RelatedPlace[];
+  /** Where in the file the value stands, as a dotted key path, for readers without the text. */
+  readonly path?: string;
+}
+
+export interface DiagnosticOptions {
+  readonly at?: Place | undefined;
+  readonly related?: readonly RelatedPlace[] | undefined;
+  readonly path?: string | undefined;
+  /** Overrides the kind's severity: the same finding can be an error in one place and a warning in another. */
+  readonly severity?: Severity | undefined;
+}
+
+/** Makes a diagnostic of a kind. `detail` is full sentences: what, why, how to mend. */
+export function diagnose(kind: DiagnosticKind, detail: string, options: DiagnosticOptions = {}): Diagnostic {
+  return {
+    severity: options.severity ?? kind.severity,
+    code: kind.code,
+    summary: kind.summary,
+    detail,
+    message: `${kind.summary}: ${detail}`,
+    ...(options.at === undefined ? {} : { file: options.at.file }),
+    ...(options.at?.range === undefined ? {} : { range: options.at.range }),
+    related: options.related ?? [],
+    ...(options.path === undefined ? {} : { path: options.path }),
+  };
+}
+
+export function hasErrors(diagnostics: readonly Diagnostic[]): boolean {
+  return diagnostics.some((diagnostic) => diagnostic.severity === "error");
+}
+
+/** Either a value, or the reasons why there is none. A value may come with warnings and notes. */
+export interface Outcome<T> {
+  readonly value: T | undefined;
+  readonly diagnostics: readonly Diagnostic[];
+}

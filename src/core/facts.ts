@@ -1,0 +1,123 @@
+/** What was observed outside: files, models, machine, trainer. Made by `host`, read by `core`. All plain data. */
+import type { ModelRole } from "./vocabulary.ts";
+
+/** What is wrong with a file that was looked at, in a sentence without a full stop. */
+export interface FileProblem {
+  readonly kind: "missing" | "empty" | "unreadable" | "needs-ffprobe" | "unsupported";
+  readonly text: string;
+}
+
+export interface CaptionFacts {
+  /** The caption file; absent for a JSONL row. */
+  readonly file?: string;
+  /** As the trainer reads it: UTF-8, universal newlines, stripped. Absent where it could not be read. */
+  readonly text?: string;
+  readonly problem?: "missing" | "not-utf8";
+}
+
+/** A clip, an image or a folder of images, with its caption. */
+export interface MediaFacts {
+  readonly kind: "video" | "image";
+  /** Relative to the project root with `/` where inside it, else absolute. */
+  readonly file: string;
+  /** Base name with and without its extension, as the trainer takes them. */
+  readonly name: string;
+  readonly stem: string;
+  readonly bytes: number;
+  /** Of the file's bytes (of a folder of images: of its sorted names and their bytes). Absent where unreadable. */
+  readonly sha256?: string;
+  readonly width?: number;
+  readonly height?: number;
+  /** Decoded frames, counted, not taken from the header. 1 for an image. */
+  readonly frames?: number;
+  /** Average frames a second of a video. */
+  readonly fps?: number;
+  readonly caption: CaptionFacts;
+  readonly problem?: FileProblem;
+  /** Line of a JSONL row, from 1. */
+  readonly line?: number;
+}
+
+/** A dataset source as found. `media` is in the trainer's order: sorted by name, or by row. */
+export interface SourceFacts {
+  readonly media: readonly MediaFacts[];
+  /** The folder or JSONL file itself. */
+  readonly problem?: FileProblem;
+  /** Rows of a JSONL file that cannot be used, by line. */
+  readonly rows?: readonly { readonly line: number; readonly text: string }[];
+}
+
+/** What a model file's header and a sample of its blocks say. */
+export interface ModelFacts {
+  readonly file: string;
+  readonly bytes: number;
+  readonly format: "safetensors" | "other";
+  /** Tensor name to dtype (`F16`, `BF16`, `F32`, `F8_E4M3`, …) and shape. Absent for other formats. */
+  readonly tensors?: Readonly<Record<string, { readonly dtype: string; readonly shape: readonly number[] }>>;
+  /** Identity of design §5: bytes, header digest, digest of 64 blocks of 64 KiB spread evenly. */
+  readonly headerSha256?: string;
+  readonly blocksSha256: string;
+  readonly problem?: FileProblem;
+}
+
+export interface GpuFacts {
+  readonly index: number;
+  readonly name: string;
+  readonly vramGiB: number;
+}
+
+export interface TrainerFacts {
+  /** Musubi's version from its `pyproject.toml`. */
+  readonly version?: string;
+  readonly commit?: string;
+  /** The Python that will run: the path found, and its version. */
+  readonly python?: string;
+  readonly pythonVersion?: string;
+  readonly problem?: string;
+  /** Optimizer modules that could be looked for and were not found in `trainer.python`. */
+  readonly missingModules: readonly string[];
+}
+
+/** What exists on disk where caches, checkpoints and states belong. Absent when the state's host is another machine. */
+export interface DiskFacts {
+  /** Cache folder to its files: name, bytes, whether whole by its safetensors header, and what the header says. */
+  readonly caches: Readonly<Record<string, readonly CacheFileFacts[]>>;
+  /** File names in the output folder with their bytes. */
+  readonly outputs: Readonly<Record<string, number>>;
+  /** Training states found: folder name to what `wan22.json` says and whether it is complete. */
+  readonly states: readonly TrainingStateFacts[];
+  /** Free bytes where output, caches and state lie. */
+  readonly freeBytes?: number;
+}
+
+export interface CacheFileFacts {
+  readonly name: string;
+  readonly bytes: number;
+  /** Size = 8 + header length + last data offset. */
+  readonly whole: boolean;
+  /** The header's `__metadata__`. */
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly tensors: readonly string[];
+}
+
+export interface TrainingStateFacts {
+  readonly dir: string;
+  readonly complete: boolean;
+  readonly fingerprint?: string;
+  readonly stage?: string;
+  readonly doneEpochs?: number;
+  readonly doneSteps?: number;
+  readonly doneBatches?: number;
+  readonly totalEpochs?: number;
+}
+
+export interface Facts {
+  /** In the order of `spec.dataset.sources`. */
+  readonly sources: readonly SourceFacts[];
+  readonly models: Readonly<Partial<Record<ModelRole, ModelFacts>>>;
+  readonly gpus: readonly GpuFacts[];
+  readonly ramGiB?: number;
+  readonly trainer: TrainerFacts;
+  /** `WAN22_MINIATURE=1`: the contract tests' small models are allowed. */
+  readonly miniature: boolean;
+}

@@ -1,0 +1,81 @@
+import type { Diagnostic, Place } from "../diagnostic.ts";
+import type { FrameExtraction, LocatedPath, SourceKind, Spec } from "../spec/spec.ts";
+import type { ModelRole, Noise, ParameterValue, StageId, Tier } from "../vocabulary.ts";
+
+/** Where a value came from, lowest to highest (design §4). `derived` follows from other keys. */
+export type Layer = "trainer" | "defaults" | "task" | "size-rule" | "tier" | "project" | "pipeline" | "derived";
+
+export interface ValueSource {
+  readonly layer: Layer;
+  /** For people: `size rule 60 files: 32`, `tier entry caps 64 at 32`, `fox.yaml:17`. */
+  readonly text: string;
+  readonly file?: string;
+  readonly line?: number;
+}
+
+export interface ResolvedValue {
+  readonly value: ParameterValue;
+  readonly source: ValueSource;
+  /** The range recommended for this case (size rule, tier), before `strategy` chose. */
+  readonly recommended?: readonly [number, number];
+  readonly place?: Place;
+}
+
+export type ResolvedParameters = Readonly<Record<string, ResolvedValue>>;
+
+/** One dataset source with every key that counts for it. */
+export interface ResolvedSource {
+  readonly kind: SourceKind;
+  readonly input: LocatedPath;
+  /** The folder of its caches, relative to the root with `/`. */
+  readonly cacheDir: string;
+  readonly importFrom?: LocatedPath;
+  /** [width, height] in pixels. */
+  readonly resolution: readonly [number, number];
+  readonly enableBucket: boolean;
+  readonly bucketNoUpscale: boolean;
+  readonly batchSize: number;
+  readonly numRepeats: number;
+  readonly captionExtension: string;
+  readonly targetFrames: readonly number[];
+  readonly frameExtraction: FrameExtraction;
+  readonly frameStride: number;
+  readonly frameSample: number;
+  readonly maxFrames: number;
+  /** `auto` already replaced by the clips' own rate. */
+  readonly sourceFps?: number;
+  readonly place: Place;
+}
+
+/** A train stage: what is trained, on which weights, under which name. */
+export interface ResolvedTrainStage {
+  readonly id: Extract<StageId, "train" | "train-low" | "train-high">;
+  readonly half: "dual" | "low" | "high";
+  readonly dit: LocatedPath | undefined;
+  readonly ditHighNoise?: LocatedPath | undefined;
+  /** `{output.name}`, or `{output.name}-low` and `-high` under `noise: separate`. */
+  readonly outputName: string;
+  readonly parameters: ResolvedParameters;
+}
+
+/** Every value decided, each with its source. Nothing in it has been judged yet. */
+export interface Resolved {
+  readonly spec: Spec;
+  readonly tier: Tier;
+  readonly tierSource: ValueSource;
+  readonly noise: Noise;
+  readonly noiseSource: ValueSource;
+  /** The size rule's number of files, and the files counted. */
+  readonly sizeRule: { readonly files: number; readonly counted: number };
+  readonly dataset: {
+    /** `dataset.NAME` of the plan's parameters. */
+    readonly parameters: ResolvedParameters;
+    readonly sources: readonly ResolvedSource[];
+  };
+  readonly cacheLatents: ResolvedParameters;
+  readonly cacheText: ResolvedParameters;
+  readonly trainStages: readonly ResolvedTrainStage[];
+  readonly models: Readonly<Partial<Record<ModelRole, LocatedPath>>>;
+  /** Clashes resolved, values outside a range, a dataset that does not suit the tier. */
+  readonly diagnostics: readonly Diagnostic[];
+}

@@ -1,0 +1,84 @@
+import * as z from "zod";
+import { BACKENDS, STAGE_IDS } from "../vocabulary.ts";
+
+/** What is known to have happened to a pipeline (design §6): one file, the fold of journals and events. */
+
+export const STATE_VERSION = 1;
+
+const value = z.union([z.string(), z.number(), z.boolean(), z.array(z.union([z.string(), z.number()]))]);
+const count = z.number().int().nonnegative();
+
+const stageRecordSchema = z.strictObject({
+  status: z.enum(["running", "finished", "stopped", "failed", "lost"]),
+  backend: z.enum(BACKENDS),
+  fingerprint: z.string().describe("Of everything that shapes the result, epochs aside"),
+  inputs: z
+    .record(z.string(), value)
+    .describe("The values behind the fingerprint, so that a later plan can name what changed"),
+  identities: z.record(z.string(), z.string()),
+  run: z.string().describe("The run that last worked on it"),
+  segment: count.describe("Trainer processes so far, in this lineage"),
+  process: z
+    .strictObject({ pid: count, boot_id: z.string(), start_time: z.string() })
+    .optional()
+    .describe("The trainer, while the status is running"),
+  total_epochs: count.optional(),
+  steps_per_epoch: count.optional(),
+  done_epochs: count.optional(),
+  done_steps: count.optional(),
+  output_dir: z.string().optional(),
+  output_name: z.string().optional(),
+  caches: z
+    .record(z.string(), z.string())
+    .optional()
+    .describe("Caching: cache file to the digest of what it was made from"),
+  message: z.string().optional().describe("Why it failed"),
+});
+
+const checkpointRecordSchema = z.strictObject({
+  stage: z.enum(STAGE_IDS),
+  file: z.string().describe("Relative to the root where inside it"),
+  epoch: count,
+  step: count,
+  bytes: count,
+  sha256: z.string().optional(),
+});
+
+const trainingStateRecordSchema = z.strictObject({
+  stage: z.enum(STAGE_IDS),
+  dir: z.string(),
+  done_epochs: count,
+  done_steps: count,
+});
+
+const historySchema = z.strictObject({
+  run: z.string(),
+  stage: z.enum(STAGE_IDS),
+  action: z.string(),
+  outcome: z.enum(["finished", "stopped", "failed", "lost"]),
+  started: z.string(),
+  ended: z.string(),
+  done_steps: count.optional(),
+  message: z.string().optional(),
+});
+
+export const stateSchema = z
+  .strictObject({
+    version: z.literal(STATE_VERSION),
+    pipeline: z.string(),
+    file: z.string().describe("The pipeline file, relative to the root"),
+    lineage: z.string().describe("A UUID: this history, told apart from another of the same name"),
+    serial: count.describe("Grows with every write"),
+    host: z.string(),
+    plan_digest: z.string().optional().describe("The plan being carried out, or last carried out"),
+    stages: z.partialRecord(z.enum(STAGE_IDS), stageRecordSchema),
+    checkpoints: z.array(checkpointRecordSchema),
+    training_states: z.array(trainingStateRecordSchema),
+    history: z.array(historySchema),
+  })
+  .describe("The record of one pipeline, `.wan22/state/NAME.json`");
+
+export type State = z.infer<typeof stateSchema>;
+export type StageRecord = z.infer<typeof stageRecordSchema>;
+export type CheckpointRecord = z.infer<typeof checkpointRecordSchema>;
+export type TrainingStateRecord = z.infer<typeof trainingStateRecordSchema>;

@@ -1,0 +1,58 @@
+/** What the trainer makes of a dataset: items, buckets, batches, cache names. Types only; the arithmetic is beside it. */
+
+/** A training item: one latent cache file and its text cache. */
+export interface Item {
+  /** Index of the dataset source. */
+  readonly source: number;
+  readonly kind: "video" | "image";
+  /** Media file, as in the facts. */
+  readonly sourceFile: string;
+  readonly stem: string;
+  readonly caption: string;
+  /** First frame of the crop, in frames used (after `source_fps`), and their number. */
+  readonly firstFrame: number;
+  readonly frames: number;
+  /** Size that the cache's name holds: the bucket of a video, an image's own size. */
+  readonly width: number;
+  readonly height: number;
+  /** The bucket that training puts it into. */
+  readonly bucket: Bucket;
+  /** Base names inside the source's cache folder. */
+  readonly latentCache: string;
+  readonly textCache: string;
+}
+
+export interface Bucket {
+  readonly width: number;
+  readonly height: number;
+  readonly frames: number;
+}
+
+export interface BucketCount extends Bucket {
+  readonly items: number;
+  readonly batches: number;
+}
+
+/** A clip that yields no item, and why. */
+export interface DroppedFile {
+  readonly source: number;
+  readonly file: string;
+  readonly framesUsed: number;
+  readonly smallestTarget: number;
+}
+
+export interface SourceItems {
+  readonly items: readonly Item[];
+  readonly buckets: readonly BucketCount[];
+  readonly batches: number;
+  readonly dropped: readonly DroppedFile[];
+}
+
+export interface DatasetItems {
+  readonly sources: readonly SourceItems[];
+  /** Clips, images and rows that yield an item, without repeats: what the size rule counts. */
+  readonly files: number;
+  readonly items: number;
+  /** One pass over everything, repeats counted. */
+  readonly batches: number;
+}
