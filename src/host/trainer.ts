@@ -1,0 +1,157 @@
+import { constants } from "node:fs";
+import { access, readFile } from "node:fs/promises";
+import { isAbsolute, join, resolve } from "node:path";
+import type { TrainerFacts } from "../core/facts.ts";
+import type { LocatedPath } from "../core/spec/spec.ts";
+import type { Backend } from "../core/vocabulary.ts";
+import { findExecutable, isExecutable } from "./executable.ts";
+import { readGitCommit } from "./git-commit.ts";
+import { askPythonVersion, findMissingModules, readVirtualEnvironment } from "./python.ts";
+import { errorCode } from "./read-file.ts";
+
+/** The file that makes a folder a Musubi Tuner checkout that `wan22` can drive. */
+const TRAIN_SCRIPT = "src/musubi_tuner/wan_train_network.py";
+
+/** Where Musubi's own instructions put its virtual environment (uv: `.venv`, pip: `venv`). */
+const ENVIRONMENTS = [".venv", "venv"] as const;
+
+export interface TrainerRequest {
+  /** The project's root, absolute. */
+  readonly root: string;
+  readonly backend: Backend;
+  readonly path?: LocatedPath | undefined;
+  readonly python?: LocatedPath | { readonly command: string } | undefined;
+  /** Top-level modules that the optimizers named need (`bitsandbytes`). */
+  readonly optimizerModules?: readonly string[] | undefined;
+  /** `ask` starts Python once where its version can't be read from a file. A plan doesn't need that. */
+  readonly pythonVersion?: "ask" | "read" | undefined;
+}
+
+/**
+ * Looks at the trainer and the Python that would run it, as far as it can be seen without starting either. Nothing is
+ * thrown: what is missing is a `problem`, in a sentence without a full stop.
+ */
+export async function observeTrainer(request: TrainerRequest): Promise<TrainerFacts> {
+  const checkout = request.backend === "musubi" ? await observeCheckout(request) : {};
+  const python = await findPython(request, checkout.folder);
+  const environment = python.file === undefined ? undefined : await readVirtualEnvironment(python.file);
+  const version = environment?.version ?? (await askVersion(request, python.file));
+  const missingModules =
+    environment === undefined
+      ? []
+      : await findMissingModules(
+          environment,
+          request.optimizerModules ?? [],
+          checkout.folder === undefined ? [] : [join(checkout.folder, "src")],
+        );
+  const problem = checkout.problem ?? python.problem;
+  return {
+    ...(checkout.version === undefined ? {} : { version: checkout.version }),
+    ...(checkout.commit === undefined ? {} : { commit: checkout.commit }),
+    ...(python.file === undefined ? {} : { python: python.file }),
+    ...(version === undefined ? {} : { pythonVersion: version }),
+    ...(problem === undefined ? {} : { problem }),
+    missingModules,
+  };
+}
+
+async function askVersion(request: TrainerRequest, python: string | undefined): Promise<string | undefined> {
+  return request.pythonVersion === "ask" && python !== undefined ? askPythonVersion(python) : undefined;
+}
+
+interface Checkout {
+  /** Absolute; absent where there is no checkout. */
+  readonly folder?: string;
+  readonly version?: string;
+  readonly commit?: string;
+  readonly problem?: string;
+}
+
+async function observeCheckout(request: TrainerRequest): Promise<Checkout> {
+  const { path, root } = request;
+  if (path === undefined) return { problem: "`trainer.path` doesn't say where Musubi Tuner is" };
+  if (path.unset.length > 0) return { problem: unsetProblem("trainer.path", path) };
+  const folder = isAbsolute(path.path) ? path.path : resolve(root, path.path);
+  const [script, version, commit] = await Promise.all([
+    readable(join(folder, TRAIN_SCRIPT)),
+    readVersion(join(folder, "pyproject.toml")),
+    readGitCommit(folder),
+  ]);
+  if (script !== "readable") {
+    return {
+      problem: `\`trainer.path\` (${path.path}) is no Musubi Tuner checkout: ${TRAIN_SCRIPT} is ${script} there`,
+    };
+  }
+  return {
+    folder,
+    ...(version === undefined ? {} : { version }),
+    ...(commit === undefined ? {} : { commit }),
+  };
+}
+
+async function readable(file: string): Promise<"readable" | "missing" | "unreadable"> {
+  try {
+    await access(file, constants.R_OK);
+    return "readable";
+  } catch (error) {
+    const code = errorCode(error);
+    return code === "ENOENT" || code === "ENOTDIR" ? "missing" : "unreadable";
+  }
+}
+
+async function readVersion(file: string): Promise<string | undefined> {
+  try {
+    const text = await readFile(file, "utf8");
+    // Loaded only where there is a checkout to look at.
+    const { parse } = await import("smol-toml");
+    const project = parse(text).project;
+    if (typeof project !== "object" || project === null || !("version" in project)) return undefined;
+    return typeof project.version === "string" ? project.version : undefined;
+  } catch {
+    // A checkout without a readable pyproject.toml still trains; its version is only a note in the plan.
+    return undefined;
+  }
+}
+
+interface FoundPython {
+  readonly file?: string;
+  readonly problem?: string;
+}
+
+async function findPython(request: TrainerRequest, checkout: string | undefined): Promise<FoundPython> {
+  const { python } = request;
+  if (python !== undefined && "command" in python) {
+    const file = await findExecutable(python.command);
+    return file === undefined
+      ? { problem: `\`trainer.python\` (${python.command}) is no command on this machine` }
+      : { file };
+  }
+  if (python !== undefined) {
+    if (python.unset.length > 0) return { problem: unsetProblem("trainer.python", python) };
+    const file = isAbsolute(python.path) ? python.path : resolve(request.root, python.path);
+    return (await isExecutable(file))
+      ? { file }
+      : { problem: `\`trainer.python\` (${python.path}) is no program that can be run` };
+  }
+  for (const candidate of checkout === undefined ? [] : environmentPythons(checkout)) {
+    if (await isExecutable(candidate)) return { file: candidate };
+  }
+  for (const command of process.platform === "win32" ? ["python", "python3"] : ["python3", "python"]) {
+    const file = await findExecutable(command);
+    if (file !== undefined) return { file };
+  }
+  return {
+    problem: "no Python was found on this machine; install Python 3.10 or newer, or name one as `trainer.python`",
+  };
+}
+
+function environmentPythons(checkout: string): readonly string[] {
+  const inside = process.platform === "win32" ? join("Scripts", "python.exe") : join("bin", "python");
+  return ENVIRONMENTS.map((environment) => join(checkout, environment, inside));
+}
+
+function unsetProblem(key: string, path: LocatedPath): string {
+  const names = path.unset.map((name) => `\`${name}\``).join(" and ");
+  const plural = path.unset.length > 1 ? "are" : "is";
+  return `\`${key}\` is ${path.written}, and ${names} ${plural} not set`;
+}
