@@ -14,8 +14,8 @@ export type ParameterType =
   | { readonly kind: "choice"; readonly choices: readonly string[] }
   /** A file or folder; relative to the file it is written in, `${VAR}` allowed. */
   | { readonly kind: "path" }
-  /** `key=value` words or plain words, an argument each. */
-  | { readonly kind: "words" }
+  /** `key=value` words or plain words, an argument each. `pattern` holds for every one of them. */
+  | { readonly kind: "words"; readonly pattern?: string; readonly patternHint?: string }
   | { readonly kind: "paths" }
   | { readonly kind: "numbers" }
   /** A prompts file, or a list of prompts written in the pipeline. */
@@ -35,6 +35,8 @@ export interface Parameter {
   readonly range?: readonly [number, number];
   /** One line of documentation. */
   readonly doc: string;
-  /** How it becomes arguments where that is not `--name value`: `attention` becomes one of several flags. */
+  /** How it becomes arguments where that is not `--name value`: `attention: sdpa` becomes the one flag `--sdpa`. */
   readonly flagOf?: Readonly<Record<string, string>>;
+  /** A change that means more while another parameter is set: workers count only with `num_timestep_buckets`. */
+  readonly changeWhenSet?: { readonly parameter: string; readonly change: Change };
 }
