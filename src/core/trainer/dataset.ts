@@ -33,12 +33,17 @@ export interface BucketCount extends Bucket {
   readonly batches: number;
 }
 
-/** A clip that yields no item, and why. */
+/** A file that yields no item, and why. */
 export interface DroppedFile {
   readonly source: number;
   readonly file: string;
   readonly framesUsed: number;
   readonly smallestTarget: number;
+  /**
+   * `too-short`: fewer frames than every target; it drops out silently. `too-small`: no bucket can be made of it, and the
+   * trainer would fail. `hidden`: its stem starts with a dot; it would be cached, but training's globs pass over it.
+   */
+  readonly reason: "too-short" | "too-small" | "hidden";
 }
 
 export interface SourceItems {

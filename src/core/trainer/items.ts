@@ -1,0 +1,176 @@
+/** Training items, cache file names, buckets and batches of a dataset (trainer facts §4 and §5). Linear in the files. */
+import type { MediaFacts, SourceFacts } from "../facts.ts";
+import type { ResolvedSource } from "../resolve/resolved.ts";
+import { bucketSelector, type Size, videoCachingSelector } from "./buckets.ts";
+import { type Crop, cropsOf, readingLimit, smallestTarget } from "./crops.ts";
+import type { Bucket, BucketCount, DatasetItems, DroppedFile, Item, SourceItems } from "./dataset.ts";
+import { framesUsed } from "./frames.ts";
+
+/** The trainer's name for Wan in cache files. */
+const ARCHITECTURE = "wan";
+
+function digits(value: number, width: number): string {
+  return String(value).padStart(width, "0");
+}
+
+function sizeText({ width, height }: Size): string {
+  return `${digits(width, 4)}x${digits(height, 4)}`;
+}
+
+/** A video's latent cache: the name holds the crop and the bucket. */
+export function videoCacheName(stem: string, { firstFrame, frames }: Crop, bucket: Size): string {
+  return `${stem}_${digits(firstFrame, 5)}-${digits(frames, 3)}_${sizeText(bucket)}_${ARCHITECTURE}.safetensors`;
+}
+
+/** An image's latent cache: the name holds the image's own size, not the bucket. */
+export function imageCacheName(stem: string, size: Size): string {
+  return `${stem}_${sizeText(size)}_${ARCHITECTURE}.safetensors`;
+}
+
+/** The text cache of every item of one stem. */
+export function textCacheName(stem: string): string {
+  return `${stem}_${ARCHITECTURE}_te.safetensors`;
+}
+
+/** What one file gives: its items, or why it gives none. */
+type Yield = { readonly items: readonly Item[] } | { readonly dropped: DroppedFile };
+
+interface Usable {
+  readonly media: MediaFacts;
+  readonly size: Size;
+  /** Frames that decoding yields. */
+  readonly frames: number;
+  readonly caption: string;
+}
+
+/** A file that the trainer could make something of. Files that it would fail on, and images without a caption, are not. */
+function usable(media: MediaFacts): Usable | undefined {
+  const { width, height, frames, caption } = media;
+  if (media.problem !== undefined || caption.text === undefined) return undefined;
+  if (width === undefined || height === undefined || width < 1 || height < 1) return undefined;
+  if (frames === undefined && media.kind === "video") return undefined;
+  return { media, size: { width, height }, frames: frames ?? 1, caption: caption.text };
+}
+
+/** Makes the function that turns a video of this source into items. */
+function videoItems(source: ResolvedSource, index: number): (file: Usable) => Yield {
+  const cached = videoCachingSelector(source.resolution);
+  const trained = bucketSelector(source);
+  const limit = readingLimit(source);
+  const usedOf = new Map<number, number>();
+  return ({ media, size, frames: decodedFrames, caption }) => {
+    const used = usedOf.get(decodedFrames) ?? framesUsed({ decodedFrames, sourceFps: source.sourceFps, limit });
+    usedOf.set(decodedFrames, used);
+    const drop = (reason: DroppedFile["reason"]): Yield => ({
+      dropped: { source: index, file: media.file, framesUsed: used, smallestTarget: smallestTarget(source), reason },
+    });
+    if (media.stem.startsWith(".")) return drop("hidden");
+    const crops = cropsOf(used, source);
+    if (crops.length === 0) return drop("too-short");
+    const bucket = cached(size);
+    const trainingBucket = bucket === undefined ? undefined : trained(bucket);
+    if (bucket === undefined || trainingBucket === undefined) return drop("too-small");
+    const items = crops.map(
+      (crop): Item => ({
+        source: index,
+        kind: "video",
+        sourceFile: media.file,
+        stem: media.stem,
+        caption,
+        firstFrame: crop.firstFrame,
+        frames: crop.frames,
+        width: bucket.width,
+        height: bucket.height,
+        bucket: { ...trainingBucket, frames: crop.frames },
+        latentCache: videoCacheName(media.stem, crop, bucket),
+        textCache: textCacheName(media.stem),
+      }),
+    );
+    return { items };
+  };
+}
+
+/** Makes the function that turns an image of this source into its item. */
+function imageItems(source: ResolvedSource, index: number): (file: Usable) => Yield {
+  const select = bucketSelector(source);
+  return ({ media, size, caption }) => {
+    const drop = (reason: DroppedFile["reason"]): Yield => ({
+      dropped: { source: index, file: media.file, framesUsed: 1, smallestTarget: 1, reason },
+    });
+    if (media.stem.startsWith(".")) return drop("hidden");
+    const bucket = select(size);
+    if (bucket === undefined) return drop("too-small");
+    const item: Item = {
+      source: index,
+      kind: "image",
+      sourceFile: media.file,
+      stem: media.stem,
+      caption,
+      firstFrame: 0,
+      frames: 1,
+      width: size.width,
+      height: size.height,
+      bucket: { ...bucket, frames: 1 },
+      latentCache: imageCacheName(media.stem, size),
+      textCache: textCacheName(media.stem),
+    };
+    return { items: [item] };
+  };
+}
+
+/** Counts items and batches by bucket, ordered by width, height, frames as the trainer orders them. */
+function countBuckets(items: readonly Item[], { batchSize, numRepeats }: ResolvedSource): readonly BucketCount[] {
+  const counts = new Map<string, { readonly bucket: Bucket; items: number }>();
+  for (const { bucket } of items) {
+    const key = `${bucket.width}x${bucket.height}x${bucket.frames}`;
+    const count = counts.get(key);
+    if (count === undefined) counts.set(key, { bucket, items: 1 });
+    else count.items++;
+  }
+  return [...counts.values()]
+    .map(({ bucket, items }) => ({ ...bucket, items, batches: Math.ceil((items * numRepeats) / batchSize) }))
+    .sort((a, b) => a.width - b.width || a.height - b.height || a.frames - b.frames);
+}
+
+function computeSource(source: ResolvedSource, index: number, facts: SourceFacts | undefined) {
+  const itemsOf =
+    source.kind === "videos" || source.kind === "video_jsonl" ? videoItems(source, index) : imageItems(source, index);
+  const items: Item[] = [];
+  const dropped: DroppedFile[] = [];
+  // Two files of one stem share names, and the trainer's later file overwrites its earlier one: one item, not two.
+  const names = new Set<string>();
+  let files = 0;
+  for (const media of facts?.media ?? []) {
+    const ready = usable(media);
+    const result = ready === undefined ? undefined : itemsOf(ready);
+    if (result === undefined) continue;
+    if ("dropped" in result) {
+      dropped.push(result.dropped);
+      continue;
+    }
+    const fresh = result.items.filter((item) => !names.has(item.latentCache));
+    for (const item of fresh) {
+      names.add(item.latentCache);
+      items.push(item);
+    }
+    if (fresh.length > 0) files++;
+  }
+  const buckets = countBuckets(items, source);
+  const batches = buckets.reduce((sum, bucket) => sum + bucket.batches, 0);
+  const result: SourceItems = { items, buckets, batches, dropped };
+  return { result, files };
+}
+
+/**
+ * The items that caching makes of the sources and training takes, in the order of the files. `facts` are in the sources'
+ * order. Files with a problem, without a readable caption or without a size give nothing; the checks report them.
+ */
+export function computeItems(sources: readonly ResolvedSource[], facts: readonly SourceFacts[]): DatasetItems {
+  const computed = sources.map((source, index) => computeSource(source, index, facts[index]));
+  return {
+    sources: computed.map(({ result }) => result),
+    files: computed.reduce((sum, { files }) => sum + files, 0),
+    items: computed.reduce((sum, { result }) => sum + result.items.length, 0),
+    batches: computed.reduce((sum, { result }) => sum + result.batches, 0),
+  };
+}
