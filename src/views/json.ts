@@ -1,0 +1,27 @@
+import type { ApplyEvent } from "../core/apply-event.ts";
+import type { Diagnostic } from "../core/diagnostic.ts";
+import type { Plan } from "../core/plan/plan.ts";
+
+/** Data for programs. The same data gives the same bytes. */
+
+/** Characters that JSON allows as they are and a terminal would obey, or a reader would not see. */
+const RAW_UNPRINTABLE = /[\u007f-\u009f\u00ad\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g;
+
+function escapeUnprintable(json: string): string {
+  return json.replace(RAW_UNPRINTABLE, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`);
+}
+
+/** The plan as `schemas/plan.schema.json` describes it, indented by two spaces. */
+export function viewPlanJson(plan: Plan): string {
+  return `${escapeUnprintable(JSON.stringify(plan, null, 2))}\n`;
+}
+
+/** Diagnostics without a plan, for `validate --format json`. */
+export function viewDiagnosticsJson(diagnostics: readonly Diagnostic[]): string {
+  return `${escapeUnprintable(JSON.stringify({ diagnostics }, null, 2))}\n`;
+}
+
+/** One event of `apply`, a line of NDJSON. */
+export function viewApplyEventJson(event: ApplyEvent): string {
+  return `${escapeUnprintable(JSON.stringify(event))}\n`;
+}

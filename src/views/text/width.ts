@@ -1,0 +1,95 @@
+/** How many columns a text takes in a terminal: 2 for Chinese and emoji, 0 for combining marks. */
+
+/**
+ * Blocks whose characters are two columns wide (Unicode 17, EastAsianWidth.txt, `W` and `F`; unassigned gaps inside a
+ * block are not cut out). Emoji are not listed: Unicode has a property for them.
+ */
+const WIDE_BLOCKS: readonly (readonly [number, number])[] = [
+  [0x1100, 0x115f],
+  [0x2329, 0x232a],
+  [0x2630, 0x2637],
+  [0x268a, 0x268f],
+  [0x2e80, 0x303e],
+  [0x3041, 0xa4cf],
+  [0xa960, 0xa97c],
+  [0xac00, 0xd7a3],
+  [0xf900, 0xfaff],
+  [0xfe10, 0xfe19],
+  [0xfe30, 0xfe6b],
+  [0xff01, 0xff60],
+  [0xffe0, 0xffe6],
+  [0x16fe0, 0x1b2fb],
+  [0x1d300, 0x1d376],
+  [0x1f200, 0x1f265],
+  [0x20000, 0x3fffd],
+];
+
+const PLAIN = /^[\u0020-\u007e]*$/;
+const INVISIBLE =
+  /^[\p{Default_Ignorable_Code_Point}\p{Control}\p{Format}\p{Nonspacing_Mark}\p{Enclosing_Mark}\p{Surrogate}]*$/u;
+const EMOJI = /\p{Emoji_Presentation}|\p{Extended_Pictographic}.*\u200d|\ufe0f/u;
+/** Half-width voiced sound marks join the character before them and yet take a column of their own. */
+const HALFWIDTH_VOICED = /(?<!^)[\uff9e\uff9f]/g;
+
+/** One character as people see it, with its place in the text and its width. */
+export interface Grapheme {
+  readonly text: string;
+  /** In UTF-16 units. */
+  readonly index: number;
+  readonly columns: number;
+}
+
+let segmenter: Intl.Segmenter | undefined;
+
+/** Splits a text into what people see as characters. */
+export function graphemes(text: string): readonly Grapheme[] {
+  if (PLAIN.test(text)) return Array.from(text, (character, index) => ({ text: character, index, columns: 1 }));
+  // Made when first needed: it loads tables that most plans can do without.
+  segmenter ??= new Intl.Segmenter("en", { granularity: "grapheme" });
+  return Array.from(segmenter.segment(text), ({ segment, index }) => ({
+    text: segment,
+    index,
+    columns: graphemeColumns(segment),
+  }));
+}
+
+function graphemeColumns(grapheme: string): number {
+  if (INVISIBLE.test(grapheme)) return 0;
+  if (EMOJI.test(grapheme)) return 2;
+  return (isWide(grapheme.codePointAt(0) ?? 0) ? 2 : 1) + (grapheme.match(HALFWIDTH_VOICED)?.length ?? 0);
+}
+
+function isWide(codePoint: number): boolean {
+  if (codePoint < 0x1100) return false;
+  return WIDE_BLOCKS.some(([first, last]) => codePoint >= first && codePoint <= last);
+}
+
+/** Columns that a text without control characters takes. */
+export function textColumns(text: string): number {
+  if (PLAIN.test(text)) return text.length;
+  return graphemes(text).reduce((columns, grapheme) => columns + grapheme.columns, 0);
+}
+
+/** Appends spaces until the text takes `columns`; a wider one stays as it is. */
+export function padEndColumns(text: string, columns: number): string {
+  return text + " ".repeat(Math.max(0, columns - textColumns(text)));
+}
+
+/** Puts spaces in front until the text takes `columns`. */
+export function padStartColumns(text: string, columns: number): string {
+  return " ".repeat(Math.max(0, columns - textColumns(text))) + text;
+}
+
+/** Cuts a text to `columns`, with `…` in place of what is missing. */
+export function truncateColumns(text: string, columns: number): string {
+  if (textColumns(text) <= columns) return text;
+  if (columns <= 0) return "";
+  let kept = "";
+  let used = 1;
+  for (const grapheme of graphemes(text)) {
+    if (used + grapheme.columns > columns) break;
+    kept += grapheme.text;
+    used += grapheme.columns;
+  }
+  return `${kept}…`;
+}

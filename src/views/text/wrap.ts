@@ -1,0 +1,54 @@
+import { graphemes, textColumns } from "./width.ts";
+
+/**
+ * Breaks a text into lines of at most `columns`. Line breaks of the text stay; lines that begin with two spaces (a patch,
+ * a list of files) are kept as they are. Breaks at spaces and between wide characters; a longer word stays whole, so that
+ * a path can be copied.
+ */
+export function wrapText(text: string, columns: number): readonly string[] {
+  return text.split("\n").flatMap((line) => (line.startsWith("  ") ? [line.trimEnd()] : wrapLine(line, columns)));
+}
+
+function wrapLine(line: string, columns: number): readonly string[] {
+  const lines: string[] = [];
+  let current = "";
+  let used = 0;
+  const push = () => {
+    lines.push(current.trimEnd());
+    current = "";
+    used = 0;
+  };
+  for (const word of line.split(" ")) {
+    const pieces = splitWord(word);
+    pieces.forEach((piece, index) => {
+      const gap = index === 0 && used > 0 ? 1 : 0;
+      const width = textColumns(piece);
+      if (used > 0 && used + gap + width > columns) push();
+      else if (gap === 1) {
+        current += " ";
+        used += 1;
+      }
+      current += piece;
+      used += width;
+    });
+  }
+  push();
+  return lines;
+}
+
+/** A word's unbreakable pieces: one for most words, one a character for Chinese. */
+function splitWord(word: string): readonly string[] {
+  const pieces: string[] = [];
+  let narrow = "";
+  for (const grapheme of graphemes(word)) {
+    if (grapheme.columns < 2) {
+      narrow += grapheme.text;
+      continue;
+    }
+    if (narrow !== "") pieces.push(narrow);
+    narrow = "";
+    pieces.push(grapheme.text);
+  }
+  if (narrow !== "" || pieces.length === 0) pieces.push(narrow);
+  return pieces;
+}
