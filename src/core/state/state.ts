@@ -18,6 +18,8 @@ const stageRecordSchema = z.strictObject({
   identities: z.record(z.string(), z.string()),
   run: z.string().describe("The run that last worked on it"),
   segment: count.describe("Trainer processes so far, in this lineage"),
+  action: z.string().optional().describe("The plan's action that the last process carried out"),
+  started: z.string().optional().describe("When the last process was to start, ISO 8601"),
   process: z
     .strictObject({ pid: count, boot_id: z.string(), start_time: z.string() })
     .optional()
@@ -25,7 +27,13 @@ const stageRecordSchema = z.strictObject({
   total_epochs: count.optional(),
   steps_per_epoch: count.optional(),
   done_epochs: count.optional(),
-  done_steps: count.optional(),
+  done_steps: count.optional().describe("Steps taken; what of them a resume keeps, the training states say"),
+  from_steps: count.optional().describe("Steps done when the last process started"),
+  measured: z
+    .strictObject({ steps: count, seconds: z.number().nonnegative() })
+    .optional()
+    .describe("Steps that were timed for this fingerprint, each process's first left out, and how long they took"),
+  vram_peak_bytes: count.optional().describe("The most GPU memory that a step reported, for this fingerprint"),
   output_dir: z.string().optional(),
   output_name: z.string().optional(),
   caches: z
@@ -46,9 +54,10 @@ const checkpointRecordSchema = z.strictObject({
 
 const trainingStateRecordSchema = z.strictObject({
   stage: z.enum(STAGE_IDS),
-  dir: z.string(),
+  dir: z.string().describe("Relative to the root where inside it"),
   done_epochs: count,
   done_steps: count,
+  done_batches: count.optional().describe("Batches done of the epoch in progress"),
 });
 
 const historySchema = z.strictObject({
@@ -68,8 +77,9 @@ export const stateSchema = z
     pipeline: z.string(),
     file: z.string().describe("The pipeline file, relative to the root"),
     lineage: z.string().describe("A UUID: this history, told apart from another of the same name"),
-    serial: count.describe("Grows with every write"),
-    host: z.string(),
+    serial: count.describe("Entries folded into it so far: grows with every write"),
+    host: z.string().describe("The machine whose disk it speaks of"),
+    run: z.string().optional().describe("The last run"),
     plan_digest: z.string().optional().describe("The plan being carried out, or last carried out"),
     stages: z.partialRecord(z.enum(STAGE_IDS), stageRecordSchema),
     checkpoints: z.array(checkpointRecordSchema),
@@ -82,3 +92,28 @@ export type State = z.infer<typeof stateSchema>;
 export type StageRecord = z.infer<typeof stageRecordSchema>;
 export type CheckpointRecord = z.infer<typeof checkpointRecordSchema>;
 export type TrainingStateRecord = z.infer<typeof trainingStateRecordSchema>;
+
+/** Who a state belongs to; fixed for its life, but for the file and the host. */
+export interface StateOwner {
+  readonly pipeline: string;
+  readonly file: string;
+  /** A UUID. */
+  readonly lineage: string;
+  readonly host: string;
+}
+
+/** The state of a pipeline that nothing has happened to. */
+export function emptyState({ pipeline, file, lineage, host }: StateOwner): State {
+  return {
+    version: STATE_VERSION,
+    pipeline,
+    file,
+    lineage,
+    serial: 0,
+    host,
+    stages: {},
+    checkpoints: [],
+    training_states: [],
+    history: [],
+  };
+}
