@@ -116,6 +116,7 @@ const estimateSchema = z.strictObject({
   high: z.number(),
   unit: z.string(),
   basis: z.string().describe("measured here, table or formula; and which"),
+  available: z.number().optional().describe("What there is of it on the machine planned for, in the same unit"),
 });
 
 const pipelinePlanSchema = z.strictObject({
