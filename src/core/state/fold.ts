@@ -71,61 +71,62 @@ function foldRun(draft: Draft | undefined, entry: Extract<JournalEntry, { type: 
 function foldEntry(draft: Draft, entry: Exclude<StateEntry, { type: "run" }>): void {
   switch (entry.type) {
     case "stage":
-      return startStage(draft, entry);
+      startStage(draft, entry);
+      break;
     case "process":
-      return update(draft, entry.stage, {
+      update(draft, entry.stage, {
         process: { pid: entry.pid, boot_id: entry.boot_id, start_time: entry.start_time },
       });
+      break;
     case "archived":
       for (const { from } of entry.files) forget(draft, from);
-      return;
+      break;
     case "renamed":
-      return rename(draft, entry.from, entry.to);
-    case "unlinked": {
+      rename(draft, entry.from, entry.to);
+      break;
+    case "unlinked":
       delete ledgerOf(draft, entry.stage)?.[normalizePath(entry.file)];
-      return;
-    }
-    case "cached": {
-      const ledger = ledgerOf(draft, entry.stage);
-      if (ledger === undefined) return;
-      for (const [file, digest] of Object.entries(entry.caches)) ledger[normalizePath(file)] = digest;
-      return;
-    }
-    case "digest": {
-      const file = normalizePath(entry.file);
-      const checkpoint = draft.checkpoints.get(file);
-      if (checkpoint !== undefined) draft.checkpoints.set(file, { ...checkpoint, sha256: entry.sha256 });
-      return;
-    }
+      break;
+    case "cached":
+      addCaches(draft, entry);
+      break;
+    case "digest":
+      addDigest(draft, entry);
+      break;
     case "end":
-      return endStage(draft, entry);
+      endStage(draft, entry);
+      break;
     case "step":
-      return foldStep(draft, entry);
+      foldStep(draft, entry);
+      break;
     case "epoch":
-      return update(draft, entry.stage, { done_epochs: entry.epoch });
-    case "checkpoint": {
-      const file = normalizePath(entry.file);
-      const { stage, epoch, step, bytes } = entry;
-      draft.checkpoints.set(file, { stage, file, epoch, step, bytes });
-      return;
-    }
+      update(draft, entry.stage, { done_epochs: entry.epoch });
+      break;
+    case "checkpoint":
+      addCheckpoint(draft, entry);
+      break;
     case "state":
-      return foldTrainingState(draft, entry);
+      addTrainingState(draft, entry);
+      break;
     case "removed":
-      return forget(draft, entry.file);
+      forget(draft, entry.file);
+      break;
     case "stopped":
-      return update(draft, entry.stage, { status: "stopped" });
+      update(draft, entry.stage, { status: "stopped" });
+      break;
     case "finished":
-      return finishStage(draft, entry.stage);
+      finishStage(draft, entry.stage);
+      break;
     case "failed":
-      return update(draft, entry.stage, { status: "failed", message: entry.message });
+      update(draft, entry.stage, { status: "failed", message: entry.message });
+      break;
     case "started":
     case "item":
     case "sample":
     case "warning":
     case "oom":
     case "stopping":
-      return;
+      break;
   }
 }
 
@@ -220,10 +221,21 @@ function foldStep(draft: Draft, { stage, step, seconds, vram_bytes }: Event<"ste
   });
 }
 
-function foldTrainingState(draft: Draft, entry: Event<"state">): void {
+function addCheckpoint(draft: Draft, { stage, epoch, step, bytes, ...entry }: Event<"checkpoint">): void {
+  const file = normalizePath(entry.file);
+  draft.checkpoints.set(file, { stage, file, epoch, step, bytes });
+}
+
+function addDigest(draft: Draft, entry: Extract<JournalEntry, { type: "digest" }>): void {
+  const file = normalizePath(entry.file);
+  const checkpoint = draft.checkpoints.get(file);
+  if (checkpoint !== undefined) draft.checkpoints.set(file, { ...checkpoint, sha256: entry.sha256 });
+}
+
+function addTrainingState(draft: Draft, entry: Event<"state">): void {
   const { stage, done_epochs, done_steps } = entry;
   const dir = normalizePath(entry.dir);
-  const batches = entry["done_batches"];
+  const batches = entry.done_batches;
   const done_batches = typeof batches === "number" && Number.isInteger(batches) && batches >= 0 ? batches : undefined;
   draft.trainingStates.set(dir, { stage, dir, done_epochs, done_steps, ...present({ done_batches }) });
 }
@@ -240,6 +252,12 @@ function rename(draft: Draft, from: string, to: string): void {
   forget(draft, oldPath);
   if (checkpoint !== undefined) draft.checkpoints.set(newPath, { ...checkpoint, file: newPath });
   if (trainingState !== undefined) draft.trainingStates.set(newPath, { ...trainingState, dir: newPath });
+}
+
+function addCaches(draft: Draft, entry: Extract<JournalEntry, { type: "cached" }>): void {
+  const ledger = ledgerOf(draft, entry.stage);
+  if (ledger === undefined) return;
+  for (const [file, digest] of Object.entries(entry.caches)) ledger[normalizePath(file)] = digest;
 }
 
 /** The stage's ledger of caches, copied on its first change; undefined where nothing is known of the stage. */
