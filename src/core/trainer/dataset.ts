@@ -46,8 +46,19 @@ export interface DroppedFile {
   readonly reason: "too-short" | "too-small" | "hidden";
 }
 
+/** A caption's cache file. The trainer makes one for every file that it can caption, whether items come of it or not. */
+export interface TextItem {
+  readonly source: number;
+  readonly sourceFile: string;
+  readonly stem: string;
+  readonly caption: string;
+  readonly textCache: string;
+}
+
 export interface SourceItems {
   readonly items: readonly Item[];
+  /** What caching captions makes: one for each stem, also of clips too short for any item. */
+  readonly texts: readonly TextItem[];
   readonly buckets: readonly BucketCount[];
   readonly batches: number;
   readonly dropped: readonly DroppedFile[];

@@ -3,7 +3,7 @@ import type { MediaFacts, SourceFacts } from "../facts.ts";
 import type { ResolvedSource } from "../resolve/resolved.ts";
 import { bucketSelector, type Size, videoCachingSelector } from "./buckets.ts";
 import { type Crop, cropsOf, readingLimit, smallestTarget } from "./crops.ts";
-import type { Bucket, BucketCount, DatasetItems, DroppedFile, Item, SourceItems } from "./dataset.ts";
+import type { Bucket, BucketCount, DatasetItems, DroppedFile, Item, SourceItems, TextItem } from "./dataset.ts";
 import { framesUsed } from "./frames.ts";
 
 /** The trainer's name for Wan in cache files. */
@@ -135,29 +135,31 @@ function countBuckets(items: readonly Item[], { batchSize, numRepeats }: Resolve
 function computeSource(source: ResolvedSource, index: number, facts: SourceFacts | undefined) {
   const itemsOf =
     source.kind === "videos" || source.kind === "video_jsonl" ? videoItems(source, index) : imageItems(source, index);
-  const items: Item[] = [];
-  const dropped: DroppedFile[] = [];
   // Two files of one stem share names, and the trainer's later file overwrites its earlier one: one item, not two.
-  const names = new Set<string>();
+  const items = new Map<string, Item>();
+  const texts = new Map<string, TextItem>();
+  const dropped: DroppedFile[] = [];
   let files = 0;
   for (const media of facts?.media ?? []) {
-    const ready = usable(media);
-    const result = ready === undefined ? undefined : itemsOf(ready);
-    if (result === undefined) continue;
+    const file = usable(media);
+    if (file === undefined) continue;
+    const textCache = textCacheName(media.stem);
+    if (!texts.has(textCache)) {
+      const { stem, file: sourceFile } = media;
+      texts.set(textCache, { source: index, sourceFile, stem, caption: file.caption, textCache });
+    }
+    const result = itemsOf(file);
     if ("dropped" in result) {
       dropped.push(result.dropped);
       continue;
     }
-    const fresh = result.items.filter((item) => !names.has(item.latentCache));
-    for (const item of fresh) {
-      names.add(item.latentCache);
-      items.push(item);
-    }
+    const fresh = result.items.filter((item) => !items.has(item.latentCache));
+    for (const item of fresh) items.set(item.latentCache, item);
     if (fresh.length > 0) files++;
   }
-  const buckets = countBuckets(items, source);
+  const buckets = countBuckets([...items.values()], source);
   const batches = buckets.reduce((sum, bucket) => sum + bucket.batches, 0);
-  const result: SourceItems = { items, buckets, batches, dropped };
+  const result: SourceItems = { items: [...items.values()], texts: [...texts.values()], buckets, batches, dropped };
   return { result, files };
 }
 
