@@ -1,0 +1,171 @@
+import { readdir, readFile, stat } from "node:fs/promises";
+import { isAbsolute, join, resolve } from "node:path";
+import * as z from "zod";
+import type { CacheFileFacts, DiskFacts, TrainingStateFacts } from "../core/facts.ts";
+import { freeBytes } from "./machine.ts";
+import { mapConcurrently } from "./media/concurrent.ts";
+import { isWhole, readSafetensorsHeader } from "./safetensors.ts";
+import type { StatCache } from "./stat-cache.ts";
+
+/** Looks at what earlier runs left: caches, checkpoints, training states. Reads headers only, and nothing that it remembers. */
+
+const CACHE_KIND = "cache-header-1";
+/** Files open at once; more gain nothing. */
+const MAX_OPEN_FILES = 32;
+
+export interface DiskRequest {
+  /** The project's root, absolute. */
+  readonly root: string;
+  /** Cache folders, relative to the root or absolute; they need not exist. */
+  readonly cacheDirs: readonly string[];
+  /** The output folder; it need not exist. */
+  readonly outputDir: string;
+  /** Where state and runs are kept: its disk can be full too. */
+  readonly stateDir: string;
+  readonly statCache?: StatCache | undefined;
+}
+
+/** What is there. A folder that is missing or closed is an empty one; nothing is thrown. */
+export async function observeDisk(request: DiskRequest): Promise<DiskFacts> {
+  const absolute = (path: string) => (isAbsolute(path) ? path : resolve(request.root, path));
+  const output = absolute(request.outputDir);
+  const folders = [...new Set(request.cacheDirs)];
+  const [caches, outputs, free] = await Promise.all([
+    mapConcurrently(
+      folders,
+      { limit: 4 },
+      async (dir) => [dir, await observeCaches(absolute(dir), request.statCache)] as const,
+    ),
+    observeOutputs(output),
+    leastFreeBytes([output, absolute(request.stateDir), ...folders.map(absolute)]),
+  ]);
+  return {
+    caches: Object.fromEntries(caches),
+    ...outputs,
+    ...(free === undefined ? {} : { freeBytes: free }),
+  };
+}
+
+/** The fullest disk of those that will be written to. */
+async function leastFreeBytes(paths: readonly string[]): Promise<number | undefined> {
+  const free = await Promise.all(paths.map(freeBytes));
+  const known = free.filter((bytes) => bytes !== undefined);
+  return known.length === 0 ? undefined : Math.min(...known);
+}
+
+/** Every `*.safetensors` of a cache folder, sorted by name: the trainer trains on whatever lies there (trainer facts §5). */
+async function observeCaches(folder: string, statCache: StatCache | undefined): Promise<readonly CacheFileFacts[]> {
+  const names = (await listNames(folder)).filter((name) => name.endsWith(".safetensors"));
+  return mapConcurrently(names, { limit: MAX_OPEN_FILES }, async (name) => {
+    const file = join(folder, name);
+    return { name, ...(await lookAtCache(file, statCache)) };
+  });
+}
+
+type CacheLook = Omit<CacheFileFacts, "name">;
+
+async function lookAtCache(file: string, statCache: StatCache | undefined): Promise<CacheLook> {
+  if (statCache === undefined) return readCache(file);
+  try {
+    const { stats, value } = await statCache.lookup<CacheLook>(CACHE_KIND, file);
+    if (value !== undefined) return value;
+    const read = await readCache(file);
+    await statCache.remember(CACHE_KIND, file, stats, read);
+    return read;
+  } catch {
+    // Gone between listing and looking, or a link to nothing: there is no cache in it either way.
+    return { bytes: 0, whole: false, metadata: {}, tensors: [] };
+  }
+}
+
+async function readCache(file: string): Promise<CacheLook> {
+  const reading = await readSafetensorsHeader(file);
+  if (reading.kind === "problem") return { bytes: reading.fileBytes, whole: false, metadata: {}, tensors: [] };
+  const { header } = reading;
+  return {
+    bytes: header.fileBytes,
+    whole: isWhole(header),
+    metadata: header.metadata,
+    tensors: Object.keys(header.tensors).sort(),
+  };
+}
+
+async function observeOutputs(folder: string): Promise<Pick<DiskFacts, "outputs" | "states">> {
+  const outputs: [string, number][] = [];
+  const states: TrainingStateFacts[] = [];
+  await mapConcurrently(await listNames(folder), { limit: MAX_OPEN_FILES }, async (name) => {
+    const path = join(folder, name);
+    const stats = await stat(path).catch(() => undefined);
+    if (stats?.isFile()) outputs.push([name, stats.size]);
+    if (stats?.isDirectory() && name.endsWith("-state")) states.push(await observeTrainingState(path, name));
+  });
+  return {
+    outputs: Object.fromEntries(outputs.sort(([one], [other]) => compareNames(one, other))),
+    states: states.sort((one, other) => compareNames(one.dir, other.dir)),
+  };
+}
+
+const count = z.number().int().nonnegative();
+
+/** `wan22.json` of a training state (design §7), as far as a plan needs it. */
+const stateManifestSchema = z.looseObject({
+  version: z.literal(1),
+  stage: z.string(),
+  fingerprint: z.string(),
+  done_epochs: count,
+  done_steps: count,
+  done_batches: count,
+  total_epochs: count,
+  files: z.record(z.string(), count),
+});
+
+/**
+ * A training state is complete when its `wan22.json`, which is written last, names files that are all there with the sizes
+ * it gives. Anything else is incomplete and says no more than its name.
+ */
+export async function observeTrainingState(folder: string, dir: string): Promise<TrainingStateFacts> {
+  const manifest = await readManifest(join(folder, "wan22.json"));
+  if (manifest === undefined) return { dir, complete: false };
+  const sizes = await mapConcurrently(
+    Object.entries(manifest.files),
+    { limit: MAX_OPEN_FILES },
+    async ([name, bytes]) => {
+      // A name that leads out of the folder is no part of the state.
+      if (name.split(/[\\/]/).includes("..") || isAbsolute(name)) return false;
+      const stats = await stat(join(folder, name)).catch(() => undefined);
+      return stats?.isFile() === true && stats.size === bytes;
+    },
+  );
+  return {
+    dir,
+    complete: sizes.length > 0 && sizes.every((fits) => fits),
+    fingerprint: manifest.fingerprint,
+    stage: manifest.stage,
+    doneEpochs: manifest.done_epochs,
+    doneSteps: manifest.done_steps,
+    doneBatches: manifest.done_batches,
+    totalEpochs: manifest.total_epochs,
+  };
+}
+
+async function readManifest(file: string): Promise<z.infer<typeof stateManifestSchema> | undefined> {
+  try {
+    const parsed = stateManifestSchema.safeParse(JSON.parse(await readFile(file, "utf8")));
+    return parsed.success ? parsed.data : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+async function listNames(folder: string): Promise<readonly string[]> {
+  try {
+    return (await readdir(folder)).sort(compareNames);
+  } catch {
+    return [];
+  }
+}
+
+/** By UTF-16 units: the same everywhere, whatever the machine's language. */
+function compareNames(one: string, other: string): number {
+  return one < other ? -1 : one > other ? 1 : 0;
+}
