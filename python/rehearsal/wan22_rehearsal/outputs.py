@@ -1,0 +1,263 @@
+"""Checkpoints and training states: their names, what they hold, and which older ones go. As the trainer does it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from typing import NamedTuple
+
+from .files import remove_folder, write_whole
+from .model import Lora
+from .optimizer import Optimizer, moment_tensors
+from .stage import Refusal, Stage
+from .tensors import encode, read_tensors, write_tensors
+
+MARKER = "wan22.json"
+"""Written last into a training state: a state without it is incomplete."""
+DTYPES = {"float": "F32", "fp32": "F32", "float32": "F32", "fp16": "F16", "float16": "F16", "bf16": "BF16", "bfloat16": "BF16"}
+
+
+class Progress(NamedTuple):
+    """Epochs that are complete, steps in all, and batches done of the epoch in progress."""
+
+    epochs: int
+    steps: int
+    batches: int
+
+
+class Memory(NamedTuple):
+    """What a resume needs beside weights and moments."""
+
+    seed: int
+    losses: list[float]
+
+
+class Outputs:
+    def __init__(self, stage: Stage, lora: Lora, optimizer: Optimizer):
+        arguments = stage.arguments
+        self._stage = stage
+        self._lora = lora
+        self._optimizer = optimizer
+        self._folder = arguments.required("output_dir")
+        self._name = arguments.required("output_name")
+        self._every_epochs = arguments.integer("save_every_n_epochs")
+        self._every_steps = arguments.integer("save_every_n_steps")
+        self._last_epochs = arguments.integer("save_last_n_epochs")
+        self._last_epochs_state = arguments.integer("save_last_n_epochs_state") or self._last_epochs
+        self._last_steps = arguments.integer("save_last_n_steps")
+        self._last_steps_state = arguments.integer("save_last_n_steps_state") or self._last_steps
+        self._save_state = arguments.flag("save_state")
+        self._save_last_state = self._save_state or arguments.flag("save_state_on_train_end")
+        self._dtype = save_dtype(stage)
+
+    def after_step(self, progress: Progress, memory: Memory, epoch_index: int) -> None:
+        """Saves by steps, if this step is one of them. `epoch_index` counts from 0, as in the trainer's metadata."""
+        step = progress.steps
+        if self._every_steps is None or step % self._every_steps != 0:
+            return
+        self._save_checkpoint(f"{self._name}-step{step:08d}.safetensors", epoch_index, step)
+        if self._save_state:
+            self._save_training_state(f"{self._name}-step{step:08d}-state", progress, memory)
+            old = self._step_to_remove(step, self._last_steps_state)
+            if old is not None and old > 0:
+                self._remove_state(f"{self._name}-step{old:08d}-state")
+        old = self._step_to_remove(step, self._last_steps)
+        if old is not None and old >= 0:
+            self._remove_checkpoint(f"{self._name}-step{old:08d}.safetensors")
+
+    def after_epoch(self, progress: Progress, memory: Memory, total_epochs: int) -> bool:
+        """Saves by epochs, if this epoch is one of them. Says whether a training state was saved."""
+        epoch = progress.epochs
+        if self._every_epochs is None or epoch % self._every_epochs != 0 or epoch >= total_epochs:
+            return False
+        self._save_checkpoint(f"{self._name}-{epoch:06d}.safetensors", epoch, progress.steps)
+        if self._last_epochs is not None:
+            self._remove_checkpoint(f"{self._name}-{epoch - self._every_epochs * self._last_epochs:06d}.safetensors")
+        if not self._save_state:
+            return False
+        self._save_training_state(f"{self._name}-{epoch:06d}-state", progress, memory)
+        if self._last_epochs_state is not None:
+            self._remove_state(f"{self._name}-{epoch - self._every_epochs * self._last_epochs_state:06d}-state")
+        return True
+
+    def at_end(self, progress: Progress, memory: Memory) -> None:
+        if self._save_last_state:
+            self._save_training_state(f"{self._name}-state", progress, memory)
+        self._save_checkpoint(f"{self._name}.safetensors", progress.epochs, progress.steps)
+        self._remove_stop_states(progress.steps + 1)
+
+    def at_stop(self, progress: Progress, memory: Memory) -> None:
+        """A state to go on from; it goes once a later one is complete."""
+        self._save_training_state(f"{self._name}-step{progress.steps:08d}-state", progress, memory, kind="stop")
+
+    def _step_to_remove(self, step: int, keep_steps: int | None) -> int | None:
+        if keep_steps is None or self._every_steps is None:
+            return None
+        old = step - keep_steps - 1
+        return old - old % self._every_steps
+
+    def _save_checkpoint(self, file: str, epoch: int, step: int) -> None:
+        path = os.path.join(self._folder, file)
+        print(f"\nsaving checkpoint: {path}")
+        tensors = self._lora.tensors()
+        body = hashlib.sha256()
+        for _, tensor in sorted(tensors.items()):
+            body.update(encode(tensor.values, self._dtype))
+        metadata = checkpoint_metadata(self._stage, epoch, step)
+        metadata["sshs_model_hash"] = body.hexdigest()
+        size = write_tensors(path, tensors, metadata, self._dtype)
+        self._stage.events.tell("checkpoint", file=path, epoch=epoch, step=step, bytes=size)
+
+    def _save_training_state(self, folder: str, progress: Progress, memory: Memory, kind: str = "scheduled") -> None:
+        path = os.path.join(self._folder, folder)
+        if self._holds(path, progress):
+            return
+        marker = os.path.join(path, MARKER)
+        os.makedirs(path, exist_ok=True)
+        if os.path.exists(marker):
+            os.unlink(marker)
+        print(f"saving state: {path}")
+        notice = {"wan22_rehearsal": "true"}
+        sizes = {
+            "model.safetensors": write_tensors(
+                os.path.join(path, "model.safetensors"), self._lora.tensors(), notice, "F32"
+            ),
+            "optimizer.safetensors": write_tensors(
+                os.path.join(path, "optimizer.safetensors"), moment_tensors(self._optimizer), notice, "F32"
+            ),
+            "rehearsal.json": write_whole(
+                os.path.join(path, "rehearsal.json"), json.dumps({"wan22_rehearsal": True, **memory._asdict()}).encode()
+            ),
+        }
+        context = self._stage.context
+        content = {
+            "version": 1,
+            "pipeline": context["pipeline"],
+            "stage": context["stage"],
+            "fingerprint": context["fingerprint"],
+            "segment": context["segment"],
+            "done_epochs": progress.epochs,
+            "done_steps": progress.steps,
+            "done_batches": progress.batches,
+            "total_epochs": context["total_epochs"],
+            "total_steps": context["total_steps"],
+            "files": sizes,
+            "kind": kind,
+        }
+        write_whole(marker, json.dumps(content).encode())
+        self._stage.events.tell("state", dir=path, done_epochs=progress.epochs, done_steps=progress.steps)
+        self._remove_stop_states(progress.steps)
+
+    def _holds(self, path: str, progress: Progress) -> bool:
+        """Whether this very state is there already: writing it again could only lose it."""
+        content = read_marker(path)
+        return (
+            content is not None
+            and content.get("fingerprint") == self._stage.context["fingerprint"]
+            and content.get("done_steps") == progress.steps
+        )
+
+    def _remove_stop_states(self, before_step: int) -> None:
+        """States that a stop left, of this output name and from before a step."""
+        prefix, suffix = f"{self._name}-step", "-state"
+        for folder in sorted(os.listdir(self._folder)):
+            digits = folder[len(prefix) : -len(suffix)]
+            if not (folder.startswith(prefix) and folder.endswith(suffix) and digits.isdecimal()):
+                continue
+            content = read_marker(os.path.join(self._folder, folder))
+            if content is not None and content.get("kind") == "stop" and content.get("done_steps", 0) < before_step:
+                self._remove_state(folder)
+
+    def _remove_checkpoint(self, file: str) -> None:
+        path = os.path.join(self._folder, file)
+        if os.path.exists(path):
+            print(f"removing old checkpoint: {path}")
+            os.unlink(path)
+            self._stage.events.tell("removed", file=path)
+
+    def _remove_state(self, folder: str) -> None:
+        path = os.path.join(self._folder, folder)
+        if os.path.isdir(path):
+            print(f"removing old state: {path}")
+            remove_folder(path, MARKER)
+            self._stage.events.tell("removed", file=path)
+
+
+def save_dtype(stage: Stage) -> str:
+    """`--save_precision` first, then the precision that is trained in, then float32."""
+    precision = stage.arguments.text("save_precision")
+    if precision is not None:
+        return DTYPES[precision]
+    if stage.arguments.flag("full_fp16"):
+        return "F16"
+    return "BF16" if stage.arguments.flag("full_bf16") else "F32"
+
+
+def read_marker(folder: str) -> dict | None:
+    """What a training state says of itself, if it is complete: every file there, with the size it should have."""
+    try:
+        with open(os.path.join(folder, MARKER), encoding="utf-8") as file:
+            content = json.load(file)
+        whole = all(os.path.getsize(os.path.join(folder, name)) == size for name, size in content["files"].items())
+        return content if whole else None
+    except (OSError, ValueError, KeyError, AttributeError):
+        return None
+
+
+def load_training_state(folder: str, stage: Stage, lora: Lora, optimizer: Optimizer) -> tuple[Progress, Memory]:
+    """Restores a training state. One that is incomplete, or of something else, is refused."""
+    content = read_marker(folder)
+    if content is None:
+        raise Refusal("resume-mismatch", f"{folder} is not a complete training state.")
+    context = stage.context
+    for field in ("stage", "fingerprint", "done_epochs", "done_steps", "done_batches"):
+        if content.get(field) != context.get(field):
+            raise Refusal(
+                "resume-mismatch",
+                f"{folder} and the context disagree about {field}: {content.get(field)} and {context.get(field)}.",
+            )
+    lora.load(os.path.join(folder, "model.safetensors"))
+    moments, _ = read_tensors(os.path.join(folder, "optimizer.safetensors"))
+    optimizer.moments.update({name: tensor.values for name, tensor in moments.items()})
+    with open(os.path.join(folder, "rehearsal.json"), encoding="utf-8") as file:
+        memory = json.load(file)
+    progress = Progress(content["done_epochs"], content["done_steps"], content["done_batches"])
+    return progress, Memory(memory["seed"], memory["losses"])
+
+
+def checkpoint_metadata(stage: Stage, epoch: int, step: int) -> dict[str, str]:
+    """The trainer's fields, without its dates and random numbers: the same run gives the same bytes."""
+    arguments, context = stage.arguments, stage.context
+    if arguments.flag("no_metadata"):
+        return {"wan22_rehearsal": "true", "ss_epoch": str(epoch), "ss_steps": str(step)}
+    metadata = {
+        "ss_base_model_version": "wan",
+        "ss_output_name": arguments.required("output_name"),
+        "ss_learning_rate": arguments.shown("learning_rate"),
+        "ss_num_batches_per_epoch": str(context.get("batches_per_epoch", context["steps_per_epoch"])),
+        "ss_num_epochs": str(context["total_epochs"]),
+        "ss_max_train_steps": str(context["total_steps"]),
+        "ss_gradient_accumulation_steps": arguments.shown("gradient_accumulation_steps", "1"),
+        "ss_lr_scheduler": arguments.shown("lr_scheduler", "constant"),
+        "ss_lr_warmup_steps": arguments.shown("lr_warmup_steps", "0"),
+        "ss_network_module": arguments.shown("network_module"),
+        "ss_network_dim": arguments.shown("network_dim"),
+        "ss_network_alpha": arguments.shown("network_alpha", "1"),
+        "ss_network_dropout": arguments.shown("network_dropout"),
+        "ss_optimizer": arguments.shown("optimizer_type", "adamw"),
+        "ss_max_grad_norm": arguments.shown("max_grad_norm", "1.0"),
+        "ss_mixed_precision": arguments.shown("mixed_precision", "no"),
+        "ss_seed": arguments.shown("seed"),
+        "ss_training_comment": arguments.shown("training_comment"),
+        "ss_fp8_base": str(arguments.flag("fp8_base")),
+        "ss_timestep_sampling": arguments.shown("timestep_sampling", "sigma"),
+        "ss_discrete_flow_shift": arguments.shown("discrete_flow_shift", "1.0"),
+        "ss_epoch": str(epoch),
+        "ss_steps": str(step),
+        "modelspec.architecture": "wan2.1/lora",
+        "modelspec.title": arguments.text("metadata_title") or arguments.required("output_name"),
+        "wan22_rehearsal": "true",
+        "wan22_fingerprint": context["fingerprint"],
+    }
+    return metadata

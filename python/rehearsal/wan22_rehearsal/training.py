@@ -1,0 +1,222 @@
+"""The training loop: epochs, batches, steps and saves in the trainer's order, and an exact resume at any batch."""
+
+from __future__ import annotations
+
+import math
+import os
+import random
+import time
+
+from .arguments import Arguments
+from .model import FEATURES, Lora, Sample
+from .optimizer import clip, make_optimizer
+from .outputs import Memory, Outputs, Progress, load_training_state
+from .schedule import learning_rates
+from .stage import FINISHED, STOPPED, Refusal, Stage, read_items
+from .tensors import read_tensors
+
+LARGEST_TIMESTEP = 1000
+DEFAULT_DIM = 4
+DEFAULT_ALPHA = 1.0
+DEFAULT_LEARNING_RATE = 2e-6
+"""The trainer's own defaults; a plan always gives all three."""
+
+
+def train(stage: Stage) -> int:
+    arguments, context = stage.arguments, stage.context
+    seed = arguments.integer("seed")
+    memory = Memory(int.from_bytes(os.urandom(4), "big") if seed is None else seed, [])
+    alpha = arguments.number("network_alpha")
+    lora = Lora(
+        context["modules"],
+        arguments.integer("network_dim") or DEFAULT_DIM,
+        DEFAULT_ALPHA if alpha is None else alpha,
+        memory.seed,
+    )
+    optimizer, stood_in_for = make_optimizer(arguments)
+    if stood_in_for:
+        stage.events.tell("warning", text=f"The rehearsal has no {stood_in_for}; AdamW stands in for it.")
+    if arguments.text("sample_prompts"):
+        stage.events.tell("warning", text="The rehearsal makes no samples.")
+    progress = Progress(0, 0, 0)
+    resume = resume_folder(arguments, context)
+    if resume is not None:
+        progress, memory = load_training_state(resume, stage, lora, optimizer)
+        print(f"resumed from {resume}: {progress.epochs} epochs, {progress.steps} steps done")
+    elif arguments.text("network_weights"):
+        lora.load(arguments.required("network_weights"))
+    samples = read_samples(context["items"])
+    loop = Loop(stage, lora, optimizer, memory, samples)
+    return loop.run(progress)
+
+
+class Loop:
+    def __init__(self, stage: Stage, lora: Lora, optimizer, memory: Memory, samples: list[Sample]):
+        arguments, context = stage.arguments, stage.context
+        self._stage = stage
+        self._lora = lora
+        self._optimizer = optimizer
+        self._memory = memory
+        self._samples = samples
+        self._outputs = Outputs(stage, lora, optimizer)
+        self._epochs: int = context["total_epochs"]
+        self._total_steps: int = context["total_steps"]
+        self._accumulation = arguments.integer("gradient_accumulation_steps") or 1
+        self._batches = batches_per_epoch(context, self._accumulation)
+        learning_rate = arguments.number("learning_rate")
+        self._learning_rate, unknown = learning_rates(
+            arguments, DEFAULT_LEARNING_RATE if learning_rate is None else learning_rate, self._total_steps
+        )
+        if unknown:
+            text = f"The rehearsal has no schedule {unknown}; the learning rate stays constant."
+            stage.events.tell("warning", text=text)
+        largest_norm = arguments.number("max_grad_norm")
+        self._largest_norm = 1.0 if largest_norm is None else largest_norm
+        lowest = arguments.integer("min_timestep")
+        highest = arguments.integer("max_timestep")
+        self._timesteps = (
+            (lowest or 0) / LARGEST_TIMESTEP,
+            (LARGEST_TIMESTEP if highest is None else highest) / LARGEST_TIMESTEP,
+        )
+
+    def run(self, progress: Progress) -> int:
+        print("running training")
+        print(f"  num train items: {len(self._samples)}")
+        print(f"  num batches per epoch: {self._batches}")
+        print(f"  num epochs: {self._epochs}")
+        print(f"  total optimization steps: {self._total_steps}")
+        while progress.epochs < self._epochs:
+            stopped_at = self._train_epoch(progress)
+            if stopped_at is not None:
+                self._outputs.at_stop(stopped_at, self._memory)
+                return STOPPED
+            steps = (progress.epochs + 1) * self._stage.context["steps_per_epoch"]
+            progress = Progress(progress.epochs + 1, steps, 0)
+            average = moving_average(self._memory.losses)
+            self._stage.events.tell("epoch", epoch=progress.epochs, loss=average)
+            saved = self._outputs.after_epoch(progress, self._memory, self._epochs)
+            if progress.epochs < self._epochs and self._stage.stop.seen():
+                self._stage.events.tell("stopping")
+                if not saved:
+                    self._outputs.at_stop(progress, self._memory)
+                return STOPPED
+        self._outputs.at_end(progress, self._memory)
+        print("model saved.")
+        return FINISHED
+
+    def _train_epoch(self, progress: Progress) -> Progress | None:
+        """Trains what is left of the epoch in progress. Where a stop ended it: how far it came."""
+        epoch = progress.epochs + 1
+        print(f"\nepoch {epoch}/{self._epochs}")
+        order = list(range(self._batches))
+        random.Random(f"{self._memory.seed}:order:{epoch}").shuffle(order)
+        step = progress.steps
+        started = time.monotonic()
+        gradients: dict[str, list[float]] = {}
+        step_loss = 0.0
+        micro_batches = 0
+        for batch in range(progress.batches, self._batches):
+            # Seeded by place, not by history: a resumed run draws what an undisturbed one does.
+            rng = random.Random(f"{self._memory.seed}:batch:{epoch}:{batch}")
+            loss, batch_gradients = self._lora.loss_and_gradients(self._batch(order[batch]), rng, self._timesteps)
+            record_loss(self._memory.losses, progress.epochs, batch, loss)
+            step_loss += loss
+            micro_batches += 1
+            for name, values in batch_gradients.items():
+                share = [value / self._accumulation for value in values]
+                before = gradients.get(name)
+                gradients[name] = share if before is None else [a + b for a, b in zip(before, share)]
+            if micro_batches < self._accumulation and batch + 1 < self._batches:
+                continue
+            learning_rate = self._learning_rate(step)
+            step += 1
+            self._optimizer.step(self._lora.weights, clip(gradients, self._largest_norm), learning_rate, step)
+            now = time.monotonic()
+            self._report(step, epoch, step_loss / micro_batches, learning_rate, now - started)
+            started, gradients, step_loss, micro_batches = now, {}, 0.0, 0
+            done = Progress(progress.epochs, step, batch + 1)
+            self._outputs.after_step(done, self._memory, progress.epochs)
+            # At the last batch the epoch's own saves come first; `run` looks again after them.
+            if batch + 1 < self._batches and self._stage.stop.seen():
+                self._stage.events.tell("stopping")
+                return done
+        return None
+
+    def _batch(self, slot: int) -> list[Sample]:
+        """The samples of a batch: as many batches as the plan counts share out the items evenly."""
+        first = slot * len(self._samples) // self._batches
+        after = (slot + 1) * len(self._samples) // self._batches
+        return self._samples[first : max(first + 1, after)]
+
+    def _report(self, step: int, epoch: int, loss: float, learning_rate: float, seconds: float) -> None:
+        average = moving_average(self._memory.losses)
+        print(f"steps: {step}/{self._total_steps}, avr_loss={average:.4f}, lr={learning_rate:.3g}")
+        self._stage.events.tell(
+            "step", step=step, epoch=epoch, loss=finite_or_nan(loss), lr=learning_rate, seconds=round(seconds, 6)
+        )
+
+
+def batches_per_epoch(context: dict, accumulation: int) -> int:
+    """The plan's number, unless several processes share the batches: this is always one process."""
+    steps: int = context["steps_per_epoch"]
+    planned: int = context.get("batches_per_epoch", steps * accumulation)
+    return planned if math.ceil(planned / accumulation) == steps else steps * accumulation
+
+
+def resume_folder(arguments: Arguments, context: dict) -> str | None:
+    """`--resume`, which the context must name too."""
+    named = arguments.text("resume")
+    if named != context.get("resume"):
+        raise Refusal(
+            "resume-mismatch", f"--resume is {named or 'not given'}, and the context says {context.get('resume')}."
+        )
+    if named is None and context.get("done_steps", 0) > 0:
+        raise Refusal("resume-mismatch", f"The context counts {context['done_steps']} steps done, without --resume.")
+    return named
+
+
+def read_samples(path: str) -> list[Sample]:
+    items = read_items(path)
+    if not items:
+        raise Refusal("no-items", "No training items: the items file is empty.")
+    missing = [
+        file for item in items for file in (item["cache_file"], item["text_cache_file"]) if not os.path.exists(file)
+    ]
+    if missing:
+        raise Refusal("missing-cache", f"{len(missing)} cache files are missing, the first is {missing[0]}.")
+    texts: dict[str, list[float]] = {}
+    samples = []
+    for item in items:
+        text_file = item["text_cache_file"]
+        if text_file not in texts:
+            texts[text_file] = features(text_file, "varlen_t5_", 1)
+        latent = features(item["cache_file"], "latents_", None)
+        samples.append(Sample(latent, texts[text_file]))
+    return samples
+
+
+def features(path: str, prefix: str, stride: int | None) -> list[float]:
+    """FEATURES numbers out of a cache file: one a channel of a latent, or the first token of a caption."""
+    tensors, _ = read_tensors(path)
+    values = next((tensor.values for name, tensor in sorted(tensors.items()) if name.startswith(prefix)), [])
+    step = stride or max(1, len(values) // FEATURES)
+    picked = values[::step][:FEATURES]
+    if len(picked) < FEATURES:
+        raise Refusal("cache", f"{path} was not made by the rehearsal.")
+    return picked
+
+
+def record_loss(losses: list[float], epochs_before: int, batch: int, loss: float) -> None:
+    """The trainer's moving average: the newest loss of each batch position."""
+    if epochs_before == 0 or batch >= len(losses):
+        losses.append(loss)
+    else:
+        losses[batch] = loss
+
+
+def moving_average(losses: list[float]) -> float:
+    return math.fsum(losses) / len(losses) if losses and all(map(math.isfinite, losses)) else math.nan
+
+
+def finite_or_nan(value: float) -> float:
+    return value if math.isfinite(value) else math.nan
