@@ -30,8 +30,12 @@ export interface MediaFacts {
   readonly height?: number;
   /** Decoded frames, counted, not taken from the header. 1 for an image. */
   readonly frames?: number;
-  /** Average frames a second of a video. */
+  /** Average frames a second of a video, to three decimals. */
   readonly fps?: number;
+  /** Frames by the container's header, where that says something else. */
+  readonly headerFrames?: number;
+  /** Degrees clockwise (90, 180, 270) that players turn the picture by and the trainer does not; width and height are unturned. */
+  readonly rotation?: number;
   readonly caption: CaptionFacts;
   readonly problem?: FileProblem;
   /** Line of a JSONL row, from 1. */
@@ -43,6 +47,8 @@ export interface SourceFacts {
   readonly media: readonly MediaFacts[];
   /** The folder or JSONL file itself. */
   readonly problem?: FileProblem;
+  /** Base names in the folder that look like media of this kind and that the trainer passes over, for their extension. */
+  readonly passedOver?: readonly string[];
   /** Rows of a JSONL file that cannot be used, by line. */
   readonly rows?: readonly { readonly line: number; readonly text: string }[];
 }

@@ -1,0 +1,109 @@
+import type { FileHandle } from "node:fs/promises";
+import { readExactly } from "../read-file.ts";
+import { countShownFrames } from "./vp-frames.ts";
+
+/** WebM and Matroska, through mediabunny. */
+
+const EBML = 0x1a45dfa3;
+const SEGMENT = 0x18538067;
+
+/** Whether a file that begins with these bytes is WebM or Matroska. */
+export function isMatroska(start: Buffer): boolean {
+  return start.length >= 4 && start.readUInt32BE(0) === EBML;
+}
+
+/** A number of 1 to 8 bytes whose length its leading zeros tell. All ones stand for "unknown". */
+function readSize(bytes: Buffer, at: number): { readonly value: number; readonly bytes: number } | undefined {
+  const first = bytes[at];
+  if (first === undefined || first === 0) return undefined;
+  const length = Math.clz32(first) - 23;
+  if (at + length > bytes.length) return undefined;
+  let value = first & (0xff >> length);
+  let unknown = value === 0xff >> length;
+  for (let index = 1; index < length; index++) {
+    const byte = bytes[at + index] ?? 0;
+    value = value * 256 + byte;
+    unknown &&= byte === 0xff;
+  }
+  return { value: unknown ? Number.POSITIVE_INFINITY : value, bytes: length };
+}
+
+/** Where the file should end by its own account; undefined where it was written without knowing. */
+async function promisedBytes(handle: FileHandle, fileBytes: number): Promise<number | undefined> {
+  const start = await readExactly(handle, 0, Math.min(fileBytes, 4096));
+  const header = start && readSize(start, 4);
+  if (start === undefined || header === undefined) return undefined;
+  const segment = 4 + header.bytes + header.value;
+  if (!(segment + 5 <= start.length) || start.readUInt32BE(segment) !== SEGMENT) return undefined;
+  const size = readSize(start, segment + 4);
+  return size === undefined || !Number.isFinite(size.value) ? undefined : segment + 4 + size.bytes + size.value;
+}
+
+export type MatroskaVideo =
+  | {
+      readonly kind: "video";
+      readonly width: number;
+      readonly height: number;
+      readonly frames: number;
+      readonly fps?: number;
+      readonly rotation: number;
+    }
+  | { readonly kind: "no-video" }
+  | { readonly kind: "broken"; readonly text: string }
+  /** A codec of which a packet need not be a frame. */
+  | { readonly kind: "unknown" };
+
+/** Rates that clips are made with; a rate measured in whole milliseconds within reach of one of them is that one. */
+const COMMON_RATES = [10, 12, 15, 16, 20, 24000 / 1001, 24, 25, 30000 / 1001, 30, 48, 50, 60000 / 1001, 60, 120];
+
+/** The average rate of frames whose first and last are `seconds` apart, by a clock of whole milliseconds. */
+export function rateOf(frames: number, seconds: number): number | undefined {
+  if (frames < 2 || seconds <= 0) return undefined;
+  const near = COMMON_RATES.filter((rate) => Math.abs((frames - 1) / rate - seconds) <= 0.0011);
+  const measured = (frames - 1) / seconds;
+  return near.sort((a, b) => Math.abs(a - measured) - Math.abs(b - measured))[0] ?? measured;
+}
+
+/** Reads the first video track. Packets are counted, and of VP8 and VP9 the frames in them that are shown. */
+export async function readMatroskaVideo(
+  path: string,
+  { handle, fileBytes }: { readonly handle: FileHandle; readonly fileBytes: number },
+): Promise<MatroskaVideo> {
+  const promised = await promisedBytes(handle, fileBytes);
+  if (promised !== undefined && promised > fileBytes) {
+    return { kind: "broken", text: `it is cut short: ${fileBytes} of ${promised} bytes are there` };
+  }
+  const { EncodedPacketSink, FilePathSource, Input, Logging, MATROSKA, WEBM } = await import("mediabunny");
+  Logging.level = 0;
+  const input = new Input({ formats: [WEBM, MATROSKA], source: new FilePathSource(path) });
+  try {
+    const [track] = await input.getVideoTracks();
+    if (track === undefined) return { kind: "no-video" };
+    const codec = await track.getCodec();
+    if (codec === null) return { kind: "unknown" };
+    const size = { width: await track.getCodedWidth(), height: await track.getCodedHeight() };
+    const rotation = await track.getRotation();
+    const hidden = codec === "vp8" || codec === "vp9";
+    let frames = 0;
+    let firstKey: number | undefined;
+    let earliest = Number.POSITIVE_INFINITY;
+    let latest = Number.NEGATIVE_INFINITY;
+    for await (const packet of new EncodedPacketSink(track).packets(undefined, undefined, { metadataOnly: !hidden })) {
+      if (packet.type === "key") firstKey ??= packet.timestamp;
+      // Frames that need one from before the beginning: decoders leave them out.
+      if (firstKey === undefined || (codec === "hevc" && packet.timestamp < firstKey)) continue;
+      frames += hidden ? countShownFrames(codec, packet.data) : 1;
+      earliest = Math.min(earliest, packet.timestamp);
+      latest = Math.max(latest, packet.timestamp);
+    }
+    const fps = rateOf(frames, latest - earliest);
+    return { kind: "video", ...size, frames, ...(fps === undefined ? {} : { fps }), rotation };
+  } catch (error) {
+    return {
+      kind: "broken",
+      text: `its container can't be read (${error instanceof Error ? error.message : String(error)})`,
+    };
+  } finally {
+    input.dispose();
+  }
+}

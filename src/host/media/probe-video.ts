@@ -1,0 +1,116 @@
+import type { FileHandle } from "node:fs/promises";
+import type { FileProblem } from "../../core/facts.ts";
+import { readExactly, readOpenFile } from "../read-file.ts";
+import { probeWithFfprobe } from "./ffprobe.ts";
+import { isIsoFile, readIsoVideo } from "./isobmff.ts";
+import { isMatroska, readMatroskaVideo } from "./matroska.ts";
+import { splitExtension } from "./python-text.ts";
+
+/** What the trainer would decode of a video, and what its header promises where that differs. */
+export interface VideoProbe {
+  readonly width?: number;
+  readonly height?: number;
+  readonly frames?: number;
+  readonly fps?: number;
+  readonly headerFrames?: number;
+  readonly rotation?: number;
+  readonly problem?: FileProblem;
+}
+
+/** Containers that neither reader here knows, by their first bytes; the rest of a clip's name says the same. */
+const FFPROBE_EXTENSIONS = new Set([".avi", ".flv", ".wmv", ".mpg", ".mpeg"]);
+const FFPROBE_BEGINNINGS = ["RIFF", "FLV", "\x30\x26\xb2\x75", "\0\0\x01\xba", "\0\0\x01\xb3", "\x47", "GIF8", "OggS"];
+
+function unreadable(text: string): VideoProbe {
+  return { problem: { kind: "unreadable", text } };
+}
+
+interface Measured {
+  readonly width: number;
+  readonly height: number;
+  readonly frames: number;
+  readonly fps?: number;
+  readonly headerFrames?: number;
+  readonly rotation: number;
+}
+
+function describe({ width, height, frames, fps, headerFrames, rotation }: Measured): VideoProbe {
+  if (frames === 0) return unreadable("it has a video stream, and no frame in it");
+  if (width === 0 || height === 0) return unreadable("its header gives no picture size");
+  return {
+    width,
+    height,
+    frames,
+    ...(fps === undefined ? {} : { fps: Math.round(fps * 1000) / 1000 }),
+    ...(headerFrames === undefined || headerFrames === frames ? {} : { headerFrames }),
+    ...(rotation === 0 ? {} : { rotation }),
+  };
+}
+
+/** Undefined where `ffprobe` has to look. */
+async function probeByItself(path: string, handle: FileHandle, fileBytes: number): Promise<VideoProbe | undefined> {
+  if (fileBytes === 0) return { problem: { kind: "empty", text: "the file is empty" } };
+  const start = (await readExactly(handle, 0, Math.min(16, fileBytes))) ?? Buffer.alloc(0);
+  if (isIsoFile(start)) {
+    const video = await readIsoVideo(handle, fileBytes).catch((error: unknown) => {
+      if (error instanceof RangeError) return { kind: "broken", text: "its header is damaged" } as const;
+      throw error;
+    });
+    switch (video.kind) {
+      case "no-video":
+        return unreadable("it has no video stream");
+      case "broken":
+        return unreadable(video.text);
+      case "unknown":
+        return undefined;
+      case "video": {
+        const { missingFrames, ...track } = video.track;
+        if (missingFrames > 0) {
+          return unreadable(
+            `it is cut short: the last ${missingFrames} of its ${track.frames} frames are not in the file`,
+          );
+        }
+        return describe(track);
+      }
+    }
+  }
+  if (isMatroska(start)) {
+    const video = await readMatroskaVideo(path, { handle, fileBytes });
+    switch (video.kind) {
+      case "no-video":
+        return unreadable("it has no video stream");
+      case "broken":
+        return unreadable(video.text);
+      case "unknown":
+        return undefined;
+      case "video":
+        return describe(video);
+    }
+  }
+  const beginning = start.toString("latin1");
+  const known =
+    FFPROBE_EXTENSIONS.has(splitExtension(path.slice(path.lastIndexOf("/") + 1)).extension.toLowerCase()) ||
+    FFPROBE_BEGINNINGS.some((bytes) => beginning.startsWith(bytes));
+  return known ? undefined : unreadable("it is not a video that any known container describes");
+}
+
+/** Looks at a video: by its content, not its name, as the trainer's decoder does. `ffprobe` is the program's name or path. */
+export async function probeVideo(path: string, { ffprobe }: { readonly ffprobe: string }): Promise<VideoProbe> {
+  const reading = await readOpenFile(path, (handle, fileBytes) => probeByItself(path, handle, fileBytes));
+  if (reading.kind === "problem") return { problem: reading.problem };
+  if (reading.value !== undefined) return reading.value;
+  const probed = await probeWithFfprobe(path, { ffprobe });
+  switch (probed.kind) {
+    case "problem":
+      return { problem: probed.problem };
+    case "not-installed":
+      return {
+        problem: {
+          kind: "needs-ffprobe",
+          text: "its container or codec takes `ffprobe` to count the frames, which is not installed",
+        },
+      };
+    case "video":
+      return describe(probed);
+  }
+}

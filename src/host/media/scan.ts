@@ -1,0 +1,238 @@
+import { readdir, readFile, stat } from "node:fs/promises";
+import type { CaptionFacts, FileProblem, MediaFacts, SourceFacts } from "../../core/facts.ts";
+import { folderOf, joinPath, pathInside } from "../../core/paths.ts";
+import type { DatasetSettings, SourceSpec } from "../../core/spec/spec.ts";
+import { fileProblem } from "../read-file.ts";
+import type { StatCache } from "../stat-cache.ts";
+import { readCaption } from "./captions.ts";
+import { mapConcurrently } from "./concurrent.ts";
+import { parseJsonl } from "./jsonl.ts";
+import { listMedia } from "./listing.ts";
+import { type MediaContent, readMedia } from "./media-facts.ts";
+import { baseNameOf, compareText, splitExtension } from "./python-text.ts";
+
+export interface ScanOptions {
+  /** The project's root, absolute with `/`: what relative paths, also those in JSONL rows, start from. */
+  readonly root: string;
+  /** The dataset's general settings; `caption_extension` of a source goes first. */
+  readonly settings: DatasetSettings;
+  readonly statCache: StatCache;
+  /** The program's name or path; `ffprobe` if left out. */
+  readonly ffprobe?: string | undefined;
+  /** Called after each file of a scan, which can take minutes the first time. */
+  readonly onFile?: ((progress: { readonly done: number; readonly total: number }) => void) | undefined;
+}
+
+const CONCURRENT_FILES = 8;
+const CAPTION_EXTENSION = ".txt";
+
+/** A media file to be looked at: where it is, what it is called, and where its caption comes from. */
+interface Candidate {
+  readonly path: string;
+  /** As people see it: relative to the root where inside. */
+  readonly shown: string;
+  readonly name: string;
+  readonly kind: "video" | "image";
+  readonly caption: CaptionFacts | { readonly path: string };
+  readonly line?: number;
+  /** Where else the file would be, if the row's path were meant to be relative to the JSONL file. */
+  readonly beside?: string;
+}
+
+/** A source listed, before any file was opened. */
+interface Listed extends Omit<SourceFacts, "media"> {
+  readonly candidates: readonly Candidate[];
+}
+
+const isFolderKind = (kind: SourceSpec["kind"]) => kind === "videos" || kind === "images";
+const mediaKind = (kind: SourceSpec["kind"]) => (kind === "videos" || kind === "video_jsonl" ? "video" : "image");
+
+function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const replaced = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
+      next.push(Math.min(replaced, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
+    }
+    row = next;
+  }
+  return row[b.length] ?? 0;
+}
+
+/** Names beside a missing file or folder that it may have been meant to be, nearest first. */
+async function nearNames(path: string): Promise<readonly string[]> {
+  const wanted = baseNameOf(path).toLowerCase();
+  const names = await readdir(folderOf(path)).catch(() => []);
+  return names
+    .slice(0, 2000)
+    .filter((name) => Math.abs(name.length - wanted.length) <= 3)
+    .map((name) => ({ name, distance: editDistance(name.toLowerCase(), wanted) }))
+    .filter(({ distance }) => distance <= Math.max(1, Math.floor(wanted.length / 3)))
+    .sort((a, b) => a.distance - b.distance || compareText(a.name, b.name))
+    .slice(0, 3)
+    .map(({ name }) => name);
+}
+
+async function describeMissing(path: string, problem: FileProblem, noun: "file" | "folder"): Promise<FileProblem> {
+  if (problem.kind !== "missing") return problem;
+  const near = await nearNames(path);
+  const hint = near.length === 0 ? "" : `; beside it there is ${near.map((name) => `\`${name}\``).join(", ")}`;
+  return { kind: "missing", text: `there is no such ${noun}${hint}` };
+}
+
+/** Whether a source's path can be scanned: undefined if so. */
+async function inputProblem(source: SourceSpec, path: string): Promise<FileProblem | undefined> {
+  const { unset } = source.input;
+  if (unset.length > 0) {
+    return { kind: "missing", text: `the environment variable ${unset.join(" and ")} is not set` };
+  }
+  const wantsFolder = isFolderKind(source.kind);
+  try {
+    const stats = await stat(path);
+    if (wantsFolder && !stats.isDirectory()) {
+      const jsonl = source.kind === "videos" ? "video_jsonl" : "image_jsonl";
+      return {
+        kind: "unsupported",
+        text: `it is a file; \`${source.kind}\` takes a folder, \`${jsonl}\` a JSONL file`,
+      };
+    }
+    if (!wantsFolder && !stats.isFile()) {
+      const folder = source.kind === "video_jsonl" ? "videos" : "images";
+      return {
+        kind: "unsupported",
+        text: `it is a folder; \`${source.kind}\` takes a JSONL file, \`${folder}\` a folder`,
+      };
+    }
+    return undefined;
+  } catch (error) {
+    return describeMissing(path, fileProblem(error), wantsFolder ? "folder" : "file");
+  }
+}
+
+/** Base names, without extension, of the caption files that the trainer finds for images (`glob_images`). */
+function captionStems(names: ReadonlySet<string>, extension: string): ReadonlySet<string> {
+  const stems = new Set<string>();
+  for (const name of names) {
+    if (name.endsWith(extension) && !name.startsWith(".")) stems.add(splitExtension(name).stem);
+  }
+  return stems;
+}
+
+async function listFolder(source: SourceSpec, folder: string, options: ScanOptions): Promise<Listed> {
+  const kind = mediaKind(source.kind);
+  const extension = source.caption_extension ?? options.settings.caption_extension ?? CAPTION_EXTENSION;
+  const { taken, passedOver, all } = await listMedia(folder, kind);
+  const stems = kind === "image" ? captionStems(all, extension) : undefined;
+  const candidates = taken.map((name): Candidate => {
+    const { stem } = splitExtension(name);
+    const caption = joinPath(folder, `${stem}${extension}`);
+    // An image that the glob finds no caption for is left out, even where opening the caption would succeed.
+    const leftOut = stems !== undefined && !stems.has(stem);
+    return {
+      path: `${folder === "/" ? "" : folder}/${name}`,
+      shown: pathInside(options.root, joinPath(folder, name)),
+      name,
+      kind,
+      caption: leftOut ? { file: pathInside(options.root, caption), problem: "missing" } : { path: caption },
+    };
+  });
+  return { candidates, ...(passedOver.length === 0 ? {} : { passedOver }) };
+}
+
+async function listJsonl(source: SourceSpec, file: string, { root }: ScanOptions): Promise<Listed> {
+  if (source.kind === "videos" || source.kind === "images") return { candidates: [] };
+  const rows = parseJsonl(await readFile(file), source.kind);
+  if (rows === undefined) {
+    return { candidates: [], problem: { kind: "unreadable", text: "it is not UTF-8, which the trainer reads it as" } };
+  }
+  const candidates: Candidate[] = [];
+  const wrong: { readonly line: number; readonly text: string }[] = [];
+  for (const row of rows) {
+    if (row.kind === "wrong") {
+      wrong.push({ line: row.line, text: row.text });
+      continue;
+    }
+    const path = joinPath(root, row.path);
+    candidates.push({
+      // As written: what a link's `..` leads to is the system's business.
+      path: row.path.startsWith("/") ? row.path : `${root === "/" ? "" : root}/${row.path}`,
+      shown: pathInside(root, path),
+      name: baseNameOf(row.path),
+      kind: mediaKind(source.kind),
+      caption: { text: row.caption },
+      line: row.line,
+      beside: joinPath(folderOf(file), row.path),
+    });
+  }
+  return { candidates, ...(wrong.length === 0 ? {} : { rows: wrong }) };
+}
+
+async function listSource(source: SourceSpec, options: ScanOptions): Promise<Listed> {
+  const path = joinPath(options.root, source.input.path);
+  const problem = await inputProblem(source, path);
+  if (problem !== undefined) return { candidates: [], problem };
+  try {
+    return isFolderKind(source.kind) ? await listFolder(source, path, options) : await listJsonl(source, path, options);
+  } catch (error) {
+    return { candidates: [], problem: fileProblem(error) };
+  }
+}
+
+/** A row's file that lies beside the JSONL file instead of under the root: said, because that is what people expect. */
+async function explainMissingRow(
+  candidate: Candidate,
+  content: MediaContent,
+  { root }: ScanOptions,
+): Promise<MediaContent> {
+  const { beside, path } = candidate;
+  if (content.problem?.kind !== "missing" || beside === undefined) return content;
+  const found = beside !== path && (await stat(beside).catch(() => undefined)) !== undefined;
+  const text = found
+    ? `there is no such file; rows are relative to the project's root, so it is looked for at ${candidate.shown} and lies at ${pathInside(root, beside)}`
+    : "there is no such file; rows are relative to the project's root";
+  return { ...content, problem: { kind: "missing", text } };
+}
+
+async function scanMedia(candidate: Candidate, options: ScanOptions): Promise<MediaFacts> {
+  const { path, shown, name, kind, line } = candidate;
+  const { statCache, ffprobe = "ffprobe" } = options;
+  const content = await explainMissingRow(candidate, await readMedia(path, kind, { statCache, ffprobe }), options);
+  const caption =
+    "path" in candidate.caption
+      ? await readCaption(candidate.caption.path, {
+          shown: pathInside(options.root, candidate.caption.path),
+          statCache,
+        })
+      : candidate.caption;
+  return {
+    kind,
+    file: shown,
+    name,
+    stem: splitExtension(name).stem,
+    ...content,
+    caption,
+    ...(line === undefined ? {} : { line }),
+  };
+}
+
+/**
+ * Finds out what the dataset's sources hold: names in the trainer's order, sizes, decoded frames, captions, digests.
+ * What can't be read is said in the facts; nothing is thrown for a user's file. The stat cache is not saved here.
+ */
+export async function scanSources(sources: readonly SourceSpec[], options: ScanOptions): Promise<SourceFacts[]> {
+  const listed = await mapConcurrently(sources, { limit: CONCURRENT_FILES }, (source) => listSource(source, options));
+  const total = listed.reduce((sum, { candidates }) => sum + candidates.length, 0);
+  let done = 0;
+  const facts: SourceFacts[] = [];
+  for (const { candidates, ...source } of listed) {
+    const media = await mapConcurrently(candidates, { limit: CONCURRENT_FILES }, async (candidate) => {
+      const found = await scanMedia(candidate, options);
+      done++;
+      options.onFile?.({ done, total });
+      return found;
+    });
+    facts.push({ media, ...source });
+  }
+  return facts;
+}
