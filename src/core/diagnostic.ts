@@ -13,7 +13,7 @@ export interface SourceRange {
 /** A file as shown to people (relative to the project root where it lies inside), with a range where one is known. */
 export interface Place {
   readonly file: string;
-  readonly range?: SourceRange;
+  readonly range?: SourceRange | undefined;
 }
 
 /** One kind of diagnostic: its stable code and everything about it that is constant. `docs/DIAGNOSTICS.md` is made of these. */
@@ -43,11 +43,11 @@ export interface Diagnostic {
   readonly detail: string;
   /** Summary and detail in one. */
   readonly message: string;
-  readonly file?: string;
-  readonly range?: SourceRange;
+  readonly file?: string | undefined;
+  readonly range?: SourceRange | undefined;
   readonly related: readonly RelatedPlace[];
   /** Where in the file the value stands, as a dotted key path, for readers without the text. */
-  readonly path?: string;
+  readonly path?: string | undefined;
 }
 
 export interface DiagnosticOptions {

@@ -104,7 +104,7 @@ async function look(file: string, statCache: StatCache | undefined): Promise<Loo
     await statCache.remember(CACHE_KIND, file, stats, read);
     return read;
   } catch (error) {
-    return broken(0, fileProblem(error));
+    return broken(0, fileProblem(error), formatByName(file));
   }
 }
 

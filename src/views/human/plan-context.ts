@@ -1,0 +1,37 @@
+import type { Cell } from "../text/columns.ts";
+import { printable } from "../text/printable.ts";
+import { formatNumber } from "../text/quantity.ts";
+import type { Style } from "../text/style.ts";
+
+/** How much of a plan is shown: `summary` what a reviewer needs, `full` every value, file and argument. */
+export type PlanDetails = "summary" | "full";
+
+/** What every section of the plan's view needs to know. */
+export interface PlanContext {
+  readonly style: Style;
+  readonly columns: number;
+  readonly details: PlanDetails;
+}
+
+/** Spaces before a section's title and before its rows. */
+export const SECTION_INDENT = 2;
+export const ROW_INDENT = 4;
+
+/** A section: an empty line, its title, its rows. Nothing where there are no rows. */
+export function section(title: string, rows: readonly string[], { style }: PlanContext): readonly string[] {
+  if (rows.length === 0) return [];
+  return ["", `${" ".repeat(SECTION_INDENT)}${style.strong(title)}`, ...rows];
+}
+
+/** A parameter's value in one line, as a pipeline would have it. */
+export function formatValue(value: string | number | boolean | readonly (string | number)[]): string {
+  if (typeof value === "number") return formatNumber(value);
+  if (typeof value === "boolean") return String(value);
+  if (typeof value === "string") return value === "" ? '""' : printable(value);
+  return `[${value.map((item) => formatValue(item)).join(", ")}]`;
+}
+
+/** A cell of text that came from outside. */
+export function cell(text: string, colour?: (text: string) => string): Cell {
+  return { text: printable(text), ...(colour === undefined ? {} : { colour }) };
+}

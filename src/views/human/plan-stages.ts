@@ -1,0 +1,95 @@
+import { baseName } from "../../core/paths.ts";
+import type { PipelinePlan, StageAction, StagePlan } from "../../core/plan/plan.ts";
+import { type Cell, layoutTable } from "../text/columns.ts";
+import { printable } from "../text/printable.ts";
+import { count, listWords } from "../text/quantity.ts";
+import type { Style } from "../text/style.ts";
+import { cell, type PlanContext, ROW_INDENT, section } from "./plan-context.ts";
+
+/** The sign before a stage or checkpoint: `+` create, `~` update, `-/+` replace, `>` resume, `»` extend, `=` leave as it is. */
+export const ACTION_SIGNS: Readonly<Record<StageAction, string>> = {
+  create: "+",
+  update: "~",
+  replace: "-/+",
+  resume: ">",
+  extend: "»",
+  none: "=",
+  wait: "…",
+};
+
+/** Names of archived files shown before the rest is only counted. */
+const MAX_ARCHIVED = 3;
+
+export function actionColour(action: StageAction, style: Style): (text: string) => string {
+  switch (action) {
+    case "create":
+      return style.added;
+    case "replace":
+      return style.removed;
+    case "update":
+    case "extend":
+      return style.changed;
+    case "resume":
+      return style.note;
+    case "none":
+    case "wait":
+      return style.faint;
+  }
+}
+
+/** Every stage with its action, why, and how much work it is. */
+export function viewStages(pipeline: PipelinePlan, context: PlanContext): readonly string[] {
+  const { style } = context;
+  const rows = pipeline.stages.map((stage): readonly Cell[] => [
+    cell(ACTION_SIGNS[stage.action], actionColour(stage.action, style)),
+    cell(stage.id),
+    { text: describeStage(stage) },
+  ]);
+  return section("Stages", layoutTable(rows, { columns: context.columns, indent: ROW_INDENT }), context);
+}
+
+function describeStage(stage: StagePlan): string {
+  const reasons = stage.reasons.map((reason) => printable(reason.text));
+  const why = reasons.length === 0 ? "" : `${stage.action === "none" ? ": " : " because "}${reasons.join("; ")}`;
+  return [`${stage.action}${why}`, describeWork(stage), ...describeMoves(stage)]
+    .filter((line) => line !== "")
+    .join("\n");
+}
+
+/** Steps or cache files, in a line; nothing for a stage that is left as it is. */
+function describeWork(stage: StagePlan): string {
+  if (stage.action === "none") return "";
+  if (stage.cache_files !== undefined) {
+    const pending = stage.pending?.length ?? stage.cache_files.length;
+    return pending === stage.cache_files.length
+      ? count(pending, "cache file")
+      : `${pending} of ${count(stage.cache_files.length, "cache file")}`;
+  }
+  if (stage.total_steps === undefined) return "";
+  const epochs = stage.total_epochs === undefined ? "" : ` in ${count(stage.total_epochs, "epoch")}`;
+  const total = `${count(stage.total_steps, "step")}${epochs}`;
+  if (stage.done_steps === undefined || stage.done_steps === 0) return total;
+  const from = stage.resume_from === undefined ? "" : `, from ${printable(baseName(stage.resume_from))}`;
+  return `${total}; ${stage.total_steps - stage.done_steps} to go after step ${stage.done_steps}${doneEpochs(stage)}${from}`;
+}
+
+function doneEpochs(stage: StagePlan): string {
+  if (stage.done_epochs === undefined) return "";
+  const batches =
+    stage.done_batches === undefined || stage.done_batches === 0
+      ? ""
+      : ` and ${count(stage.done_batches, "batch", "batches")}`;
+  return ` (${count(stage.done_epochs, "epoch")}${batches} done)`;
+}
+
+function describeMoves(stage: StagePlan): readonly string[] {
+  const renames = (stage.renames ?? []).map(
+    ({ from, to }) => `renames ${printable(baseName(from))} to ${printable(baseName(to))}`,
+  );
+  const archived = (stage.archive ?? []).map((file) => printable(baseName(file)));
+  if (archived.length === 0) return renames;
+  const shown = archived.slice(0, MAX_ARCHIVED);
+  const rest = archived.length - shown.length;
+  const names = rest === 0 ? listWords(shown) : `${shown.join(", ")} and ${rest} more`;
+  return [...renames, `archives ${names}; nothing is deleted`];
+}

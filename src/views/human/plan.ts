@@ -1,0 +1,132 @@
+import type { Diagnostic } from "../../core/diagnostic.ts";
+import type { PipelinePlan, Plan } from "../../core/plan/plan.ts";
+import { formatEstimate, hasChanges, summarizePipeline, summarizePlan } from "../plan-summary.ts";
+import { type Cell, layoutTable } from "../text/columns.ts";
+import { printable, printableLines } from "../text/printable.ts";
+import { count, listWords } from "../text/quantity.ts";
+import { createStyle } from "../text/style.ts";
+import { wrapText } from "../text/wrap.ts";
+import { formatPlace, sortDiagnostics, viewDiagnostics } from "./diagnostics.ts";
+import { viewCheckpoints } from "./plan-checkpoints.ts";
+import { type PlanContext, type PlanDetails, ROW_INDENT, section } from "./plan-context.ts";
+import { viewArguments, viewBuckets, viewFiles } from "./plan-files.ts";
+import { viewParameters } from "./plan-parameters.ts";
+import { viewStages } from "./plan-stages.ts";
+
+export interface PlanViewOptions {
+  readonly colour: boolean;
+  /** Columns of the terminal; 80 if left out. */
+  readonly width?: number | undefined;
+  /** Texts of the files that diagnostics point into, by the name they are shown with. */
+  readonly sources?: ReadonlyMap<string, string> | undefined;
+  /** `summary` if left out. */
+  readonly details?: PlanDetails | undefined;
+}
+
+const DEFAULT_COLUMNS = 80;
+
+/** The plan for people: what would happen and why, what it takes, what is wrong. Ends with a line break. */
+export function viewPlanHuman(plan: Plan, options: PlanViewOptions): string {
+  const context: PlanContext = {
+    style: createStyle(options),
+    columns: options.width ?? DEFAULT_COLUMNS,
+    details: options.details ?? "summary",
+  };
+  const changing = plan.pipelines.filter((pipeline) => pipeline.valid && hasChanges(pipeline));
+  const shown = context.details === "full" ? plan.pipelines.filter(({ valid }) => valid) : changing;
+  const blocks = shown.map((pipeline) => viewPipeline(pipeline, context).join("\n"));
+  // Before a plan a note is worth reading; where nothing is to do it was read long ago.
+  const quiet = blocks.length === 0 && plan.pipelines.every(({ valid }) => valid);
+  const found = sortDiagnostics(plan.diagnostics).filter(({ severity }) => !(quiet && severity === "note"));
+  const notes = found.filter(({ severity }) => severity === "note");
+  const faults = found.filter(({ severity }) => severity !== "note");
+  if (notes.length > 0) blocks.push(viewNotes(notes, context).join("\n"));
+  if (faults.length > 0) {
+    blocks.push(viewDiagnostics(faults, { ...options, texts: options.sources ?? new Map() }).trimEnd());
+  }
+  const end = viewEnd(plan, changing, context).join("\n");
+  if (end !== "") blocks.push(end);
+  return `${blocks.join("\n\n")}\n`;
+}
+
+function viewPipeline(pipeline: PipelinePlan, context: PlanContext): readonly string[] {
+  return [
+    ...viewHead(pipeline, context),
+    ...viewStages(pipeline, context),
+    ...viewCheckpoints(pipeline, context),
+    ...viewEstimates(pipeline, context),
+    ...viewParameters(pipeline, context),
+    ...(context.details === "full"
+      ? [...viewBuckets(pipeline, context), ...viewFiles(pipeline, context), ...viewArguments(pipeline, context)]
+      : []),
+  ];
+}
+
+function viewHead(pipeline: PipelinePlan, { style, columns }: PlanContext): readonly string[] {
+  const { dataset } = pipeline;
+  const [first = "", ...rest] = wrapText(`${printable(pipeline.name)}: ${summarizePipeline(pipeline)}`, columns);
+  const about = [pipeline.file, pipeline.task, pipeline.noise, `tier ${pipeline.tier}`, pipeline.backend].map(
+    printable,
+  );
+  const counts = [
+    `${count(dataset.files, "file")}, ${count(dataset.items, "item")}, ${count(dataset.batches, "batch", "batches")}`,
+    `${count(dataset.steps_per_epoch, "step")} an epoch, ${dataset.total_steps} in all`,
+  ];
+  const indented = (texts: readonly string[]) => wrapText(texts.join(" · "), columns - 2).map((line) => `  ${line}`);
+  return [
+    style.strong(first),
+    ...rest.map((line) => `  ${style.strong(line)}`),
+    ...indented(about).map(style.faint),
+    ...indented(counts),
+  ];
+}
+
+function viewEstimates(pipeline: PipelinePlan, context: PlanContext): readonly string[] {
+  const rows = Object.entries(pipeline.estimates).map(([name, estimate]): readonly Cell[] => [
+    { text: printable(name) },
+    { text: printable(formatEstimate(estimate)) },
+    { text: printable(estimate.basis), colour: context.style.faint },
+  ]);
+  return section("Estimates", layoutTable(rows, { columns: context.columns, indent: ROW_INDENT }), context);
+}
+
+/** Notes without their lines of text: they say what was decided, and nothing is to be mended. */
+function viewNotes(notes: readonly Diagnostic[], { style, columns }: PlanContext): readonly string[] {
+  const lines = notes.flatMap((note) => {
+    const place =
+      note.file === undefined
+        ? ""
+        : ` (${formatPlace({ file: note.file, ...(note.range === undefined ? {} : { range: note.range }) })})`;
+    const text = `${printable(note.summary)}: ${printableLines(note.detail)}${place}`;
+    const head = `    ${printable(note.code)}  `;
+    return wrapText(text, Math.max(20, columns - head.length)).map((line, index) =>
+      (index === 0 ? style.note(head) + line : " ".repeat(head.length) + line).trimEnd(),
+    );
+  });
+  return [`  ${style.strong("Notes")}`, ...lines];
+}
+
+/** The last lines: what was counted, and how to go on. */
+function viewEnd(plan: Plan, changing: readonly PipelinePlan[], { style, columns }: PlanContext): readonly string[] {
+  const invalid = plan.pipelines.filter(({ valid }) => !valid);
+  const same = plan.pipelines.filter((pipeline) => pipeline.valid && !hasChanges(pipeline));
+  const lines: string[] = [];
+  if (invalid.length > 0) {
+    const names = listWords(invalid.map(({ name, file }) => printable(name === "" ? file : name)));
+    lines.push(style.error(`${names} can't be planned; see the ${invalid.length === 1 ? "error" : "errors"} above.`));
+  }
+  if (same.length > 0) {
+    const names = listWords(same.map(({ name }) => printable(name)));
+    lines.push(
+      ...wrapText(
+        `${style.added("No changes.")} ${names} ${same.length === 1 ? "is" : "are"} as described; nothing is to do.`,
+        columns,
+      ),
+    );
+  }
+  if (changing.length > 0) {
+    const files = [...new Set(changing.map(({ file }) => printable(file)))];
+    lines.push(style.strong(summarizePlan(plan)), `Apply it with: wan22 apply ${files.join(" ")}`);
+  }
+  return lines;
+}
