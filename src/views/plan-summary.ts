@@ -14,10 +14,20 @@ export function summarizePipeline(pipeline: PipelinePlan): string {
   const checkpoints = countNewCheckpoints(pipeline);
   if (checkpoints > 0) parts.push(count(checkpoints, "checkpoint"));
   const { time, vram } = pipeline.estimates;
-  if (time !== undefined) parts.push(`~${formatEstimate(time)}`);
-  if (vram !== undefined)
-    parts.push(vram.available === undefined ? `${formatEstimate(vram)} of VRAM` : formatEstimate(vram));
+  if (time !== undefined) parts.push(`~${formatEstimate(narrow(time))}`);
+  if (vram !== undefined) {
+    // The high end: whether it fits is what a reader wants to know.
+    const needed = formatEstimate({ ...vram, low: vram.high });
+    parts.push(vram.available === undefined ? `${needed} of VRAM` : needed);
+  }
   return parts.join(" · ");
+}
+
+/** Two ends that say much the same become their middle. */
+function narrow(estimate: Estimate): Estimate {
+  if (estimate.high > estimate.low * 1.35) return estimate;
+  const middle = (estimate.low + estimate.high) / 2;
+  return { ...estimate, low: middle, high: middle };
 }
 
 /** Whether applying would do anything: an action other than `none` and `keep`. */

@@ -22,6 +22,9 @@ const MAX_RUN = 6;
 const RUN_HEAD = 3;
 const RUN_TAIL = 2;
 
+/** Columns from which epochs and sizes get columns of their own. */
+const WIDE_COLUMNS = 72;
+
 /** Checkpoints and training states one by one, in the order they are written. A summary folds long runs of the same kind. */
 export function viewCheckpoints(pipeline: PipelinePlan, context: PlanContext): readonly string[] {
   const stages = [...new Set(pipeline.checkpoints.map((checkpoint) => checkpoint.stage))];
@@ -38,23 +41,14 @@ export function viewCheckpoints(pipeline: PipelinePlan, context: PlanContext): r
 function viewList(noun: string, list: readonly CheckpointPlan[], context: PlanContext): readonly string[] {
   const folders = [...new Set(list.map((checkpoint) => folderOf(checkpoint.file)))];
   const folder = folders.length === 1 ? folders[0] : undefined;
-  const widths = { epoch: digits(list.map(({ epoch }) => epoch)), step: digits(list.map(({ step }) => step)) };
-  const name = (checkpoint: CheckpointPlan) =>
-    printable(folder === undefined ? checkpoint.file : baseName(checkpoint.file));
-  const rows = splitRuns(list).flatMap((run): readonly (readonly Cell[])[] => {
-    const row = (checkpoint: CheckpointPlan) => checkpointRow(checkpoint, name(checkpoint), widths, context.style);
-    if (context.details === "full" || run.length <= MAX_RUN) return run.map(row);
-    const hidden = run.slice(RUN_HEAD, -RUN_TAIL);
-    const folded = `${hidden.length} more, epochs ${hidden[0]?.epoch ?? 0} to ${hidden.at(-1)?.epoch ?? 0}`;
-    return [
-      ...run.slice(0, RUN_HEAD).map(row),
-      [
-        { text: "…", colour: context.style.faint },
-        { text: folded, colour: context.style.faint },
-      ],
-      ...run.slice(-RUN_TAIL).map(row),
-    ];
-  });
+  const layout: RowLayout = {
+    name: ({ file }) => printable(folder === undefined ? file : baseName(file)),
+    epochDigits: digits(list.map(({ epoch }) => epoch)),
+    stepDigits: digits(list.map(({ step }) => step)),
+    style: context.style,
+    cells: context.columns < WIDE_COLUMNS ? "joined" : "apart",
+  };
+  const rows = splitRuns(list).flatMap((run) => viewRun(run, layout, context.details));
   const where = folder === undefined || folder === "." ? "" : ` in ${printable(folder)}`;
   const title = `${noun}${where} (${summarizeBytes(list)})`;
   return section(
@@ -64,28 +58,64 @@ function viewList(noun: string, list: readonly CheckpointPlan[], context: PlanCo
   );
 }
 
+interface RowLayout {
+  readonly name: (checkpoint: CheckpointPlan) => string;
+  readonly epochDigits: number;
+  readonly stepDigits: number;
+  readonly style: Style;
+  /** Whether epoch and size stand in columns of their own. */
+  readonly cells: "apart" | "joined";
+}
+
+function viewRun(
+  run: readonly CheckpointPlan[],
+  layout: RowLayout,
+  details: PlanContext["details"],
+): readonly (readonly Cell[])[] {
+  const row = (checkpoint: CheckpointPlan) => checkpointRow(checkpoint, layout);
+  const { faint } = layout.style;
+  const [first] = run;
+  if (details === "full" || first === undefined) return run.map(row);
+  // A state that comes and goes is of no use to a reader, as long as others stay.
+  if (first.kind === "state" && first.action === "prune") {
+    const text = `${count(run.length, "earlier one")} removed by retention on the way`;
+    return [
+      [
+        { text: ACTIONS.prune.sign, colour: layout.style.removed },
+        { text, colour: faint },
+      ],
+    ];
+  }
+  if (run.length <= MAX_RUN) return run.map(row);
+  const hidden = run.slice(RUN_HEAD, -RUN_TAIL);
+  const folded = `${hidden.length} more, epochs ${hidden[0]?.epoch ?? 0} to ${hidden.at(-1)?.epoch ?? 0}`;
+  return [
+    ...run.slice(0, RUN_HEAD).map(row),
+    [
+      { text: "…", colour: faint },
+      { text: folded, colour: faint },
+    ],
+    ...run.slice(-RUN_TAIL).map(row),
+  ];
+}
+
 /** How many are there at the end, and what they take. */
 function summarizeBytes(list: readonly CheckpointPlan[]): string {
   const left = list.filter(({ action }) => action !== "prune");
   return `${count(left.length, "file")}, ${formatBytes(left.reduce((sum, { bytes }) => sum + bytes, 0))}`;
 }
 
-function checkpointRow(
-  checkpoint: CheckpointPlan,
-  name: string,
-  widths: { readonly epoch: number; readonly step: number },
-  style: Style,
-): readonly Cell[] {
+function checkpointRow(checkpoint: CheckpointPlan, layout: RowLayout): readonly Cell[] {
   const { sign, remark } = ACTIONS[checkpoint.action];
-  const epoch = String(checkpoint.epoch).padStart(widths.epoch);
-  const step = String(checkpoint.step).padStart(widths.step);
-  const size = formatBytes(checkpoint.bytes);
-  return [
-    { text: sign, colour: checkpointColour(checkpoint.action, style) },
-    { text: name },
-    { text: `epoch ${epoch}, step ${step}` },
-    { text: remark === "" ? size : `${size}, ${remark}` },
+  const epoch = String(checkpoint.epoch).padStart(layout.epochDigits);
+  const step = String(checkpoint.step).padStart(layout.stepDigits);
+  const when = `epoch ${epoch}, step ${step}`;
+  const size = formatBytes(checkpoint.bytes) + (remark === "" ? "" : `, ${remark}`);
+  const head: readonly Cell[] = [
+    { text: sign, colour: checkpointColour(checkpoint.action, layout.style) },
+    { text: layout.name(checkpoint) },
   ];
+  return layout.cells === "apart" ? [...head, { text: when }, { text: size }] : [...head, { text: `${when}, ${size}` }];
 }
 
 function checkpointColour(action: CheckpointAction, style: Style): (text: string) => string {

@@ -2,6 +2,7 @@ import type { Cell } from "../text/columns.ts";
 import { printable } from "../text/printable.ts";
 import { formatNumber } from "../text/quantity.ts";
 import type { Style } from "../text/style.ts";
+import { wrapText } from "../text/wrap.ts";
 
 /** How much of a plan is shown: `summary` what a reviewer needs, `full` every value, file and argument. */
 export type PlanDetails = "summary" | "full";
@@ -18,9 +19,20 @@ export const SECTION_INDENT = 2;
 export const ROW_INDENT = 4;
 
 /** A section: an empty line, its title, its rows. Nothing where there are no rows. */
-export function section(title: string, rows: readonly string[], { style }: PlanContext): readonly string[] {
+export function section(title: string, rows: readonly string[], { style, columns }: PlanContext): readonly string[] {
   if (rows.length === 0) return [];
-  return ["", `${" ".repeat(SECTION_INDENT)}${style.strong(title)}`, ...rows];
+  return ["", ...indentText(title, columns).map((line) => recolour(line, style.strong)), ...rows];
+}
+
+/** A text wrapped under a section's indent. */
+export function indentText(text: string, columns: number): readonly string[] {
+  return wrapText(text, columns - SECTION_INDENT).map((line) => `${" ".repeat(SECTION_INDENT)}${line}`.trimEnd());
+}
+
+/** Colours a line, its indent left out. */
+export function recolour(line: string, colour: (text: string) => string): string {
+  const text = line.trimStart();
+  return line.slice(0, line.length - text.length) + colour(text);
 }
 
 /** A parameter's value in one line, as a pipeline would have it. */

@@ -3,10 +3,10 @@ import { findParameter } from "../../core/trainer/parameters.ts";
 import { type Cell, layoutTable } from "../text/columns.ts";
 import { printable } from "../text/printable.ts";
 import { count, formatNumber } from "../text/quantity.ts";
-import { cell, formatValue, type PlanContext, ROW_INDENT, section } from "./plan-context.ts";
+import { cell, formatValue, indentText, type PlanContext, ROW_INDENT, recolour, section } from "./plan-context.ts";
 
 /** Groups in the order they are read: what the result depends on first. */
-const GROUPS = ["learning", "memory", "dataset", "data", "caching", "io", "other"] as const;
+const GROUPS = ["learning", "memory", "dataset", "data", "caching", "io", "derived"] as const;
 type Group = (typeof GROUPS)[number];
 
 const TITLES: Readonly<Record<Group, string>> = {
@@ -16,7 +16,7 @@ const TITLES: Readonly<Record<Group, string>> = {
   data: "Data loading",
   caching: "Caching",
   io: "Saving and logging",
-  other: "Other",
+  derived: "Following from other keys",
 };
 
 type PlanParameter = PipelinePlan["parameters"][string];
@@ -41,12 +41,8 @@ export function viewParameters(pipeline: PipelinePlan, context: PlanContext): re
   });
   const hidden = all.length - shown.length;
   if (hidden === 0) return sections;
-  const plural = hidden === 1 ? "is" : "are";
-  return [
-    ...sections,
-    "",
-    context.style.faint(`  ${count(hidden, "parameter")} at a default ${plural} not shown; --details shows all.`),
-  ];
+  const text = `${count(hidden, "more parameter")} at their defaults, or following from other keys: --details shows them.`;
+  return [...sections, "", ...indentText(text, context.columns).map((line) => recolour(line, context.style.faint))];
 }
 
 function row(name: string, parameter: PlanParameter, { style }: PlanContext): readonly Cell[] {
@@ -66,5 +62,5 @@ function formatRange([low, high]: readonly [number, number]): string {
 function groupOf(name: string): Group {
   if (name.startsWith("dataset.")) return "dataset";
   if (name.startsWith("cache-latents.") || name.startsWith("cache-text.")) return "caching";
-  return findParameter(name.slice(name.indexOf(".") + 1))?.group ?? "other";
+  return findParameter(name.slice(name.indexOf(".") + 1))?.group ?? "derived";
 }

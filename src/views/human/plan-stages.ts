@@ -4,7 +4,7 @@ import { type Cell, layoutTable } from "../text/columns.ts";
 import { printable } from "../text/printable.ts";
 import { count, listWords } from "../text/quantity.ts";
 import type { Style } from "../text/style.ts";
-import { cell, type PlanContext, ROW_INDENT, section } from "./plan-context.ts";
+import { cell, type PlanContext, type PlanDetails, ROW_INDENT, section } from "./plan-context.ts";
 
 /** The sign before a stage or checkpoint: `+` create, `~` update, `-/+` replace, `>` resume, `»` extend, `=` leave as it is. */
 export const ACTION_SIGNS: Readonly<Record<StageAction, string>> = {
@@ -16,9 +16,6 @@ export const ACTION_SIGNS: Readonly<Record<StageAction, string>> = {
   none: "=",
   wait: "…",
 };
-
-/** Names of archived files shown before the rest is only counted. */
-const MAX_ARCHIVED = 3;
 
 export function actionColour(action: StageAction, style: Style): (text: string) => string {
   switch (action) {
@@ -43,15 +40,15 @@ export function viewStages(pipeline: PipelinePlan, context: PlanContext): readon
   const rows = pipeline.stages.map((stage): readonly Cell[] => [
     cell(ACTION_SIGNS[stage.action], actionColour(stage.action, style)),
     cell(stage.id),
-    { text: describeStage(stage) },
+    { text: describeStage(stage, context.details) },
   ]);
   return section("Stages", layoutTable(rows, { columns: context.columns, indent: ROW_INDENT }), context);
 }
 
-function describeStage(stage: StagePlan): string {
+function describeStage(stage: StagePlan, details: PlanDetails): string {
   const reasons = stage.reasons.map((reason) => printable(reason.text));
   const why = reasons.length === 0 ? "" : `${stage.action === "none" ? ": " : " because "}${reasons.join("; ")}`;
-  return [`${stage.action}${why}`, describeWork(stage), ...describeMoves(stage)]
+  return [`${stage.action}${why}`, describeWork(stage), ...describeMoves(stage, details)]
     .filter((line) => line !== "")
     .join("\n");
 }
@@ -82,14 +79,15 @@ function doneEpochs(stage: StagePlan): string {
   return ` (${count(stage.done_epochs, "epoch")}${batches} done)`;
 }
 
-function describeMoves(stage: StagePlan): readonly string[] {
+function describeMoves(stage: StagePlan, details: PlanDetails): readonly string[] {
   const renames = (stage.renames ?? []).map(
     ({ from, to }) => `renames ${printable(baseName(from))} to ${printable(baseName(to))}`,
   );
-  const archived = (stage.archive ?? []).map((file) => printable(baseName(file)));
+  const archived = stage.archive ?? [];
   if (archived.length === 0) return renames;
-  const shown = archived.slice(0, MAX_ARCHIVED);
-  const rest = archived.length - shown.length;
-  const names = rest === 0 ? listWords(shown) : `${shown.join(", ")} and ${rest} more`;
-  return [...renames, `archives ${names}; nothing is deleted`];
+  const names = details === "full" ? `: ${listWords(archived.map((file) => printable(baseName(file))))}` : "";
+  return [
+    ...renames,
+    `archives ${count(archived.length, "file or folder", "files and folders")}${names}; nothing is deleted`,
+  ];
 }

@@ -8,7 +8,7 @@ import { createStyle } from "../text/style.ts";
 import { wrapText } from "../text/wrap.ts";
 import { formatPlace, sortDiagnostics, viewDiagnostics } from "./diagnostics.ts";
 import { viewCheckpoints } from "./plan-checkpoints.ts";
-import { type PlanContext, type PlanDetails, ROW_INDENT, section } from "./plan-context.ts";
+import { indentText, type PlanContext, type PlanDetails, ROW_INDENT, recolour, section } from "./plan-context.ts";
 import { viewArguments, viewBuckets, viewFiles } from "./plan-files.ts";
 import { viewParameters } from "./plan-parameters.ts";
 import { viewStages } from "./plan-stages.ts";
@@ -24,6 +24,7 @@ export interface PlanViewOptions {
 }
 
 const DEFAULT_COLUMNS = 80;
+const NO_CHANGES = "No changes.";
 
 /** The plan for people: what would happen and why, what it takes, what is wrong. Ends with a line break. */
 export function viewPlanHuman(plan: Plan, options: PlanViewOptions): string {
@@ -64,7 +65,7 @@ function viewPipeline(pipeline: PipelinePlan, context: PlanContext): readonly st
 
 function viewHead(pipeline: PipelinePlan, { style, columns }: PlanContext): readonly string[] {
   const { dataset } = pipeline;
-  const [first = "", ...rest] = wrapText(`${printable(pipeline.name)}: ${summarizePipeline(pipeline)}`, columns);
+  const [first = "", ...rest] = wrapText(`${printable(pipeline.name)}: ${summarizePipeline(pipeline)}`, columns - 2);
   const about = [pipeline.file, pipeline.task, pipeline.noise, `tier ${pipeline.tier}`, pipeline.backend].map(
     printable,
   );
@@ -72,12 +73,11 @@ function viewHead(pipeline: PipelinePlan, { style, columns }: PlanContext): read
     `${count(dataset.files, "file")}, ${count(dataset.items, "item")}, ${count(dataset.batches, "batch", "batches")}`,
     `${count(dataset.steps_per_epoch, "step")} an epoch, ${dataset.total_steps} in all`,
   ];
-  const indented = (texts: readonly string[]) => wrapText(texts.join(" · "), columns - 2).map((line) => `  ${line}`);
   return [
     style.strong(first),
     ...rest.map((line) => `  ${style.strong(line)}`),
-    ...indented(about).map(style.faint),
-    ...indented(counts),
+    ...indentText(about.join(" · "), columns).map((line) => recolour(line, style.faint)),
+    ...indentText(counts.join(" · "), columns),
   ];
 }
 
@@ -113,20 +113,18 @@ function viewEnd(plan: Plan, changing: readonly PipelinePlan[], { style, columns
   const lines: string[] = [];
   if (invalid.length > 0) {
     const names = listWords(invalid.map(({ name, file }) => printable(name === "" ? file : name)));
-    lines.push(style.error(`${names} can't be planned; see the ${invalid.length === 1 ? "error" : "errors"} above.`));
+    lines.push(...wrapText(`${names} can't be planned; see the errors above.`, columns).map(style.error));
   }
   if (same.length > 0) {
     const names = listWords(same.map(({ name }) => printable(name)));
-    lines.push(
-      ...wrapText(
-        `${style.added("No changes.")} ${names} ${same.length === 1 ? "is" : "are"} as described; nothing is to do.`,
-        columns,
-      ),
-    );
+    const text = `${names} ${same.length === 1 ? "is" : "are"} as described; nothing is to do.`;
+    const [first = "", ...rest] = wrapText(`${NO_CHANGES} ${text}`, columns);
+    lines.push(style.added(NO_CHANGES) + first.slice(NO_CHANGES.length), ...rest);
   }
   if (changing.length > 0) {
     const files = [...new Set(changing.map(({ file }) => printable(file)))];
-    lines.push(style.strong(summarizePlan(plan)), `Apply it with: wan22 apply ${files.join(" ")}`);
+    lines.push(...wrapText(summarizePlan(plan), columns).map(style.strong));
+    lines.push(...wrapText(`Apply it with: wan22 apply ${files.join(" ")}`, columns));
   }
   return lines;
 }

@@ -18,7 +18,8 @@ export interface TableOptions {
   readonly maxCellColumns?: number;
 }
 
-const NARROWEST_LAST = 16;
+/** Columns that a last cell needs beside the others to be worth reading there. */
+const NARROWEST_LAST = 24;
 
 /**
  * Lays rows out in columns. The last cell of a row is wrapped, hanging under itself; where too little room is left for it,

@@ -9,6 +9,9 @@ export function wrapText(text: string, columns: number): readonly string[] {
   return text.split("\n").flatMap((line) => (line.startsWith("  ") ? [line.trimEnd()] : wrapLine(line, columns)));
 }
 
+/** A space, but not one before a dot that separates: the dot stays with what it ends. */
+const BREAK = / (?!·)/;
+
 function wrapLine(line: string, columns: number): readonly string[] {
   const lines: string[] = [];
   let current = "";
@@ -18,7 +21,7 @@ function wrapLine(line: string, columns: number): readonly string[] {
     current = "";
     used = 0;
   };
-  for (const word of line.split(" ")) {
+  for (const word of line.split(BREAK)) {
     const pieces = splitWord(word);
     pieces.forEach((piece, index) => {
       const gap = index === 0 && used > 0 ? 1 : 0;
