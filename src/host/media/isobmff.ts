@@ -1,6 +1,6 @@
 import type { FileHandle } from "node:fs/promises";
 import { readExactly } from "../read-file.ts";
-import { countInEdits, type Edit } from "./edit-list.ts";
+import { countDecoded, type Decoding, type Edit } from "./edit-list.ts";
 import { type Box, boxesIn, readSampleTable, type SampleTable } from "./sample-table.ts";
 
 /**
@@ -34,6 +34,7 @@ interface Track {
   readonly width: number;
   readonly height: number;
   readonly rotation: number;
+  readonly codec: Decoding["codec"];
   readonly edits: readonly Edit[];
   readonly samples: SampleTable;
 }
@@ -112,6 +113,8 @@ function rotationOf(tkhd: Box | undefined): number {
   return (((Math.round(degrees / 90) * 90) % 360) + 360) % 360;
 }
 
+const CODECS: Readonly<Record<string, Decoding["codec"]>> = { avc1: "h264", avc3: "h264", hvc1: "hevc", hev1: "hevc" };
+
 function readVideoTrack(trak: Box, movieTimescale: number): Track | undefined {
   const handler = descend(trak, "mdia", "hdlr");
   if (handler?.content.toString("latin1", 8, 12) !== "vide") return undefined;
@@ -127,6 +130,7 @@ function readVideoTrack(trak: Box, movieTimescale: number): Track | undefined {
     width: entry.readUInt16BE(32),
     height: entry.readUInt16BE(34),
     rotation: rotationOf(tkhd),
+    codec: CODECS[entry.toString("latin1", 4, 8)] ?? "other",
     edits: readEdits(descend(trak, "edts", "elst"), movieTimescale, timescale),
     samples: readSampleTable(table),
   };
@@ -206,6 +210,8 @@ export async function readIsoVideo(handle: FileHandle, fileBytes: number): Promi
   if (fragments.frames > 0 && (cutAt === "mdat" || cutAt === "moof")) {
     return { kind: "broken", text: "it ends in the middle of a fragment: it was cut short" };
   }
+  // A sample takes a byte at least: a damaged count must not be believed, nor counted to.
+  if (track.samples.count + fragments.frames > fileBytes) return { kind: "broken", text: "its header is damaged" };
   return { kind: "video", track: describeTrack(track, fragments, fileBytes) };
 }
 
@@ -216,7 +222,7 @@ function describeTrack(track: Track, fragments: Fragments, fileBytes: number): V
   return {
     width: track.width,
     height: track.height,
-    frames: countInEdits(samples, track.edits) + fragments.frames,
+    frames: countDecoded(track) + fragments.frames,
     ...(seconds > 0 ? { fps: (samples.count + fragments.frames) / seconds } : {}),
     rotation: track.rotation,
     missingFrames: samples.countBeyond(fileBytes),

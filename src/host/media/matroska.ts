@@ -28,15 +28,33 @@ function readSize(bytes: Buffer, at: number): { readonly value: number; readonly
   return { value: unknown ? Number.POSITIVE_INFINITY : value, bytes: length };
 }
 
-/** Where the file should end by its own account; undefined where it was written without knowing. */
-async function promisedBytes(handle: FileHandle, fileBytes: number): Promise<number | undefined> {
-  const start = await readExactly(handle, 0, Math.min(fileBytes, 4096));
-  const header = start && readSize(start, 4);
-  if (start === undefined || header === undefined) return undefined;
-  const segment = 4 + header.bytes + header.value;
-  if (!(segment + 5 <= start.length) || start.readUInt32BE(segment) !== SEGMENT) return undefined;
-  const size = readSize(start, segment + 4);
-  return size === undefined || !Number.isFinite(size.value) ? undefined : segment + 4 + size.bytes + size.value;
+interface Element {
+  readonly id: number;
+  readonly contentStart: number;
+  /** Infinite where it was written without knowing. */
+  readonly end: number;
+}
+
+async function readElement(handle: FileHandle, at: number, fileBytes: number): Promise<Element | undefined> {
+  const bytes = await readExactly(handle, at, Math.min(12, fileBytes - at));
+  const idBytes = bytes?.[0] === undefined || bytes[0] === 0 ? 0 : Math.clz32(bytes[0]) - 23;
+  if (bytes === undefined || idBytes < 1 || idBytes > 4 || idBytes > bytes.length) return undefined;
+  const size = readSize(bytes, idBytes);
+  if (size === undefined) return undefined;
+  const contentStart = at + idBytes + size.bytes;
+  return { id: bytes.readUIntBE(0, idBytes), contentStart, end: contentStart + size.value };
+}
+
+/** Where the file should end by its own account. Elements of unknown length are walked through, so one jump a cluster or block. */
+async function promisedEnd(handle: FileHandle, fileBytes: number): Promise<number> {
+  let at = 0;
+  while (at < fileBytes) {
+    const element = await readElement(handle, at, fileBytes);
+    if (element === undefined) return at;
+    if (element.id === SEGMENT && Number.isFinite(element.end)) return element.end;
+    at = Number.isFinite(element.end) ? element.end : element.contentStart;
+  }
+  return at;
 }
 
 export type MatroskaVideo =
@@ -69,9 +87,9 @@ export async function readMatroskaVideo(
   path: string,
   { handle, fileBytes }: { readonly handle: FileHandle; readonly fileBytes: number },
 ): Promise<MatroskaVideo> {
-  const promised = await promisedBytes(handle, fileBytes);
-  if (promised !== undefined && promised > fileBytes) {
-    return { kind: "broken", text: `it is cut short: ${fileBytes} of ${promised} bytes are there` };
+  const promised = await promisedEnd(handle, fileBytes);
+  if (promised > fileBytes) {
+    return { kind: "broken", text: `it is cut short: it should have at least ${promised} bytes and has ${fileBytes}` };
   }
   const { EncodedPacketSink, FilePathSource, Input, Logging, MATROSKA, WEBM } = await import("mediabunny");
   Logging.level = 0;
@@ -91,7 +109,8 @@ export async function readMatroskaVideo(
     for await (const packet of new EncodedPacketSink(track).packets(undefined, undefined, { metadataOnly: !hidden })) {
       if (packet.type === "key") firstKey ??= packet.timestamp;
       // Frames that need one from before the beginning: decoders leave them out.
-      if (firstKey === undefined || (codec === "hevc" && packet.timestamp < firstKey)) continue;
+      if ((codec === "avc" || codec === "hevc") && firstKey === undefined) continue;
+      if (codec === "hevc" && packet.timestamp < (firstKey ?? 0)) continue;
       frames += hidden ? countShownFrames(codec, packet.data) : 1;
       earliest = Math.min(earliest, packet.timestamp);
       latest = Math.max(latest, packet.timestamp);

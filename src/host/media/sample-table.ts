@@ -28,6 +28,8 @@ export interface SampleTable {
   readonly count: number;
   /** Of all samples together, in the track's timescale. */
   readonly duration: number;
+  /** Index of the first sample that can be decoded by itself. */
+  readonly firstSync: number;
   /** When each sample is shown, in the track's timescale. */
   presentationTimes(): readonly number[];
   /** Samples that end after the file does. */
@@ -100,8 +102,13 @@ export function readSampleTable(stbl: Box): SampleTable {
   const perChunk =
     stsc === undefined ? [] : entries(stsc.content, { at: 8, count: stsc.content.readUInt32BE(4), columns: 3 });
 
+  const stss = boxes.get("stss")?.content;
+  // Without the table every sample is a sync sample.
+  const firstSync = stss !== undefined && stss.length >= 12 ? Math.max(0, stss.readUInt32BE(8) - 1) : 0;
+
   return {
     count,
+    firstSync,
     duration: durations.reduce((sum, [samples, ticks]) => sum + samples * ticks, 0),
     presentationTimes() {
       const times: number[] = [];
