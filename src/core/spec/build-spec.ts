@@ -1,0 +1,251 @@
+import type { Place } from "../diagnostic.ts";
+import { pathInside } from "../paths.ts";
+import type { Parameter } from "../trainer/parameter.ts";
+import { parametersOf } from "../trainer/parameters.ts";
+import { type ParameterValue, SCRIPTS, SECTION_OF, type Section } from "../vocabulary.ts";
+import { type PipelineFile, type ProjectFile, RESOLUTION_PATTERN, SOURCE_KINDS } from "./shape.ts";
+import type { DatasetSettings, HardwareRequest, LocatedPath, Override, SourceSpec, Spec } from "./spec.ts";
+import { type Environment, expandPath, locatePath } from "./variables.ts";
+import { dotted, entryAt, type KeyPath, markAt, walk, type YamlNode } from "./yaml-tree.ts";
+
+/** Two files that fit their shapes, made into one spec: the pipeline over the project, every path located. */
+
+/** A file whose values fit its shape. */
+export interface ValidFile<T> {
+  readonly file: string;
+  readonly root: YamlNode;
+  readonly value: T;
+}
+
+export interface BuildInput {
+  readonly pipeline: ValidFile<PipelineFile>;
+  readonly project: ValidFile<ProjectFile> | undefined;
+  /** Absolute, with `/`. */
+  readonly root: string;
+  readonly environment: Environment;
+}
+
+export function buildSpec(input: BuildInput): Spec {
+  const { pipeline, project } = input;
+  const value = pipeline.value;
+  const shared = project?.value;
+  const path = pathReader(input);
+  const trainerPath = path(["trainer", "path"]);
+  const python = pythonOf(input);
+  const noise = value.noise;
+  const gpus = value.gpus ?? shared?.gpus;
+  const templatesDir = path(["templates"]);
+  const stateDir = path(["state_dir"])?.path ?? ".wan22";
+  const outputDir: LocatedPath = path(["output", "dir"]) ?? {
+    written: `output/${value.name}`,
+    path: `output/${value.name}`,
+    place: placeOf(pipeline, ["name"]),
+    unset: [],
+  };
+  return {
+    name: value.name,
+    file: pipeline.file,
+    task: value.task,
+    ...(noise === undefined ? {} : { noise }),
+    hardware: hardwareOf(input),
+    strategy: value.strategy ?? shared?.strategy ?? "balanced",
+    dataset: {
+      settings: { ...settingsOf(shared?.dataset ?? {}), ...settingsOf(value.dataset) },
+      sources: value.dataset.sources.map((_, index) => sourceOf(input, index)),
+    },
+    models: modelsOf(path),
+    overrides: [
+      ...(project === undefined ? [] : overridesOf(input, project, "project")),
+      ...overridesOf(input, pipeline, "pipeline"),
+    ],
+    output: { dir: outputDir, name: value.output?.name ?? value.name },
+    trainer: {
+      backend:
+        value.trainer?.backend ?? shared?.trainer?.backend ?? (trainerPath === undefined ? "rehearsal" : "musubi"),
+      ...(trainerPath === undefined ? {} : { path: trainerPath }),
+      ...(python === undefined ? {} : { python }),
+    },
+    ...(gpus === undefined ? {} : { gpus }),
+    stateDir,
+    cacheDir: path(["cache_dir"])?.path ?? `${stateDir}/cache`,
+    ...(templatesDir === undefined ? {} : { templatesDir }),
+    places: placesOf(input),
+  };
+}
+
+type AnyFile = ValidFile<PipelineFile> | ValidFile<ProjectFile>;
+
+/** What to mark for a key that is written. */
+export function placeOf(file: { readonly file: string; readonly root: YamlNode }, path: KeyPath): Place {
+  return { file: file.file, range: markAt(file.root, path) };
+}
+
+/** The files, the one that wins first. */
+function filesOf({ pipeline, project }: BuildInput): readonly AnyFile[] {
+  return project === undefined ? [pipeline] : [pipeline, project];
+}
+
+/** The text of a value as the winning file writes it. */
+function written(input: BuildInput, path: KeyPath): { readonly file: AnyFile; readonly text: string } | undefined {
+  for (const file of filesOf(input)) {
+    const node = entryAt(file.root, path)?.node;
+    if (node?.kind === "scalar" && typeof node.value === "string") return { file, text: node.value };
+  }
+  return undefined;
+}
+
+type PathReader = (path: KeyPath) => LocatedPath | undefined;
+
+function pathReader(input: BuildInput): PathReader {
+  return (path) => {
+    const found = written(input, path);
+    return found === undefined ? undefined : located(input, found.file, path, found.text);
+  };
+}
+
+function located(input: BuildInput, file: AnyFile, path: KeyPath, text: string): LocatedPath {
+  return locatePath({ written: text, file: file.file, place: placeOf(file, path) }, input.root, input.environment);
+}
+
+/** A name without a slash is a command to look for, anything else a path. */
+function pythonOf(input: BuildInput): Spec["trainer"]["python"] {
+  const path = ["trainer", "python"];
+  const found = written(input, path);
+  if (found === undefined) return undefined;
+  const { text, unset } = expandPath(found.text, input.environment);
+  if (unset.length === 0 && !/[/\\]/.test(text)) return { command: text, place: placeOf(found.file, path) };
+  return located(input, found.file, path, found.text);
+}
+
+function modelsOf(path: PathReader): Spec["models"] {
+  const [dit, high, vae, t5] = ["dit", "dit_high_noise", "vae", "t5"].map((role) => path(["models", role]));
+  return {
+    ...(dit === undefined ? {} : { dit }),
+    ...(high === undefined ? {} : { dit_high_noise: high }),
+    ...(vae === undefined ? {} : { vae }),
+    ...(t5 === undefined ? {} : { t5 }),
+  };
+}
+
+function hardwareOf(input: BuildInput): HardwareRequest {
+  const file = filesOf(input).find((candidate) => candidate.value.hardware !== undefined);
+  const request = file?.value.hardware;
+  if (file === undefined || request === undefined) return { kind: "auto" };
+  const place = placeOf(file, ["hardware"]);
+  if (typeof request === "string") {
+    const name = request.trim();
+    return name.toLowerCase() === "auto" ? { kind: "auto" } : { kind: "name", name, place };
+  }
+  return {
+    kind: "described",
+    ...(request.gpu === undefined ? {} : { gpu: request.gpu.trim() }),
+    ...(request.vram_gb === undefined ? {} : { vramGiB: request.vram_gb }),
+    ...(request.ram_gb === undefined ? {} : { ramGiB: request.ram_gb }),
+    place,
+  };
+}
+
+type WrittenSettings = NonNullable<ProjectFile["dataset"]>;
+
+function settingsOf(settings: WrittenSettings): DatasetSettings {
+  const { resolution, enable_bucket, bucket_no_upscale, batch_size, num_repeats, caption_extension } = settings;
+  return {
+    ...(resolution === undefined ? {} : { resolution: sidesOf(resolution) }),
+    ...(enable_bucket === undefined ? {} : { enable_bucket }),
+    ...(bucket_no_upscale === undefined ? {} : { bucket_no_upscale }),
+    ...(batch_size === undefined ? {} : { batch_size }),
+    ...(num_repeats === undefined ? {} : { num_repeats }),
+    ...(caption_extension === undefined ? {} : { caption_extension }),
+  };
+}
+
+function sidesOf(resolution: NonNullable<WrittenSettings["resolution"]>): readonly [number, number] {
+  if (typeof resolution !== "string") return resolution;
+  const sides = RESOLUTION_PATTERN.exec(resolution);
+  return [Number(sides?.[1]), Number(sides?.[2])];
+}
+
+function sourceOf(input: BuildInput, index: number): SourceSpec {
+  const { pipeline } = input;
+  const path: KeyPath = ["dataset", "sources", index];
+  const source: PipelineFile["dataset"]["sources"][number] = pipeline.value.dataset.sources[index] ?? {};
+  const kind = SOURCE_KINDS.find((candidate) => source[candidate] !== undefined) ?? "videos";
+  const { target_frames, frame_extraction, frame_stride, frame_sample, max_frames, source_fps } = source;
+  const cache = source.cache_directory;
+  return {
+    kind,
+    input: located(input, pipeline, [...path, kind], source[kind] ?? ""),
+    ...(cache === undefined ? {} : { cache_directory: located(input, pipeline, [...path, "cache_directory"], cache) }),
+    ...settingsOf(source),
+    ...(target_frames === undefined ? {} : { target_frames }),
+    ...(frame_extraction === undefined ? {} : { frame_extraction }),
+    ...(frame_stride === undefined ? {} : { frame_stride }),
+    ...(frame_sample === undefined ? {} : { frame_sample }),
+    ...(max_frames === undefined ? {} : { max_frames }),
+    ...(source_fps === undefined ? {} : { source_fps }),
+    place: placeOf(pipeline, [...path, kind]),
+  };
+}
+
+function overridesOf(input: BuildInput, file: AnyFile, layer: Override["layer"]): Override[] {
+  return SCRIPTS.flatMap((script) => {
+    const section = SECTION_OF[script];
+    const values: Readonly<Record<string, unknown>> = file.value[section] ?? {};
+    return parametersOf(script).flatMap((parameter) => {
+      const { name } = parameter;
+      if (!Object.hasOwn(values, name) || values[name] === undefined) return [];
+      const value = parameterValue(input, file, parameter, values[name], [section, name]);
+      return [{ section, name, value, layer, place: placeOf(file, [section, name]) }];
+    });
+  });
+}
+
+/** A value as the trainer's arguments need it: paths located, lists of texts, words trimmed. */
+function parameterValue(
+  input: BuildInput,
+  file: AnyFile,
+  parameter: Parameter,
+  value: unknown,
+  path: readonly [Section, string],
+): ParameterValue {
+  const toPath = (text: string) => located(input, file, path, text).path;
+  switch (parameter.type.kind) {
+    case "path":
+      return toPath(String(value));
+    case "paths":
+      return textsOf(value).map(toPath);
+    case "prompts":
+      return Array.isArray(value) ? textsOf(value).map((prompt) => prompt.trim()) : toPath(String(value));
+    case "words":
+    case "numbers":
+      return textsOf(value);
+    case "choice":
+    case "text":
+      return String(value);
+    case "flag":
+      return value === true;
+    case "integer":
+    case "number":
+    case "steps-or-fraction":
+      return Number(value);
+  }
+}
+
+function textsOf(value: unknown): string[] {
+  return Array.isArray(value) ? value.map(String) : [];
+}
+
+function placesOf(input: BuildInput): ReadonlyMap<string, Place> {
+  const places = new Map<string, Place>();
+  for (const file of [...filesOf(input)].reverse()) {
+    walk(file.root, (_, path) => {
+      if (path.length > 0) places.set(dotted(path), placeOf(file, path));
+    });
+  }
+  return places;
+}
+
+/** A file's name as shown to people: relative to the root where it lies inside. */
+export function shownName(root: string, file: string): string {
+  return file.startsWith("/") ? pathInside(root, file) : file;
+}

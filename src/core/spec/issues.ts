@@ -1,0 +1,275 @@
+import type * as z from "zod";
+import { type Diagnostic, diagnose, type SourceRange } from "../diagnostic.ts";
+import { SPEC_CODES } from "./codes.ts";
+import { type FieldWords, fieldAt } from "./field.ts";
+import { FILE_VERSION } from "./shape.ts";
+import { nearest } from "./suggest.ts";
+import { explainUnknownKey, type FileKind, type KeyFinding } from "./unknown-key.ts";
+import { dotted, entryAt, type KeyPath, markAt, nodeAt, type YamlNode, type YamlScalar } from "./yaml-tree.ts";
+
+/** zod's findings as diagnostics. zod says that a value does not fit and where; the words come from the fields. */
+
+/** More than these would not be read, and each costs time to explain. */
+const MAX_ISSUES = 100;
+
+/** A file that was read, with the shape it should have. */
+export interface ShapedFile {
+  readonly file: string;
+  readonly kind: FileKind;
+  readonly shape: z.ZodType;
+  readonly root: YamlNode;
+  /** Offset after which the tree is a guess; see `YamlFile`. */
+  readonly trustedUntil: number | undefined;
+}
+
+/** Diagnoses every issue that concerns a part of the file that was read as it was meant. */
+export function diagnoseIssues(file: ShapedFile, issues: readonly z.core.$ZodIssue[]): Diagnostic[] {
+  const flat = issues.flatMap((issue) => flatten(issue, file));
+  const trusted = flat.filter((issue) => isTrusted(file, issue.path));
+  return trusted.slice(0, MAX_ISSUES).flatMap((issue) => diagnoseIssue(file, issue));
+}
+
+interface FlatIssue {
+  readonly code: z.core.$ZodIssue["code"];
+  readonly path: KeyPath;
+  /** An unknown key of the map at `path`. */
+  readonly unknownKey?: string;
+}
+
+/** An issue for each unknown key, and for a union those of the alternative that was meant. */
+function flatten(issue: z.core.$ZodIssue, file: ShapedFile, parent: KeyPath = []): FlatIssue[] {
+  const path = [...parent, ...(issue.path as KeyPath)];
+  if (issue.code === "unrecognized_keys") {
+    return issue.keys.map((unknownKey) => ({ code: issue.code, path, unknownKey }));
+  }
+  if (issue.code === "invalid_union") {
+    const meant = issue.errors.find((alternative) => !alternative.some(isOtherKind));
+    if (meant !== undefined && meant.length > 0) return meant.flatMap((inner) => flatten(inner, file, path));
+  }
+  return [{ code: issue.code, path }];
+}
+
+/** An alternative of a union that the value does not even resemble. */
+function isOtherKind(issue: z.core.$ZodIssue): boolean {
+  return issue.path.length === 0 && (issue.code === "invalid_type" || issue.code === "invalid_value");
+}
+
+/**
+ * After a syntax error the parser guesses. What ends before it counts: the whole top-level entry must,
+ * since the error may have been caused by a quote or bracket in it. Missing keys of the root may stand after it.
+ */
+function isTrusted(file: ShapedFile, path: KeyPath): boolean {
+  if (file.trustedUntil === undefined) return true;
+  const top = path[0];
+  const entry = typeof top === "string" ? entryAt(file.root, [top]) : undefined;
+  return entry !== undefined && entry.node.span[1] < file.trustedUntil;
+}
+
+function diagnoseIssue(file: ShapedFile, issue: FlatIssue): Diagnostic[] {
+  const { path } = issue;
+  if (issue.unknownKey !== undefined) return [unknownKey(file, path, issue.unknownKey)];
+  const node = nodeAt(file.root, path);
+  if (node === undefined) return [missingKey(file, path)];
+  const words = fieldAt(file.shape, path);
+  const finding = path.length === 1 && path[0] === "version" ? explainVersion(node) : undefined;
+  const { kind, detail } = finding ?? explainValue(node, path, words, issue.code);
+  return [
+    diagnose(kind, detail, { at: { file: file.file, range: rangeOfValue(file, path, node) }, path: dotted(path) }),
+  ];
+}
+
+function unknownKey(file: ShapedFile, parent: KeyPath, key: string): Diagnostic {
+  const path = [...parent, key];
+  const { kind, detail } = explainUnknownKey(file.kind, parent, key);
+  const range = entryAt(file.root, path)?.keyRange;
+  return diagnose(kind, detail, {
+    at: { file: file.file, ...(range === undefined ? {} : { range }) },
+    path: dotted(path),
+  });
+}
+
+function missingKey(file: ShapedFile, path: KeyPath): Diagnostic {
+  const words = fieldAt(file.shape, path);
+  const key = String(path.at(-1));
+  const parent = path.slice(0, -1);
+  const where = parent.length === 0 ? "The file" : `\`${shown(parent)}\``;
+  const wanted = words === undefined ? "" : `, ${words.expected}`;
+  const example = words?.example === undefined ? "" : ` For example \`${key}: ${words.example}\`.`;
+  const range = entryAt(file.root, parent)?.keyRange ?? markAt(file.root, parent);
+  return diagnose(SPEC_CODES.missingKey, `${where} lacks \`${key}\`${wanted}. Add it.${example}`, {
+    at: { file: file.file, range },
+    path: dotted(path),
+  });
+}
+
+/** The value, or the key where there is no value to mark. */
+function rangeOfValue(file: ShapedFile, path: KeyPath, node: YamlNode): SourceRange {
+  const entry = entryAt(file.root, path);
+  if (node.kind === "scalar") return node.value === null ? (entry?.keyRange ?? node.range) : node.range;
+  return node.range.line === node.range.end_line ? node.range : (entry?.keyRange ?? markAt(file.root, path));
+}
+
+function explainVersion(node: YamlNode): KeyFinding | undefined {
+  if (node.kind !== "scalar") return undefined;
+  const version = typeof node.value === "string" ? Number(node.value) : node.value;
+  if (typeof version !== "number" || !(version > FILE_VERSION)) return undefined;
+  return {
+    kind: SPEC_CODES.newerVersion,
+    detail: `This file says \`version: ${node.written}\`; this wan22 reads version ${FILE_VERSION}. Update wan22, or write \`version: ${FILE_VERSION}\` and use the keys of that version.`,
+  };
+}
+
+function explainValue(
+  node: YamlNode,
+  path: KeyPath,
+  words: FieldWords | undefined,
+  code: FlatIssue["code"],
+): KeyFinding {
+  const name = shown(path);
+  const expected = words?.expected ?? "another kind of value";
+  const example = words?.example === undefined ? "" : ` For example \`${lastKey(path)}${words.example}\`.`;
+  if (node.kind === "scalar" && node.value === null) {
+    return {
+      kind: SPEC_CODES.emptyValue,
+      detail: `\`${name}\` has no value. Write ${expected}, or remove the line.${example}`,
+    };
+  }
+  const must = `\`${name}\` must be ${expected}, not ${describeNode(node)}.`;
+  const hint = hintFor(node, words, path);
+  if (hint !== undefined) return { kind: SPEC_CODES.wrongType, detail: `${must} ${hint}` };
+  const mend = `Write ${expected}.${example}`;
+  if (node.kind === "scalar" && typeof node.value === "number" && words?.wants === "number") {
+    return { kind: SPEC_CODES.outOfBounds, detail: `${must} Change it.${example}` };
+  }
+  if (node.kind === "scalar" && typeof node.value === "string") {
+    if (words?.wants === "choice")
+      return { kind: SPEC_CODES.unknownChoice, detail: `${must}${choiceHint(node, words)}` };
+    if (code !== "invalid_type") return { kind: SPEC_CODES.badFormat, detail: `${must} Change it.${example}` };
+  }
+  if (node.kind === "list" && words?.wants === "list") {
+    return { kind: SPEC_CODES.outOfBounds, detail: `${must} ${mend}` };
+  }
+  return { kind: SPEC_CODES.wrongType, detail: `${must} Change it.${example}` };
+}
+
+function choiceHint(node: YamlScalar, words: FieldWords): string {
+  const near = nearest(String(node.value), words.choices ?? []);
+  return near === undefined ? " Use one of these." : ` Did you mean \`${near}\`?`;
+}
+
+type Hint = (node: YamlNode, words: FieldWords, path: KeyPath) => string | undefined;
+
+/** What is usually wrong when a value is of another kind, by what was wanted and what was found. */
+const HINTS: readonly Hint[] = [
+  quotedValue,
+  wordForFlag,
+  numberForFlag,
+  unquotedText,
+  looseNumber,
+  bareItem,
+  listForOne,
+];
+
+function hintFor(node: YamlNode, words: FieldWords | undefined, path: KeyPath): string | undefined {
+  if (words === undefined) return undefined;
+  for (const hint of HINTS) {
+    const text = hint(node, words, path);
+    if (text !== undefined) return text;
+  }
+  return undefined;
+}
+
+const NUMBER = /^\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*$/;
+
+function textOf(node: YamlNode): string | undefined {
+  return node.kind === "scalar" && typeof node.value === "string" ? node.value : undefined;
+}
+
+function quotedValue(node: YamlNode, words: FieldWords): string | undefined {
+  const text = textOf(node);
+  if (text === undefined || node.kind !== "scalar" || !node.quoted) return undefined;
+  if (words.wants === "number" && NUMBER.test(text))
+    return `Quotes make it a text: remove the quotes around ${text.trim()}.`;
+  if (words.wants === "flag" && /^(true|false)$/i.test(text)) {
+    return `Quotes make it a text: write ${text.toLowerCase()} without the quotes.`;
+  }
+  return undefined;
+}
+
+function wordForFlag(node: YamlNode, words: FieldWords): string | undefined {
+  const text = textOf(node)?.toLowerCase();
+  if (text === undefined || words.wants !== "flag") return undefined;
+  const meant = ["yes", "on", "y", "1", "enable", "enabled"].includes(text)
+    ? "true"
+    : ["no", "off", "n", "0", "disable", "disabled"].includes(text)
+      ? "false"
+      : undefined;
+  if (meant === undefined) return undefined;
+  return `In YAML 1.2 \`${text}\` is a text, not a truth value: write ${meant}.`;
+}
+
+function numberForFlag(node: YamlNode, words: FieldWords): string | undefined {
+  if (words.wants !== "flag" || node.kind !== "scalar" || typeof node.value !== "number") return undefined;
+  return node.value === 0 ? "Write false." : node.value === 1 ? "Write true." : undefined;
+}
+
+/** `name: 2024`, `training_comment: true`. */
+function unquotedText(node: YamlNode, words: FieldWords): string | undefined {
+  if (node.kind !== "scalar" || typeof node.value === "string" || node.value === null) return undefined;
+  if (words.wants !== "text" && words.wants !== "path" && words.wants !== "choice") return undefined;
+  if (words.wants === "choice") {
+    return words.choices === undefined ? undefined : `Use one of these words.`;
+  }
+  return `If a text is meant, put it in quotes: "${node.written}".`;
+}
+
+/** `1,000`, `1_000`, `24GB`, `10%`: texts that hold a number. */
+function looseNumber(node: YamlNode, words: FieldWords): string | undefined {
+  const text = textOf(node);
+  if (text === undefined || words.wants !== "number") return undefined;
+  const plain = text.replaceAll(/[_,](?=\d{3}(\D|$))/g, "");
+  if (plain !== text && NUMBER.test(plain)) return `Write the digits without separators: ${plain.trim()}.`;
+  const number = /^\s*([-+]?\d*\.?\d+)\s*(%|[a-zA-Z]+)\s*$/.exec(text);
+  if (number === null) return undefined;
+  return number[2] === "%"
+    ? `Write a fraction or a number without the percent sign.`
+    : `Write the number alone: ${number[1] ?? ""}.`;
+}
+
+/** `target_frames: 25`, `gpus: 0`. */
+function bareItem(node: YamlNode, words: FieldWords, path: KeyPath): string | undefined {
+  if (words.wants !== "list" || node.kind !== "scalar") return undefined;
+  return `Put it in brackets: \`${lastKey(path)}[${node.quoted ? JSON.stringify(node.value) : node.written}]\`.`;
+}
+
+/** `network_dim: [32]`. */
+function listForOne(node: YamlNode, words: FieldWords): string | undefined {
+  if (node.kind !== "list" || words.wants === "list" || words.wants === "map") return undefined;
+  const only = node.items.length === 1 ? node.items[0] : undefined;
+  return only?.kind === "scalar" ? `Remove the brackets or the dash: ${only.written}.` : undefined;
+}
+
+function lastKey(path: KeyPath): string {
+  const key = path.at(-1);
+  return typeof key === "string" ? `${key}: ` : "";
+}
+
+function describeNode(node: YamlNode): string {
+  if (node.kind === "list") return node.items.length === 0 ? "an empty list" : "a list";
+  if (node.kind === "map") return "a map of keys";
+  if (typeof node.value === "string") return node.value === "" ? "an empty text" : `the text \`${clip(node.value)}\``;
+  return `\`${clip(node.written)}\``;
+}
+
+function clip(text: string): string {
+  const line = text.replaceAll("`", "'").replace(/\s+/g, " ").trim();
+  return line.length > 60 ? `${line.slice(0, 57)}…` : line;
+}
+
+/** `dataset.sources[0].videos`: how details name a value. */
+export function shown(path: KeyPath): string {
+  return path.reduce<string>((text, step) => {
+    if (typeof step === "number") return `${text}[${step}]`;
+    return text === "" ? step : `${text}.${step}`;
+  }, "");
+}

@@ -1,0 +1,145 @@
+import * as z from "zod";
+import type { Parameter, ParameterType } from "../trainer/parameter.ts";
+import { parametersOf } from "../trainer/parameters.ts";
+import { type Script, SECTION_OF } from "../vocabulary.ts";
+import { type FieldWords, field } from "./field.ts";
+
+/** Shapes that follow from the parameter table: a row there is a key here, in the schema and in the diagnostics. */
+
+/** The section of a script's parameters: every key optional, an empty section as good as none. */
+export function sectionShape(script: Script, doc: string) {
+  const shape: Record<string, z.ZodOptional<z.ZodType>> = {};
+  for (const parameter of parametersOf(script)) shape[parameter.name] = parameterField(parameter).optional();
+  return field(z.strictObject(shape).nullable(), {
+    wants: "map",
+    expected: `a map of parameters, indented below \`${SECTION_OF[script]}:\``,
+    doc,
+  }).optional();
+}
+
+function parameterField(parameter: Parameter): z.ZodType {
+  const { schema, words } = shapeOf(parameter.type);
+  return field(schema, { ...words, doc: documentation(parameter) });
+}
+
+function documentation(parameter: Parameter): string {
+  const range = parameter.range === undefined ? "" : ` Recommended: ${parameter.range[0]} to ${parameter.range[1]}.`;
+  return `${parameter.doc}${range}`;
+}
+
+interface Shaped {
+  readonly schema: z.ZodType;
+  readonly words: FieldWords;
+}
+
+function shapeOf(type: ParameterType): Shaped {
+  switch (type.kind) {
+    case "flag":
+      return { schema: z.boolean(), words: { wants: "flag", expected: "true or false", example: "true" } };
+    case "integer":
+    case "number":
+      return numberShape(type);
+    case "steps-or-fraction":
+      return {
+        schema: z.union([z.int().min(0), z.number().min(0).lt(1)]),
+        words: {
+          wants: "number",
+          expected: "a whole number of steps, or a fraction of all steps below 1",
+          example: "100",
+        },
+      };
+    case "text":
+      return textShape(type, "a text");
+    case "choice":
+      return choiceShape(type.choices);
+    case "path":
+      return { schema: pathText(), words: { wants: "path", expected: "a path", example: "some/folder" } };
+    case "words":
+      return {
+        schema: z.array(wordField(type)),
+        words: { wants: "list", expected: "a list of texts", example: "[name=value]" },
+      };
+    case "paths":
+      return {
+        schema: z.array(field(pathText(), { wants: "path", expected: "a path", example: "some/file.safetensors" })),
+        words: { wants: "list", expected: "a list of paths", example: "[some/file.safetensors]" },
+      };
+    case "numbers":
+      return {
+        schema: z.array(field(z.number(), { wants: "number", expected: "a number", example: "1.0" })),
+        words: { wants: "list", expected: "a list of numbers", example: "[1.0]" },
+      };
+    case "prompts":
+      return {
+        schema: z.union([
+          pathText(),
+          z
+            .array(
+              field(z.string().min(1), { wants: "text", expected: "a prompt, one line of text", example: "a fox" }),
+            )
+            .min(1),
+        ]),
+        words: {
+          wants: "path",
+          expected: "the path of a prompts file, or a list of prompts",
+          example: "prompts/fox.txt",
+        },
+      };
+  }
+}
+
+/** A path as text; `${VAR}` in it is no concern of the shape. */
+function pathText() {
+  return z.string().min(1);
+}
+
+function numberShape(type: Extract<ParameterType, { kind: "integer" | "number" }>): Shaped {
+  let schema = type.kind === "integer" ? z.int() : z.number();
+  if (type.min !== undefined) schema = schema.min(type.min);
+  if (type.max !== undefined) schema = schema.max(type.max);
+  if (type.kind === "number" && type.above !== undefined) schema = schema.gt(type.above);
+  const above = type.kind === "number" ? type.above : undefined;
+  return {
+    schema,
+    words: {
+      wants: "number",
+      expected: `a ${type.kind === "integer" ? "whole " : ""}number${boundsText({ ...type, above })}`,
+    },
+  };
+}
+
+/** ` from 0 to 39`, ` of 1 or more`, ` above 0`; empty without bounds. */
+export function boundsText(bounds: {
+  readonly min?: number | undefined;
+  readonly max?: number | undefined;
+  readonly above?: number | undefined;
+}): string {
+  const { min, max, above } = bounds;
+  if (above !== undefined) return max === undefined ? ` above ${above}` : ` above ${above} and at most ${max}`;
+  if (min !== undefined && max !== undefined) return ` from ${min} to ${max}`;
+  if (min !== undefined) return ` of ${min} or more`;
+  return max === undefined ? "" : ` of ${max} or less`;
+}
+
+function textShape(type: { readonly pattern?: string; readonly patternHint?: string }, noun: string): Shaped {
+  const text = z.string().min(1);
+  return {
+    schema: type.pattern === undefined ? text : text.regex(new RegExp(type.pattern)),
+    words: { wants: "text", expected: type.patternHint === undefined ? noun : `${noun}: ${type.patternHint}` },
+  };
+}
+
+function wordField(type: { readonly pattern?: string; readonly patternHint?: string }): z.ZodType {
+  const { schema, words } = textShape(type, "a text");
+  return field(schema, words);
+}
+
+/** Where `true` and `false` are among the choices, YAML's own are taken too: nobody should have to quote them. */
+function choiceShape(choices: readonly string[]): Shaped {
+  const one = z.enum(choices as [string, ...string[]]);
+  const spelled = choices.includes("true") && choices.includes("false");
+  return {
+    schema: spelled ? z.union([one, z.boolean()]) : one,
+    words: { wants: "choice", expected: `one of ${choices.join(", ")}`, choices },
+  };
+}

@@ -1,0 +1,116 @@
+import type * as z from "zod";
+import { type Diagnostic, diagnose, hasErrors, type Outcome } from "../diagnostic.ts";
+import { buildSpec, placeOf, type ValidFile } from "./build-spec.ts";
+import { SPEC_CODES } from "./codes.ts";
+import { diagnoseIssues, type ShapedFile } from "./issues.ts";
+import { readYaml } from "./read-yaml.ts";
+import { checkRules } from "./rules.ts";
+import { type PipelineFile, type ProjectFile, pipelineShape, projectShape } from "./shape.ts";
+import type { SourceText, Spec } from "./spec.ts";
+import type { FileKind } from "./unknown-key.ts";
+import type { Environment } from "./variables.ts";
+import { entryAt, nodeAt, plainValue } from "./yaml-tree.ts";
+
+export interface ParseInput {
+  /** Named relative to the root, or absolute where it lies outside. */
+  readonly pipeline: SourceText;
+  /** wan22.yaml, if the project has one. */
+  readonly project?: SourceText | undefined;
+  /** The project's root, absolute, with `/`. */
+  readonly root: string;
+  readonly environment: Environment;
+}
+
+/**
+ * Reads a pipeline over its project file. Every fault of both files is reported at once.
+ * There is a value when both files are sound in themselves; it comes even where an environment variable is not set
+ * (an error too), so that the rest can be checked: the paths concerned say so in `unset`.
+ */
+export function parsePipeline(input: ParseInput): Outcome<Spec> {
+  const pipeline = readFile(input.pipeline, "pipeline", pipelineShape);
+  const project = input.project === undefined ? undefined : readFile(input.project, "project", projectShape);
+  const overrides = pipeline.shaped?.root;
+  const diagnostics = [
+    ...(project === undefined ? [] : judge(project, input.environment, overrides)),
+    ...judge(pipeline, input.environment, undefined),
+    ...checkTrainer(pipeline.shaped, project?.shaped),
+  ];
+  const valid = pipeline.valid;
+  const sharedIsSound = project === undefined || project.valid !== undefined;
+  const blocking = diagnostics.filter((diagnostic) => diagnostic.code !== SPEC_CODES.unsetVariable.code);
+  if (valid === undefined || !sharedIsSound || hasErrors(blocking)) return { value: undefined, diagnostics };
+  const value = buildSpec({
+    pipeline: valid,
+    project: project?.valid,
+    root: input.root,
+    environment: input.environment,
+  });
+  return { value, diagnostics };
+}
+
+interface ReadFile<T> {
+  readonly shaped: ShapedFile | undefined;
+  readonly valid: ValidFile<T> | undefined;
+  readonly diagnostics: readonly Diagnostic[];
+}
+
+function readFile<T extends PipelineFile | ProjectFile>(
+  source: SourceText,
+  kind: FileKind,
+  shape: z.ZodType<T>,
+): ReadFile<T> {
+  const { root, diagnostics, trustedUntil } = readYaml(source);
+  if (root === undefined) return { shaped: undefined, valid: undefined, diagnostics };
+  if (root.kind !== "map") {
+    // What came of a syntax error says nothing about what was meant.
+    const fault = diagnose(
+      SPEC_CODES.notAMap,
+      `${source.file} is ${root.kind === "list" ? "a list" : "a single value"}. Write \`key: value\` lines at the top level, such as \`name: fox\`.`,
+      { at: { file: source.file, range: root.range } },
+    );
+    return { shaped: undefined, valid: undefined, diagnostics: hasErrors(diagnostics) ? diagnostics : [fault] };
+  }
+  const shaped: ShapedFile = { file: source.file, kind, shape, root, trustedUntil };
+  const parsed = shape.safeParse(plainValue(root));
+  if (parsed.success) return { shaped, valid: { file: source.file, root, value: parsed.data }, diagnostics };
+  return { shaped, valid: undefined, diagnostics: [...diagnostics, ...diagnoseIssues(shaped, parsed.error.issues)] };
+}
+
+/** What reading and the rules say about a file, in the order of the lines. */
+function judge<T>(file: ReadFile<T>, environment: Environment, over: ShapedFile["root"] | undefined): Diagnostic[] {
+  const rules =
+    file.shaped === undefined
+      ? []
+      : checkRules({
+          file: file.shaped,
+          environment,
+          isOverridden: (path) => over !== undefined && nodeAt(over, path) !== undefined,
+        });
+  return [...file.diagnostics, ...rules].sort(byPosition);
+}
+
+function byPosition(a: Diagnostic, b: Diagnostic): number {
+  return (
+    (a.range?.line ?? 0) - (b.range?.line ?? 0) ||
+    (a.range?.column ?? 0) - (b.range?.column ?? 0) ||
+    a.code.localeCompare(b.code)
+  );
+}
+
+/** `backend: musubi` in one file, `path` in the other. */
+function checkTrainer(pipeline: ShapedFile | undefined, project: ShapedFile | undefined): Diagnostic[] {
+  const files = [pipeline, project].filter((file) => file !== undefined && file.trustedUntil === undefined);
+  if (pipeline === undefined || files.length < (project === undefined ? 1 : 2)) return [];
+  const backendFile = files.find((file) => file !== undefined && entryAt(file.root, ["trainer", "backend"]));
+  if (backendFile === undefined) return [];
+  const backend = nodeAt(backendFile.root, ["trainer", "backend"]);
+  const hasPath = files.some((file) => file !== undefined && entryAt(file.root, ["trainer", "path"]) !== undefined);
+  if (hasPath || backend?.kind !== "scalar" || backend.value !== "musubi") return [];
+  return [
+    diagnose(
+      SPEC_CODES.trainerPathMissing,
+      "`trainer.path` is set neither in the pipeline nor in wan22.yaml. Set it to your Musubi Tuner checkout, such as `path: ../musubi-tuner`, or write `backend: rehearsal`.",
+      { at: placeOf(backendFile, ["trainer", "backend"]), path: "trainer.backend" },
+    ),
+  ];
+}
