@@ -1,6 +1,6 @@
 import { execFile } from "node:child_process";
 import { readFileSync } from "node:fs";
-import { open } from "node:fs/promises";
+import { open, readdir, readFile } from "node:fs/promises";
 import { execa } from "execa";
 import { observeMachine } from "./machine.ts";
 
@@ -98,6 +98,23 @@ export function signalGroup(pid: number, signal: NodeJS.Signals): void {
   }
 }
 
+/**
+ * The leader of a process group that was started with `NAME=value` in its environment. Finds what was started and never
+ * written down. Only Linux shows environments; elsewhere there is none.
+ */
+export async function findProcessByEnvironment(name: string, value: string): Promise<ProcessIdentity | undefined> {
+  if (process.platform !== "linux") return undefined;
+  const pids = (await readdir("/proc")).filter((entry) => /^\d+$/.test(entry)).map(Number);
+  for (const pid of pids) {
+    const environment = await readFile(`/proc/${pid}/environ`, "utf8").catch(() => "");
+    if (!environment.split("\0").includes(`${name}=${value}`)) continue;
+    // Workers inherit the environment; the leader's group is its own pid.
+    const fields = readLinuxStat(pid);
+    if (fields?.[2] === String(pid)) return identityOf(pid);
+  }
+  return undefined;
+}
+
 const STARTED = /^started-(\d+)$/;
 /** Where the boot is only known by its time, this much drift between two clocks is the same boot. */
 const BOOT_DRIFT_SECONDS = 60;
@@ -113,13 +130,17 @@ async function readStartTime(pid: number): Promise<string | undefined> {
   return process.platform === "linux" ? readLinuxStartTime(pid) : askStartTime(pid);
 }
 
-/** Field 22 of `/proc/PID/stat`; the name in field 2 may hold blanks and brackets, so fields count from its last bracket. */
+/** Field 22 of `/proc/PID/stat`, if the process is more than its remains. */
 function readLinuxStartTime(pid: number): string | undefined {
+  const fields = readLinuxStat(pid);
+  return fields === undefined || fields[0] === "Z" || fields[0] === "X" ? undefined : fields[19];
+}
+
+/** `/proc/PID/stat` from its third field on: the name before it may hold blanks and brackets. */
+function readLinuxStat(pid: number): readonly string[] | undefined {
   try {
     const text = readFileSync(`/proc/${pid}/stat`, "utf8");
-    const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
-    const [state] = fields;
-    return state === "Z" || state === "X" ? undefined : fields[19];
+    return text.slice(text.lastIndexOf(")") + 2).split(" ");
   } catch {
     return undefined;
   }

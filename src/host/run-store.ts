@@ -1,0 +1,134 @@
+import { appendFile, open, readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { parseEventLine, type TrainerEvent } from "../core/event.ts";
+import type { StateEntry } from "../core/state/fold.ts";
+import { type JournalEntry, journalSchema } from "../core/state/journal.ts";
+import { mergeRunEntries } from "../core/state/merge.ts";
+import { STAGE_IDS, type StageId } from "../core/vocabulary.ts";
+import { errorCode } from "./read-file.ts";
+
+/** The folders of runs (design §6): names of what lies in them, and reading it back. */
+
+/** Where everything of a pipeline lies below the state folder. All absolute. */
+export interface StatePaths {
+  readonly stateFile: string;
+  readonly lockFile: string;
+  readonly workDir: string;
+  readonly runsDir: string;
+}
+
+/** `stateDir` absolute. */
+export function statePaths(stateDir: string, pipeline: string): StatePaths {
+  return {
+    stateFile: join(stateDir, "state", `${pipeline}.json`),
+    lockFile: join(stateDir, "state", `${pipeline}.lock`),
+    workDir: join(stateDir, "work", pipeline),
+    runsDir: join(stateDir, "runs"),
+  };
+}
+
+/** Files of a run, by its folder. */
+export const runFiles = {
+  journal: (runDir: string) => join(runDir, "journal.ndjson"),
+  plan: (runDir: string) => join(runDir, "plan.json"),
+  result: (runDir: string) => join(runDir, "result.json"),
+  log: (runDir: string, stage: StageId) => join(runDir, `${stage}.log`),
+  events: (runDir: string, stage: StageId) => join(runDir, `${stage}.events.ndjson`),
+  stop: (runDir: string, stage: StageId) => join(runDir, `${stage}.stop`),
+} as const;
+
+/** A variable in every stage's environment, by which a process is found that nobody came to write down. */
+export const STAGE_MARKER = "WAN22_STAGE";
+
+export function stageMark(run: string, stage: StageId): string {
+  return `${run}/${stage}`;
+}
+
+/** Adds a line to a journal, and has it on disk before it comes back. A line that was cut off before is ended first. */
+export async function appendJournal(file: string, entries: readonly JournalEntry[]): Promise<void> {
+  if (entries.length === 0) return;
+  const start = (await endsWithNewline(file)) ? "" : "\n";
+  const handle = await open(file, "a");
+  try {
+    await handle.writeFile(start + entries.map((entry) => `${JSON.stringify(entry)}\n`).join(""));
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Adds events that the runner itself writes, for a trainer that writes none. */
+export async function appendEvents(file: string, events: readonly TrainerEvent[]): Promise<void> {
+  if (events.length > 0) await appendFile(file, events.map((event) => `${JSON.stringify(event)}\n`).join(""));
+}
+
+async function endsWithNewline(file: string): Promise<boolean> {
+  try {
+    const handle = await open(file, "r");
+    try {
+      const { size } = await handle.stat();
+      if (size === 0) return true;
+      const { buffer } = await handle.read(Buffer.alloc(1), 0, 1, size - 1);
+      return buffer[0] === 0x0a;
+    } finally {
+      await handle.close();
+    }
+  } catch (error) {
+    if (errorCode(error) === "ENOENT") return true;
+    throw error;
+  }
+}
+
+/** A run's journal. Lines that are torn or unknown are passed over; a journal that is not there is empty. */
+export async function readJournal(runDir: string): Promise<readonly JournalEntry[]> {
+  return (await readLines(runFiles.journal(runDir))).flatMap((line) => parseJournalLine(line) ?? []);
+}
+
+function parseJournalLine(line: string): JournalEntry | undefined {
+  if (line.trim() === "") return undefined;
+  try {
+    const parsed = journalSchema.safeParse(JSON.parse(line));
+    return parsed.success ? parsed.data : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** What a stage's process said in a run so far. */
+export async function readEvents(runDir: string, stage: StageId): Promise<readonly TrainerEvent[]> {
+  return (await readLines(runFiles.events(runDir, stage))).flatMap((line) => parseEventLine(line) ?? []);
+}
+
+/** Everything that is recorded of a run, in an order to fold. */
+export async function readRun(runDir: string): Promise<readonly StateEntry[]> {
+  const journal = await readJournal(runDir);
+  const events: Partial<Record<StageId, readonly TrainerEvent[]>> = {};
+  for (const stage of STAGE_IDS) {
+    if (journal.some((entry) => entry.type === "stage" && entry.stage === stage)) {
+      events[stage] = await readEvents(runDir, stage);
+    }
+  }
+  return mergeRunEntries(journal, events);
+}
+
+/** Folders of a pipeline's runs, oldest first: a run's name starts with its time. */
+export async function listRuns(runsDir: string, pipeline: string): Promise<readonly string[]> {
+  const pattern = /^\d{8}T\d{6}Z-(.+)-[0-9a-f]{4}$/;
+  try {
+    const names = (await readdir(runsDir)).filter((name) => pattern.exec(name)?.[1] === pipeline);
+    return names.sort().map((name) => join(runsDir, name));
+  } catch (error) {
+    const code = errorCode(error);
+    if (code === "ENOENT" || code === "ENOTDIR") return [];
+    throw error;
+  }
+}
+
+async function readLines(file: string): Promise<readonly string[]> {
+  try {
+    return (await readFile(file, "utf8")).split("\n");
+  } catch (error) {
+    if (errorCode(error) === "ENOENT") return [];
+    throw error;
+  }
+}

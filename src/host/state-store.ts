@@ -1,0 +1,196 @@
+import { readFile, rename } from "node:fs/promises";
+import { join } from "node:path";
+import { type Diagnostic, diagnose } from "../core/diagnostic.ts";
+import { STATE_CODES } from "../core/state/codes.ts";
+import { foldState, type StateEntry } from "../core/state/fold.ts";
+import type { JournalEntry } from "../core/state/journal.ts";
+import { readState } from "../core/state/migrate.ts";
+import type { State } from "../core/state/state.ts";
+import { STAGE_IDS, type StageId } from "../core/vocabulary.ts";
+import { writeWholeFile } from "./atomic-file.ts";
+import { nowSeconds } from "./clock.ts";
+import { HOST_CODES } from "./codes.ts";
+import { findProcessByEnvironment, isProcessAlive, type ProcessIdentity } from "./process.ts";
+import { errorCode } from "./read-file.ts";
+import { listRuns, readRun, STAGE_MARKER, type StatePaths, stageMark, statePaths } from "./run-store.ts";
+
+/**
+ * The record of a pipeline on disk. Reading it changes nothing: what it lacks of a run whose runner died is added in memory,
+ * and whoever holds the lock writes it down (`settleState` in execute).
+ */
+
+export interface LoadedState {
+  readonly state: State | undefined;
+  readonly diagnostics: readonly Diagnostic[];
+  /** Stages whose process runs right now. */
+  readonly alive: readonly StageId[];
+  /** Ends that nobody has seen yet, already folded into `state`: to be added to the journal of the run they belong to. */
+  readonly unrecorded: readonly { readonly run: string; readonly entry: JournalEntry }[];
+  /** A damaged file that is to be set aside before the next write. */
+  readonly damagedFile?: string;
+}
+
+export interface StateRequest {
+  /** Absolute. */
+  readonly stateDir: string;
+  readonly pipeline: string;
+  /** The state file as shown to people. */
+  readonly shownFile: string;
+  /** Name of this machine. */
+  readonly host: string;
+}
+
+/** Reads the state, from its backup or the runs where the file is damaged, and adds what happened since it was written. */
+export async function loadState(request: StateRequest): Promise<LoadedState> {
+  const paths = statePaths(request.stateDir, request.pipeline);
+  const found = await findState(request, paths);
+  const nothing = { alive: [], unrecorded: [] };
+  if (found.state === undefined) return { ...found, ...nothing };
+  // Processes of another machine can't be seen from here.
+  if (found.state.host !== request.host) return { ...found, ...nothing };
+  return { ...found, ...(await catchUp(found.state, paths)) };
+}
+
+type FoundState = Pick<LoadedState, "state" | "diagnostics" | "damagedFile">;
+
+async function findState(request: StateRequest, paths: StatePaths): Promise<FoundState> {
+  let text: string;
+  try {
+    text = await readFile(paths.stateFile, "utf8");
+  } catch (error) {
+    const code = errorCode(error);
+    if (code === "ENOENT" || code === "ENOTDIR") return { state: await rebuildState(request, paths), diagnostics: [] };
+    const detail = `${request.shownFile} can't be read (${code ?? String(error)}). Give yourself the right to read it, and the folder it lies in.`;
+    return {
+      state: undefined,
+      diagnostics: [diagnose(HOST_CODES.stateUnreadable, detail, { at: { file: request.shownFile } })],
+    };
+  }
+  const origin = { file: request.shownFile, pipeline: request.pipeline };
+  const read = readState(text, origin);
+  if (read.value !== undefined) return { state: read.value, diagnostics: read.diagnostics };
+  // A newer version's file is no damage: it is left alone.
+  if (read.diagnostics.some(({ code }) => code === STATE_CODES.newer.code)) {
+    return { state: undefined, diagnostics: read.diagnostics };
+  }
+  const backup = await readBackup(request, paths);
+  const rebuilt = await rebuildState(request, paths);
+  // Both count the entries folded in: the greater number knows more. Runs may have been cleared away.
+  const state = (rebuilt?.serial ?? -1) >= (backup?.serial ?? -1) ? rebuilt : backup;
+  const source =
+    state === undefined
+      ? "nothing was left to rebuild it from"
+      : state === rebuilt
+        ? "it was rebuilt from the runs"
+        : "its backup was taken";
+  const reason = read.diagnostics[0]?.detail ?? `${request.shownFile} is damaged.`;
+  const detail = `${reason.split(". ")[0]}. So ${source}; the damaged file will be kept beside it under another name.`;
+  return {
+    state,
+    diagnostics: [diagnose(HOST_CODES.stateRebuilt, detail, { at: { file: request.shownFile } })],
+    damagedFile: paths.stateFile,
+  };
+}
+
+async function readBackup(request: StateRequest, paths: StatePaths): Promise<State | undefined> {
+  try {
+    const text = await readFile(`${paths.stateFile}.backup`, "utf8");
+    return readState(text, { file: `${request.shownFile}.backup`, pipeline: request.pipeline }).value;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The fold of all runs; of several lineages the last one holds. Undefined where there are none. */
+async function rebuildState({ pipeline }: StateRequest, { runsDir }: StatePaths): Promise<State | undefined> {
+  let state: State | undefined;
+  for (const runDir of await listRuns(runsDir, pipeline)) state = foldState(state, await readRun(runDir));
+  return state;
+}
+
+/** Adds what a stage's process said after the state was last written, and sees which processes are still there. */
+async function catchUp(
+  state: State,
+  { runsDir }: StatePaths,
+): Promise<Pick<LoadedState, "state" | "alive" | "unrecorded">> {
+  const alive: StageId[] = [];
+  const unrecorded: { run: string; entry: JournalEntry }[] = [];
+  let caughtUp: State | undefined = state;
+  for (const stage of STAGE_IDS) {
+    const record = state.stages[stage];
+    if (record?.status !== "running") continue;
+    const runDir = join(runsDir, record.run);
+    const recorded = (await readStage(runDir, stage)).findLast((entry) => entry.type === "process");
+    const identity = recorded ?? (await findProcessByEnvironment(STAGE_MARKER, stageMark(record.run, stage)));
+    const isAlive = identity !== undefined && (await isProcessAlive(identity));
+    // Read again only now: a process that is gone has said everything.
+    const entries = await readStage(runDir, stage);
+    caughtUp = foldState(caughtUp, entries);
+    const unseen = isAlive ? unseenProcess(stage, identity, recorded) : unseenEnd(stage, entries);
+    if (isAlive) alive.push(stage);
+    if (unseen === undefined) continue;
+    unrecorded.push({ run: record.run, entry: unseen });
+    caughtUp = foldState(caughtUp, [unseen]);
+  }
+  return { state: caughtUp, alive, unrecorded };
+}
+
+/** What is recorded of a stage in a run, but for its start: that is in the state, and would make it forget what came after. */
+async function readStage(runDir: string, stage: StageId): Promise<readonly StateEntry[]> {
+  return (await readRun(runDir)).filter(
+    (entry) => entry.type !== "run" && entry.type !== "stage" && entry.stage === stage,
+  );
+}
+
+/** A process that was started just before its runner was killed: nobody wrote it down. */
+function unseenProcess(
+  stage: StageId,
+  identity: ProcessIdentity,
+  recorded: StateEntry | undefined,
+): JournalEntry | undefined {
+  if (recorded !== undefined) return undefined;
+  const { pid, boot_id, start_time } = identity;
+  return { v: 1, t: nowSeconds(), type: "process", stage, pid, boot_id, start_time };
+}
+
+/** What became of a process that nobody watched to its end: its last word, or `lost`. Nothing if its end is recorded. */
+function unseenEnd(stage: StageId, entries: readonly StateEntry[]): JournalEntry | undefined {
+  if (entries.some((entry) => entry.type === "end")) return undefined;
+  const last = entries.findLast(({ type }) => type === "finished" || type === "stopped" || type === "failed");
+  const base = { v: 1 as const, t: last?.t ?? nowSeconds(), type: "end" as const, stage, exit_code: null };
+  switch (last?.type) {
+    case "finished":
+    case "stopped":
+      return { ...base, outcome: last.type };
+    case "failed":
+      return { ...base, outcome: "failed", message: last.message };
+    default:
+      return { ...base, outcome: "lost", message: "Its process is gone and left no word about its end." };
+  }
+}
+
+export interface SaveOptions {
+  /** Absolute. */
+  readonly stateDir: string;
+  /** From `loadState`: moved away first. */
+  readonly damagedFile?: string | undefined;
+}
+
+/** Writes the state whole, and keeps the one before as `.backup`. Throws system errors. */
+export async function saveState(state: State, { stateDir, damagedFile }: SaveOptions): Promise<void> {
+  const { stateFile } = statePaths(stateDir, state.pipeline);
+  if (damagedFile !== undefined) await setAside(damagedFile);
+  await writeWholeFile(stateFile, `${JSON.stringify(state, null, 2)}\n`, {
+    previous: damagedFile === undefined ? "keep" : "drop",
+  });
+}
+
+async function setAside(file: string): Promise<void> {
+  const stamp = new Date()
+    .toISOString()
+    .replace(/[-:]/g, "")
+    .replace(/\.\d+Z$/, "Z");
+  await rename(file, `${file}.damaged-${stamp}`).catch((error: unknown) => {
+    if (errorCode(error) !== "ENOENT") throw error;
+  });
+}
