@@ -120,6 +120,12 @@ export const LEFT_OUT: readonly LeftOut[] = [
     reason: "It belongs to `debug_mode`, which is left out.",
   },
   {
+    name: "keep_cache",
+    scripts: ["cache-latents", "cache-text"],
+    reason:
+      "A cache folder holds exactly what the plan lists; without this the trainer removes everything else from it, which it would train on.",
+  },
+  {
     name: "console_num_images",
     scripts: ["cache-latents"],
     reason: "It belongs to `debug_mode`, which is left out.",
@@ -160,11 +166,6 @@ export const DERIVED: readonly Derived[] = [
     name: "skip_existing",
     scripts: ["cache-latents", "cache-text"],
     from: "It is always given: stale cache files are removed first, so that exactly those are made again.",
-  },
-  {
-    name: "keep_cache",
-    scripts: ["cache-latents", "cache-text"],
-    from: "It is always given: `wan22` itself decides which cache files go.",
   },
   { name: "network_module", scripts: ["train"], from: `It is always ${NETWORK_MODULE}, the LoRA made for Wan.` },
   ...["sdpa", "flash_attn", "xformers", "flash3"].map(

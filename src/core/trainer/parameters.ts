@@ -392,7 +392,7 @@ export const PARAMETERS: readonly Parameter[] = [
     type: vaeTypes,
     takes: { "cache-latents": "recache-latents", train: "next-epoch" },
     group: "learning",
-    trainerDefault: null,
+    trainerDefault: "bfloat16",
     doc: "Precision of the VAE, bfloat16 unless given; in training it counts for samples only.",
   },
 
