@@ -81,7 +81,8 @@ function viewHead(pipeline: PipelinePlan, { style, columns }: PlanContext): read
   ];
 }
 
-function viewEstimates(pipeline: PipelinePlan, context: PlanContext): readonly string[] {
+/** What it takes, with the ground of each figure. */
+export function viewEstimates(pipeline: PipelinePlan, context: PlanContext): readonly string[] {
   const rows = Object.entries(pipeline.estimates).map(([name, estimate]): readonly Cell[] => [
     { text: printable(name) },
     { text: printable(formatEstimate(estimate)) },
