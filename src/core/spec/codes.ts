@@ -291,24 +291,8 @@ export const SPEC_CODES = {
     mend: "Write each prompt as one line of text; `>-` folds a long one.",
     example: 'train:\n  sample_prompts: ["# a fox"]',
   },
-  sameName: {
-    code: "S37",
-    severity: "error",
-    summary: "Two files give a pipeline the same name",
-    why: "State, caches and runs are kept under the name: the two would overwrite each other's record.",
-    mend: "Rename one of them.",
-    example: "name: fox   # in fox.yaml and in fox-copy.yaml",
-  },
-  sameOutput: {
-    code: "S38",
-    severity: "error",
-    summary: "Two pipelines write the same files",
-    why: "The same output folder and name mean the same checkpoint names: each would overwrite the other's.",
-    mend: "Give one of them another `output.dir` or `output.name`.",
-    example: "output: {dir: output, name: lora}   # in two pipelines",
-  },
   fileMissing: {
-    code: "S39",
+    code: "S37",
     severity: "error",
     summary: "The file does not exist",
     why: "There is nothing to read under this name.",
@@ -316,7 +300,7 @@ export const SPEC_CODES = {
     example: "wan22 plan pipelines/quikstart.yaml",
   },
   notAFile: {
-    code: "S40",
+    code: "S38",
     severity: "error",
     summary: "This is a folder, not a file",
     why: "A pipeline is one YAML file.",
@@ -324,7 +308,7 @@ export const SPEC_CODES = {
     example: "wan22 plan pipelines",
   },
   fileUnreadable: {
-    code: "S41",
+    code: "S39",
     severity: "error",
     summary: "The file cannot be read",
     why: "The system refused to open it.",
@@ -332,7 +316,7 @@ export const SPEC_CODES = {
     example: "chmod 000 fox.yaml; wan22 plan fox.yaml",
   },
   notUtf8: {
-    code: "S42",
+    code: "S40",
     severity: "error",
     summary: "The file is not UTF-8 text",
     why: "Pipelines are UTF-8, as the trainer's own files are; guessing another encoding would damage paths and prompts.",
@@ -340,7 +324,7 @@ export const SPEC_CODES = {
     example: "a file saved as UTF-16 by an old Notepad",
   },
   projectAsPipeline: {
-    code: "S43",
+    code: "S41",
     severity: "error",
     summary: "wan22.yaml is the project file, not a pipeline",
     why: "It holds what pipelines share and is read together with each of them.",
