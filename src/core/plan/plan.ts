@@ -78,6 +78,14 @@ const stageSchema = z.strictObject({
     .array(z.string())
     .optional()
     .describe("Caching: the cache files to be made by this action; those that exist are stale and go first"),
+  leftover: z
+    .array(z.string())
+    .optional()
+    .describe("Caching: files that nothing in the dataset makes any more; they go too, as training would take them in"),
+  cache_digests: z
+    .record(z.string(), z.string())
+    .optional()
+    .describe("Caching: each cache file's digest of what it is made from, for the record that a later plan compares"),
   fingerprint: z.string(),
   inputs: z
     .record(z.string(), value)
@@ -96,7 +104,10 @@ const stageSchema = z.strictObject({
     .array(z.strictObject({ from: z.string(), to: z.string() }))
     .optional()
     .describe("Extend: finished files that get their epoch's name first"),
-  archive: z.array(z.string()).optional().describe("Files and folders moved into an archive folder first"),
+  archive: z
+    .array(z.string())
+    .optional()
+    .describe("Files and folders moved into an archive folder first, before any is renamed"),
   output_dir: z.string().optional(),
   output_name: z.string().optional(),
 });
@@ -171,5 +182,6 @@ export type StagePlan = z.infer<typeof stageSchema>;
 export type CheckpointPlan = z.infer<typeof checkpointSchema>;
 export type Reason = z.infer<typeof reasonSchema>;
 export type StageAction = z.infer<typeof actionSchema>;
+export type ParameterPlan = z.infer<typeof parameterSchema>;
 export type Estimate = z.infer<typeof estimateSchema>;
 export type PlannedTask = (typeof TASKS)[number];

@@ -1,0 +1,144 @@
+import type { DiskFacts } from "../facts.ts";
+import { baseName, folderOf, joinPath } from "../paths.ts";
+import type { State } from "../state/state.ts";
+import {
+  type CheckpointOptions,
+  lastCheckpointName,
+  type ScheduledFile,
+  scheduleCheckpoints,
+  scheduleRemovals,
+} from "../trainer/checkpoints.ts";
+import type { StageId } from "../vocabulary.ts";
+import type { OutputFile } from "./outputs.ts";
+import type { CheckpointPlan } from "./plan.ts";
+
+/** Every checkpoint and training state that there is or will be, one by one, with what becomes of it (design §5). */
+
+export interface CheckpointListOptions {
+  readonly stage: StageId;
+  readonly outputDir: string;
+  /** The run as a whole, from epoch 0. */
+  readonly schedule: CheckpointOptions;
+  /** What there is already, under the names that it will have when training starts. */
+  readonly files: readonly OutputFile[];
+  readonly progress: Progress;
+}
+
+export type Progress =
+  /** Training starts over: what exists has been archived by then. */
+  | { readonly kind: "from-start" }
+  /** Training goes on after these epochs and steps; `from` is the training state, if a process has to load one. */
+  | {
+      readonly kind: "going-on";
+      readonly doneEpochs: number;
+      readonly doneSteps: number;
+      readonly from?: string | undefined;
+    }
+  /** Nothing is trained. */
+  | { readonly kind: "over" };
+
+type Action = CheckpointPlan["action"];
+
+/** By step, states after checkpoints of the same step, then by name. */
+export function listCheckpoints(options: CheckpointListOptions): readonly CheckpointPlan[] {
+  const scheduled = scheduleCheckpoints(options.schedule).map((file) => ({
+    ...file,
+    path: joinPath(options.outputDir, file.file),
+  }));
+  const existing = new Map(options.files.map((file) => [file.path, file]));
+  const listed = new Map<string, CheckpointPlan>();
+  const removed = laterRemovals(options);
+  for (const file of scheduled) {
+    const action = scheduledAction(file, existing.get(file.path), options, removed);
+    if (action === undefined) continue;
+    const { path, kind, epoch, step, bytes } = file;
+    listed.set(path, { stage: options.stage, file: path, kind, action, epoch, step, bytes });
+  }
+  if (options.progress.kind !== "from-start") {
+    for (const file of options.files) {
+      if (!listed.has(file.path)) listed.set(file.path, unscheduled(file, options, removed));
+    }
+  }
+  return [...listed.values()].sort(byStep);
+}
+
+function byStep(a: CheckpointPlan, b: CheckpointPlan): number {
+  return a.step - b.step || (a.kind < b.kind ? -1 : a.kind > b.kind ? 1 : 0) || (a.file < b.file ? -1 : 1);
+}
+
+/** Base names that retention will remove from here on. */
+function laterRemovals({ schedule, progress }: CheckpointListOptions): ReadonlySet<string> {
+  if (progress.kind !== "going-on") return new Set();
+  const { doneEpochs: fromEpoch, doneSteps: fromStep } = progress;
+  return new Set(scheduleRemovals({ ...schedule, fromEpoch, fromStep }).map(({ file }) => file));
+}
+
+function scheduledAction(
+  file: ScheduledFile,
+  found: OutputFile | undefined,
+  { schedule, progress }: CheckpointListOptions,
+  removed: ReadonlySet<string>,
+): Action | undefined {
+  const made: Action = file.prunedAtStep !== undefined ? "prune" : found === undefined ? "create" : "replace";
+  switch (progress.kind) {
+    case "from-start":
+      return made;
+    case "over":
+      return found === undefined ? undefined : "keep";
+    case "going-on":
+      if (isStillToCome(file, progress, schedule) || (found === undefined && isLast(file, schedule))) return made;
+      if (found === undefined) return undefined;
+      return removed.has(file.file) ? "prune" : "keep";
+  }
+}
+
+/** The last checkpoint is written whenever a process ends, even one that had no steps left to train. */
+function isLast(file: ScheduledFile, { name }: CheckpointOptions): boolean {
+  return file.file === lastCheckpointName(name);
+}
+
+/** A stop on an epoch's last batch leaves that epoch's own saves to be made; saves by step were made with the step. */
+function isStillToCome(
+  { file, step, epoch }: ScheduledFile,
+  { doneSteps, doneEpochs }: Extract<Progress, { kind: "going-on" }>,
+  { name }: CheckpointOptions,
+): boolean {
+  if (step !== doneSteps) return step > doneSteps;
+  return epoch > doneEpochs && !file.startsWith(`${name}-step`);
+}
+
+/** A file that this run's schedule does not name: another interval's, a stop's state, or one that nobody knows. */
+function unscheduled(
+  file: OutputFile,
+  { stage, progress, schedule }: CheckpointListOptions,
+  removed: ReadonlySet<string>,
+): CheckpointPlan {
+  const { path, kind, epoch = 0, step = 0, bytes = 0 } = file;
+  const base = baseName(path);
+  const superseded = progress.kind === "going-on" && kind === "state" && isStopState(base, schedule);
+  const known = file.recorded || (progress.kind === "going-on" && progress.from === path);
+  const action: Action = superseded || removed.has(base) ? "prune" : known ? "keep" : "orphan";
+  return { stage, file: path, kind, action, epoch, step, bytes };
+}
+
+/** A state that a stop left, which goes once a later one is complete; those of `save_every_n_steps` are scheduled. */
+function isStopState(base: string, { name }: CheckpointOptions): boolean {
+  return base.startsWith(`${name}-step`) && base.endsWith("-state");
+}
+
+/** Files of stages that a plan has no more, as after `noise: dual` became `separate`: nothing is done with them. */
+export function listOrphans(
+  state: State | undefined,
+  planned: readonly StageId[],
+  disk: DiskFacts | undefined,
+  outputDir: string,
+): readonly CheckpointPlan[] {
+  const exists = (path: string) =>
+    disk === undefined || folderOf(path) !== outputDir || Object.hasOwn(disk.outputs, baseName(path));
+  return (state?.checkpoints ?? [])
+    .filter(({ stage, file }) => !planned.includes(stage) && exists(file))
+    .map(({ stage, file, epoch, step, bytes }): CheckpointPlan => {
+      return { stage, file, kind: "checkpoint", action: "orphan", epoch, step, bytes };
+    })
+    .sort(byStep);
+}

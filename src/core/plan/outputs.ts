@@ -1,0 +1,158 @@
+import type { DiskFacts } from "../facts.ts";
+import { baseName, folderOf, joinPath } from "../paths.ts";
+import type { StageRecord, State } from "../state/state.ts";
+import type { StageId } from "../vocabulary.ts";
+
+/** The checkpoints and training states of a train stage that exist already, by record and disk. */
+
+/** A file, or a training state's folder, under one of a stage's names. */
+export interface OutputFile {
+  /** Relative to the root where inside it. */
+  readonly path: string;
+  readonly kind: "checkpoint" | "state";
+  /** Undefined where neither record nor name tells: a last file that nothing is known of. */
+  readonly epoch: number | undefined;
+  readonly step: number | undefined;
+  readonly bytes: number | undefined;
+  readonly recorded: boolean;
+}
+
+/** A training state that a stage can be resumed from: complete, and of the fingerprint wanted. */
+export interface UsableState {
+  readonly path: string;
+  readonly doneEpochs: number;
+  readonly doneSteps: number;
+  /** Batches done of the epoch in progress. */
+  readonly doneBatches: number;
+}
+
+export interface StageOutputs {
+  readonly files: readonly OutputFile[];
+  /** Best first. */
+  readonly usable: readonly UsableState[];
+  /** Recorded checkpoints that are on this machine's disk no more. */
+  readonly gone: readonly string[];
+}
+
+export interface OutputsOptions {
+  readonly stage: StageId;
+  readonly outputDir: string;
+  readonly outputName: string;
+  readonly stepsPerEpoch: number;
+  /** `gradient_accumulation_steps`: batches a step. */
+  readonly accumulation: number;
+  readonly fingerprint: string;
+  readonly state: State | undefined;
+  /** Absent where the disk is another machine's. */
+  readonly disk: DiskFacts | undefined;
+}
+
+/** What a name says: `NAME-000004…`, `NAME-step00000100…`, `NAME…`; undefined for any other name. */
+export function readOutputName(
+  base: string,
+  name: string,
+): { readonly kind: OutputFile["kind"]; readonly epoch?: number; readonly step?: number } | undefined {
+  if (!base.startsWith(name)) return undefined;
+  const match = /^(?:-(?<epoch>\d{6,})|-step(?<step>\d{8,}))?(?<end>\.safetensors|-state)$/.exec(
+    base.slice(name.length),
+  );
+  if (match?.groups === undefined) return undefined;
+  const { epoch, step, end } = match.groups;
+  return {
+    kind: end === "-state" ? "state" : "checkpoint",
+    ...(epoch === undefined ? {} : { epoch: Number(epoch) }),
+    ...(step === undefined ? {} : { step: Number(step) }),
+  };
+}
+
+/** Everything there is under the stage's names, with what is known about it. Sorted by path. */
+export function stageOutputs(options: OutputsOptions): StageOutputs {
+  const { stage, outputDir, state, disk } = options;
+  const onDisk = disk === undefined ? undefined : diskPaths(disk, outputDir);
+  /** The disk was looked at in the output folder only; elsewhere the record is believed. */
+  const exists = (path: string) => onDisk === undefined || folderOf(path) !== outputDir || onDisk.has(path);
+  const recorded = recordedFiles(state, stage);
+  const files = [
+    ...recorded.filter(({ path }) => exists(path)),
+    ...unrecordedFiles(options, new Set(recorded.map(({ path }) => path))),
+  ];
+  return {
+    files: files.sort((a, b) => (a.path < b.path ? -1 : 1)),
+    usable: usableStates(options, exists).sort(
+      (a, b) => b.doneSteps - a.doneSteps || b.doneEpochs - a.doneEpochs || (a.path < b.path ? -1 : 1),
+    ),
+    gone: recorded.filter(({ path, kind }) => kind === "checkpoint" && !exists(path)).map(({ path }) => path),
+  };
+}
+
+function diskPaths(disk: DiskFacts, outputDir: string): ReadonlySet<string> {
+  const names = [...Object.keys(disk.outputs), ...disk.states.map(({ dir }) => baseName(dir))];
+  return new Set(names.map((name) => joinPath(outputDir, name)));
+}
+
+function recordedFiles(state: State | undefined, stage: StageId): readonly OutputFile[] {
+  const checkpoints = (state?.checkpoints ?? []).filter((checkpoint) => checkpoint.stage === stage);
+  const states = (state?.training_states ?? []).filter((trainingState) => trainingState.stage === stage);
+  return [
+    ...checkpoints.map(({ file, epoch, step, bytes }): OutputFile => {
+      return { path: file, kind: "checkpoint", epoch, step, bytes, recorded: true };
+    }),
+    ...states.map(({ dir, done_epochs, done_steps }): OutputFile => {
+      return { path: dir, kind: "state", epoch: done_epochs, step: done_steps, bytes: undefined, recorded: true };
+    }),
+  ];
+}
+
+function unrecordedFiles(options: OutputsOptions, recorded: ReadonlySet<string>): readonly OutputFile[] {
+  const { disk, outputDir, outputName, stepsPerEpoch } = options;
+  if (disk === undefined) return [];
+  const found: OutputFile[] = [];
+  const add = (name: string, kind: OutputFile["kind"], known: Partial<OutputFile>) => {
+    const path = joinPath(outputDir, name);
+    const told = readOutputName(name, outputName);
+    if (told?.kind !== kind || recorded.has(path)) return;
+    const epoch =
+      told.epoch ?? (told.step === undefined ? undefined : Math.ceil(told.step / Math.max(1, stepsPerEpoch)));
+    const step = told.step ?? (told.epoch === undefined ? undefined : told.epoch * stepsPerEpoch);
+    found.push({ path, kind, epoch, step, bytes: undefined, recorded: false, ...known });
+  };
+  for (const [name, bytes] of Object.entries(disk.outputs)) add(name, "checkpoint", { bytes });
+  for (const { dir, doneEpochs, doneSteps } of disk.states) {
+    add(baseName(dir), "state", {
+      ...(doneEpochs === undefined ? {} : { epoch: doneEpochs }),
+      ...(doneSteps === undefined ? {} : { step: doneSteps }),
+    });
+  }
+  return found;
+}
+
+function usableStates(options: OutputsOptions, exists: (path: string) => boolean): UsableState[] {
+  const { stage, outputDir, outputName, fingerprint, state, disk, stepsPerEpoch, accumulation } = options;
+  const record: StageRecord | undefined = state?.stages[stage];
+  const usable = new Map<string, UsableState>();
+  const batches = (doneEpochs: number, doneSteps: number) =>
+    Math.max(0, doneSteps - doneEpochs * stepsPerEpoch) * accumulation;
+  // The record is believed where the disk cannot be asked; where it can, the folder itself says whether it is complete.
+  for (const { stage: of, dir, done_epochs, done_steps, done_batches } of state?.training_states ?? []) {
+    const asked = disk !== undefined && folderOf(dir) === outputDir;
+    if (of !== stage || asked || !exists(dir) || record?.fingerprint !== fingerprint) continue;
+    usable.set(dir, {
+      path: dir,
+      doneEpochs: done_epochs,
+      doneSteps: done_steps,
+      doneBatches: done_batches ?? batches(done_epochs, done_steps),
+    });
+  }
+  const names = new Set([outputName, record?.output_name ?? outputName]);
+  for (const found of disk?.states ?? []) {
+    const { complete, doneEpochs, doneSteps } = found;
+    const name = baseName(found.dir);
+    const ours = [...names].some((one) => readOutputName(name, one)?.kind === "state");
+    if (!complete || !ours || doneEpochs === undefined || doneSteps === undefined) continue;
+    if (found.fingerprint !== fingerprint || found.stage !== stage) continue;
+    const path = joinPath(outputDir, name);
+    const doneBatches = found.doneBatches ?? batches(doneEpochs, doneSteps);
+    usable.set(path, { path, doneEpochs, doneSteps, doneBatches });
+  }
+  return [...usable.values()];
+}

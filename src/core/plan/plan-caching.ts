@@ -1,0 +1,209 @@
+import { diagnose } from "../diagnostic.ts";
+import type { StageRecord } from "../state/state.ts";
+import type { StageId } from "../vocabulary.ts";
+import {
+  type CacheStanding,
+  type CacheSurvey,
+  surveyCaches,
+  type WantedCache,
+  wantedLatents,
+  wantedTexts,
+} from "./caches.ts";
+import { canonicalJson } from "./canonical.ts";
+import { modelChanges, valueChanges } from "./changes.ts";
+import { PLAN_CODES } from "./codes.ts";
+import { fingerprintOf, type StageInputs } from "./fingerprint.ts";
+import { latentInputs, textInputs } from "./inputs.ts";
+import type { Reason, StageAction } from "./plan.ts";
+import { type PlannedStage, type Planning, renderedStage } from "./stage.ts";
+import { countText, namesText } from "./wording.ts";
+
+/** Plans the two caching stages: which files there will be, which of them are to be made, and why (design §5). */
+
+type CachingId = Extract<StageId, "cache-latents" | "cache-text">;
+
+/** How each stage's files end (trainer facts §5). */
+const SUFFIX: Readonly<Record<CachingId, string>> = {
+  "cache-latents": "_wan.safetensors",
+  "cache-text": "_wan_te.safetensors",
+};
+
+export function planCaching(id: CachingId, planning: Planning): PlannedStage {
+  const { resolved, inputs: inputsOptions, state, sha256 } = planning;
+  const shaping = id === "cache-latents" ? latentInputs(inputsOptions) : textInputs(inputsOptions);
+  const fingerprint = fingerprintOf(id, shaping, sha256);
+  const wanted =
+    id === "cache-latents" ? wantedLatents(planning, inputsOptions.clips, shaping) : wantedTexts(planning, shaping);
+  const record = state?.stages[id];
+  const survey = surveyCaches({
+    wanted,
+    folders: resolved.dataset.sources.map(({ cacheDir }) => cacheDir),
+    suffix: SUFFIX[id],
+    record,
+    recordMatches: recordMatches(id, record, shaping, planning),
+    disk: planning.disk,
+  });
+  const running = planning.alive.has(id) && record !== undefined;
+  const decision = decide({ id, planning, survey, record, shaping, running });
+  const { argv, files } = renderedStage(planning.rendered, id);
+  const conflict = running && record.fingerprint !== fingerprint;
+  return {
+    stage: {
+      id,
+      action: decision.action,
+      reasons: [...decision.reasons],
+      argv: [...argv],
+      files: { ...files },
+      cache_files: wanted.map(({ file }) => file),
+      pending: [...decision.pending],
+      ...(survey.leftover.length === 0 ? {} : { leftover: [...survey.leftover] }),
+      cache_digests: Object.fromEntries(wanted.map(({ file, digest }) => [file, digest])),
+      fingerprint,
+      inputs: { ...shaping.inputs },
+      identities: { ...shaping.identities },
+    },
+    checkpoints: [],
+    diagnostics: conflict
+      ? [
+          diagnose(
+            PLAN_CODES.runningSomethingElse,
+            `The stage ${id} of ${resolved.spec.name} is running (run ${record.run}) for a dataset or settings that have changed since. Stop it first with \`wan22 stop ${resolved.spec.name}\`, or undo the change.`,
+            { at: { file: resolved.spec.file } },
+          ),
+        ]
+      : [],
+  };
+}
+
+/**
+ * Whether a whole file without an entry in the ledger can be what is wanted, as the stage's last process wrote it. A text
+ * cache holds its caption, so that only how it was encoded must be the same; of latents no header tells the clip's content.
+ */
+function recordMatches(
+  id: CachingId,
+  record: StageRecord | undefined,
+  { inputs, identities }: StageInputs,
+  { resolved }: Planning,
+): boolean {
+  if (record === undefined || record.backend !== resolved.spec.trainer.backend) return false;
+  const told = ({ dataset, ...models }: Readonly<Record<string, string>>) =>
+    id === "cache-latents" ? { dataset, ...models } : models;
+  return canonicalJson([record.inputs, told(record.identities)]) === canonicalJson([inputs, told(identities)]);
+}
+
+interface Situation {
+  readonly id: CachingId;
+  readonly planning: Planning;
+  readonly survey: CacheSurvey;
+  readonly record: StageRecord | undefined;
+  readonly shaping: StageInputs;
+  readonly running: boolean;
+}
+
+interface Decision {
+  readonly action: StageAction;
+  readonly reasons: readonly Reason[];
+  /** Files to be made. */
+  readonly pending: readonly string[];
+}
+
+function decide(situation: Situation): Decision {
+  const { id, planning, survey, record, running } = situation;
+  const { wanted, standings, leftover } = survey;
+  const requested = planning.replace.has(id) && standings.some((standing) => standing !== "missing");
+  const pending = wanted.filter((_, index) => requested || standings[index] !== "fresh").map(({ file }) => file);
+  const total = countText(wanted.length, "cache file");
+  if (running) return { action: "resume", reasons: [runningReason(record)], pending };
+  if (requested) {
+    return {
+      action: "update",
+      reasons: [{ cause: "requested", text: `asked for: all ${total} are made anew` }],
+      pending,
+    };
+  }
+  if (pending.length === 0 && leftover.length === 0) {
+    const text = wanted.length === 1 ? "the cache file is there" : `all ${total} are there`;
+    return { action: "none", reasons: [{ cause: "up-to-date", text }], pending };
+  }
+  if (record === undefined && standings.every((standing) => standing === "missing") && leftover.length === 0) {
+    return { action: "create", reasons: [{ cause: "no-record", text: `${total} to make` }], pending };
+  }
+  return { action: "update", reasons: updateReasons(situation, pending.length), pending };
+}
+
+function runningReason(record: StageRecord | undefined): Reason {
+  return { cause: "running", text: `it is running (run ${record?.run ?? ""})` };
+}
+
+const STANDING_TEXT: Readonly<Record<Exclude<CacheStanding, "fresh">, string>> = {
+  missing: "missing",
+  broken: "cut short",
+  stale: "stale",
+  unproven: "of unknown origin",
+};
+
+/** Why an update: how many of how many, what differs from what they were made from, and what is left over. */
+function updateReasons({ id, planning, survey, record, shaping }: Situation, pending: number): readonly Reason[] {
+  const { wanted, standings, leftover } = survey;
+  const counted = (["missing", "broken", "stale", "unproven"] as const).flatMap((standing) => {
+    const count = standings.filter((one) => one === standing).length;
+    return count === 0 ? [] : [`${count} ${STANDING_TEXT[standing]}`];
+  });
+  const stale = standings.some((standing) => standing !== "fresh" && standing !== "missing");
+  const made: Reason[] =
+    pending === 0
+      ? []
+      : [
+          {
+            cause: stale ? "stale" : "missing",
+            text: `${pending} of ${countText(wanted.length, "cache file")} to make: ${counted.join(", ")}`,
+          },
+        ];
+  const left: Reason[] =
+    leftover.length === 0
+      ? []
+      : [
+          {
+            cause: "dataset-changed",
+            text: `${countText(leftover.length, "file")} no longer in the dataset: ${namesText(leftover.map(lastPart))}`,
+          },
+        ];
+  if (record === undefined) return [...made, ...left];
+  const changed = [
+    ...valueChanges(record.inputs, shaping.inputs, planning.provenance),
+    ...modelChanges(record.identities, shaping.identities),
+  ];
+  const unfinished: Reason[] =
+    record.status === "finished" || pending === 0
+      ? []
+      : [{ cause: "unfinished", text: "the last run of it did not finish" }];
+  return [...made, ...unfinished, ...changed, ...(changed.length > 0 ? [] : clipReasons(id, survey, record)), ...left];
+}
+
+/** With nothing else changed, a stale file is a clip or a caption that changed, and one that was never made is a new clip. */
+function clipReasons(id: CachingId, { wanted, standings }: CacheSurvey, record: StageRecord): readonly Reason[] {
+  const ledger = record.caches ?? {};
+  const known = new Set(wanted.filter(({ file }) => Object.hasOwn(ledger, file)).map(clipOf));
+  const clipsWhere = (fits: (cache: WantedCache, standing: CacheStanding | undefined) => boolean) => {
+    const found = wanted.filter((cache, index) => fits(cache, standings[index]));
+    return [...new Map(found.map((cache) => [clipOf(cache), cache.stem])).values()];
+  };
+  const reason = (text: string, stems: readonly string[]): Reason[] =>
+    stems.length === 0 ? [] : [{ cause: "dataset-changed", text: `${text}: ${namesText(stems)}` }];
+  const changed = clipsWhere(({ file, digest }) => Object.hasOwn(ledger, file) && ledger[file] !== digest);
+  const added =
+    known.size === 0 ? [] : clipsWhere((cache, standing) => standing === "missing" && !known.has(clipOf(cache)));
+  const count = countText(changed.length, "clip");
+  return [
+    ...reason(`${countText(added.length, "clip")} added`, added),
+    ...reason(id === "cache-text" ? `caption of ${count} changed` : `${count} replaced`, changed),
+  ];
+}
+
+function clipOf({ folder, stem }: WantedCache): string {
+  return `${folder}\n${stem}`;
+}
+
+function lastPart(path: string): string {
+  return path.slice(path.lastIndexOf("/") + 1);
+}

@@ -1,0 +1,183 @@
+import { type Diagnostic, diagnose, hasErrors, type Outcome } from "../diagnostic.ts";
+import type { DiskFacts, Facts, ModelFacts } from "../facts.ts";
+import type { Rendered } from "../render/rendered.ts";
+import type { Presets } from "../resolve/presets.ts";
+import type { Resolved } from "../resolve/resolved.ts";
+import type { State } from "../state/state.ts";
+import type { DatasetItems } from "../trainer/dataset.ts";
+import type { StageId } from "../vocabulary.ts";
+import { canonicalJson, type Sha256 } from "./canonical.ts";
+import { provenanceOf } from "./changes.ts";
+import { listOrphans } from "./checkpoint-list.ts";
+import { PLAN_CODES } from "./codes.ts";
+import { estimatePipeline } from "./estimates.ts";
+import { clipIdentities, clipsDigest, knownModels } from "./identities.ts";
+import { latentInputs, trainInputs } from "./inputs.ts";
+import { planParameters } from "./parameters.ts";
+import type { PipelinePlan } from "./plan.ts";
+import { planCaching } from "./plan-caching.ts";
+import { planTraining } from "./plan-training.ts";
+import { stageLength, trainedModules } from "./schedule.ts";
+import type { PlannedStage, Planning } from "./stage.ts";
+
+/** What a pipeline's plan is made from; no check has found an error in it. */
+export interface PlanInput {
+  readonly resolved: Resolved;
+  readonly rendered: Rendered;
+  readonly items: DatasetItems;
+  readonly facts: Facts;
+  readonly presets: Presets;
+  /** What happened to this pipeline before. */
+  readonly state?: State | undefined;
+  /** This machine's disk. */
+  readonly disk?: DiskFacts | undefined;
+  /** This machine's name. Where the state names another, the disk is not asked but the state believed. */
+  readonly host?: string | undefined;
+  /** Stages to start over, with everything archived. */
+  readonly replace?: readonly StageId[] | undefined;
+  /** Stages whose recorded trainer process was found alive. */
+  readonly alive?: readonly StageId[] | undefined;
+  /** The files that `network_weights` and `base_weights` name, by their path as resolved. */
+  readonly weights?: Readonly<Record<string, ModelFacts>> | undefined;
+  readonly sha256: Sha256;
+}
+
+/**
+ * Plans one pipeline: stages with actions and reasons, checkpoints one by one, estimates. Pure: the same input gives the same
+ * bytes. The value is there also with errors; it is then an invalid plan without stages.
+ */
+export function planPipeline(input: PlanInput): Outcome<PipelinePlan> {
+  const { resolved, items, facts, state, sha256 } = input;
+  const sameHost = state === undefined || input.host === undefined || state.host === input.host;
+  const clips = clipIdentities(items, facts.sources, sha256);
+  const planning: Planning = {
+    resolved,
+    rendered: input.rendered,
+    items,
+    inputs: {
+      resolved,
+      models: knownModels(facts.models, state, sha256),
+      clips,
+      weights: input.weights ?? {},
+      sha256,
+    },
+    provenance: provenanceOf(resolved),
+    state,
+    disk: sameHost ? input.disk : undefined,
+    replace: new Set(input.replace),
+    alive: new Set(input.alive),
+    sha256,
+  };
+  const training = resolved.trainStages.map((stage) => {
+    const modules = trainedModules(stage, resolved, facts.models);
+    return { ...planTraining(stage, modules, planning), modules };
+  });
+  const planned: readonly PlannedStage[] = [
+    planCaching("cache-latents", planning),
+    planCaching("cache-text", planning),
+    ...training,
+  ];
+  const stages = planned.map(({ stage }) => stage);
+  const checkpoints = [
+    ...planned.flatMap((stage) => stage.checkpoints),
+    ...listOrphans(
+      state,
+      stages.map(({ id }) => id),
+      planning.disk,
+      resolved.spec.output.dir.path,
+    ),
+  ];
+  const { estimates, diagnostics: shortages } = estimatePipeline({
+    resolved,
+    items,
+    facts,
+    presets: input.presets,
+    state,
+    disk: planning.disk,
+    stages,
+    checkpoints,
+    modulesOf: Object.fromEntries(training.map(({ stage, modules }) => [stage.id, modules])),
+  });
+  const diagnostics = [
+    ...(sameHost ? [] : [otherHost(state, resolved)]),
+    ...planned.flatMap((stage) => stage.diagnostics),
+    ...shortages,
+  ];
+  const valid = !hasErrors(diagnostics);
+  const plan: Omit<PipelinePlan, "digest"> = {
+    ...header(resolved),
+    valid,
+    parameters: { ...planParameters(resolved) },
+    dataset: datasetPlan(planning),
+    stages: valid ? stages : [],
+    checkpoints: valid ? checkpoints : [],
+    estimates: valid ? { ...estimates } : {},
+    ...(state === undefined ? {} : { state: { lineage: state.lineage, serial: state.serial } }),
+  };
+  return { value: { ...plan, digest: sha256(canonicalJson(plan)) }, diagnostics };
+}
+
+function header({ spec, noise, tier }: Resolved) {
+  return { name: spec.name, file: spec.file, task: spec.task, noise, tier, backend: spec.trainer.backend };
+}
+
+function datasetPlan({ resolved, items, inputs, sha256 }: Planning): PipelinePlan["dataset"] {
+  const first = resolved.trainStages[0];
+  const length = first === undefined ? { epochs: 0, stepsPerEpoch: 0 } : stageLength(first, resolved, items.batches);
+  const settings = {
+    ...latentInputs(inputs).inputs,
+    ...(first === undefined ? {} : trainInputs(first, inputs).inputs),
+  };
+  return {
+    files: items.files,
+    items: items.items,
+    batches: items.batches,
+    steps_per_epoch: length.stepsPerEpoch,
+    total_steps: length.epochs * length.stepsPerEpoch,
+    digest: sha256(
+      canonicalJson({
+        clips: clipsDigest(inputs.clips, "both", sha256),
+        settings: Object.fromEntries(Object.entries(settings).filter(([name]) => name.startsWith("dataset."))),
+      }),
+    ),
+    buckets: items.sources.flatMap(({ buckets }, source) => buckets.map((bucket) => ({ source, ...bucket }))),
+  };
+}
+
+function otherHost(state: State | undefined, { spec }: Resolved): Diagnostic {
+  return diagnose(
+    PLAN_CODES.otherHost,
+    `The record of ${spec.name} was written on ${state?.host ?? "another machine"}. Its caches and checkpoints were not looked for here; the record is believed. Apply there, or move the state file away to begin here.`,
+    { at: { file: spec.file } },
+  );
+}
+
+export interface InvalidPipeline {
+  readonly name: string;
+  readonly file: string;
+  /** Filled as far as they are known. */
+  readonly task?: string | undefined;
+  readonly noise?: string | undefined;
+  readonly tier?: string | undefined;
+  readonly backend?: string | undefined;
+  readonly sha256: Sha256;
+}
+
+/** The plan of a pipeline in which errors were found: it holds its name and nothing to do. */
+export function invalidPipeline({ name, file, sha256, ...known }: InvalidPipeline): PipelinePlan {
+  const plan: Omit<PipelinePlan, "digest"> = {
+    name,
+    file,
+    valid: false,
+    task: known.task ?? "",
+    noise: known.noise ?? "",
+    tier: known.tier ?? "",
+    backend: known.backend ?? "",
+    parameters: {},
+    dataset: { files: 0, items: 0, batches: 0, steps_per_epoch: 0, total_steps: 0, digest: "", buckets: [] },
+    stages: [],
+    checkpoints: [],
+    estimates: {},
+  };
+  return { ...plan, digest: sha256(canonicalJson(plan)) };
+}

@@ -1,0 +1,40 @@
+import type { Diagnostic } from "../diagnostic.ts";
+import type { DiskFacts } from "../facts.ts";
+import type { Rendered, RenderedStage } from "../render/rendered.ts";
+import type { Resolved } from "../resolve/resolved.ts";
+import type { State } from "../state/state.ts";
+import type { DatasetItems } from "../trainer/dataset.ts";
+import type { StageId } from "../vocabulary.ts";
+import type { Sha256 } from "./canonical.ts";
+import type { Provenance } from "./changes.ts";
+import type { InputsOptions } from "./inputs.ts";
+import type { CheckpointPlan, StagePlan } from "./plan.ts";
+
+/** What every stage of a pipeline is planned from. */
+export interface Planning {
+  readonly resolved: Resolved;
+  readonly rendered: Rendered;
+  readonly items: DatasetItems;
+  readonly inputs: InputsOptions;
+  readonly provenance: Provenance;
+  readonly state: State | undefined;
+  /** Absent where the state speaks of another machine's disk. */
+  readonly disk: DiskFacts | undefined;
+  /** Stages that the user asked to start over. */
+  readonly replace: ReadonlySet<StageId>;
+  /** Stages whose recorded process is alive. */
+  readonly alive: ReadonlySet<StageId>;
+  readonly sha256: Sha256;
+}
+
+/** A stage planned, or the errors that forbid it. */
+export interface PlannedStage {
+  readonly stage: StagePlan;
+  readonly checkpoints: readonly CheckpointPlan[];
+  readonly diagnostics: readonly Diagnostic[];
+}
+
+/** The stage's arguments and files; a stage that was not rendered has none. */
+export function renderedStage(rendered: Rendered, id: StageId): RenderedStage {
+  return rendered.stages.find((stage) => stage.id === id) ?? { id, argv: [], files: {} };
+}

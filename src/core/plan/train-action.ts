@@ -1,0 +1,155 @@
+import type { StageRecord } from "../state/state.ts";
+import type { Backend } from "../vocabulary.ts";
+import type { OutputFile, StageOutputs, UsableState } from "./outputs.ts";
+import type { Reason } from "./plan.ts";
+import type { StageLength } from "./schedule.ts";
+import { countText } from "./wording.ts";
+
+/** Which action a train stage takes, and why: the list of design §5, in its order. */
+
+export interface TrainSituation {
+  readonly fingerprint: string;
+  readonly backend: Backend;
+  readonly wanted: StageLength;
+  readonly record: StageRecord | undefined;
+  /** What differs from what the record was made from; empty only if the fingerprints are equal. */
+  readonly changes: readonly Reason[];
+  readonly outputs: StageOutputs;
+  /** The recorded process was found alive. */
+  readonly running: boolean;
+  /** The user asked for a replace. */
+  readonly requested: boolean;
+  readonly scheduleAllowsExtend: boolean;
+  /** The schedule's name, for reasons. */
+  readonly schedule: string;
+}
+
+export type TrainAction =
+  | { readonly action: "create" | "replace"; readonly reasons: readonly Reason[] }
+  | { readonly action: "resume" | "extend"; readonly reasons: readonly Reason[]; readonly from: UsableState }
+  /** A living trainer is followed; it ends after the epochs that it was started for. */
+  | { readonly action: "follow"; readonly reasons: readonly Reason[]; readonly record: StageRecord }
+  | { readonly action: "none"; readonly reasons: readonly Reason[]; readonly record: StageRecord }
+  | { readonly action: "refuse"; readonly because: "running-something-else"; readonly reasons: readonly Reason[] }
+  | {
+      readonly action: "refuse";
+      readonly because: "no-exact-resume";
+      readonly record: StageRecord;
+      readonly reasons: readonly Reason[];
+    };
+
+export function decideTrainAction(situation: TrainSituation): TrainAction {
+  const { record, changes, outputs, running, requested } = situation;
+  if (running && record !== undefined) {
+    if (changes.length > 0) return { action: "refuse", because: "running-something-else", reasons: changes };
+    return { action: "follow", reasons: [runningReason(record)], record };
+  }
+  if (requested && (record !== undefined || outputs.files.length > 0)) {
+    return { action: "replace", reasons: [{ cause: "requested", text: "asked for; what exists is archived" }] };
+  }
+  if (record === undefined) return { action: "create", reasons: [noRecordReason(outputs.files)] };
+  if (changes.length > 0) return { action: "replace", reasons: changes };
+  return record.status === "finished" ? decideFinished(situation, record) : decideUnfinished(situation, record);
+}
+
+function decideUnfinished(situation: TrainSituation, record: StageRecord): TrainAction {
+  const { backend, wanted, outputs, scheduleAllowsExtend } = situation;
+  const total = record.total_epochs ?? wanted.epochs;
+  const stopped = unfinishedReason(record);
+  if (backend === "musubi") {
+    return outputs.files.some(({ kind }) => kind === "state")
+      ? { action: "refuse", because: "no-exact-resume", record, reasons: [stopped] }
+      : beginAgain(stopped, outputs);
+  }
+  if (outputs.usable.length === 0) return beginAgain(stopped, outputs);
+  const epochs = epochsReasons(total, wanted.epochs);
+  if (epochs.length > 0 && !scheduleAllowsExtend) {
+    return { action: "replace", reasons: [...epochs, scheduleReason(situation.schedule)] };
+  }
+  const from = outputs.usable.find(({ doneSteps }) => doneSteps <= wanted.epochs * wanted.stepsPerEpoch);
+  if (from === undefined) return { action: "none", reasons: epochs, record };
+  return { action: "resume", reasons: [resumeReason(record, from), ...epochs], from };
+}
+
+function decideFinished(situation: TrainSituation, record: StageRecord): TrainAction {
+  const { backend, wanted, outputs, scheduleAllowsExtend, schedule } = situation;
+  const total = record.total_epochs ?? wanted.epochs;
+  const epochs = epochsReasons(total, wanted.epochs);
+  if (wanted.epochs === total) {
+    const text = total === 1 ? "its 1 epoch is trained" : `all ${total} epochs are trained`;
+    return { action: "none", reasons: [{ cause: "up-to-date", text }], record };
+  }
+  if (wanted.epochs < total) return { action: "none", reasons: epochs, record };
+  if (!scheduleAllowsExtend) return { action: "replace", reasons: [...epochs, scheduleReason(schedule)] };
+  if (backend === "musubi" && outputs.files.some(({ kind, epoch }) => kind === "state" && (epoch ?? total) === total)) {
+    return { action: "refuse", because: "no-exact-resume", record, reasons: epochs };
+  }
+  const from = outputs.usable.find(
+    ({ doneEpochs, doneSteps }) => doneEpochs === total && doneSteps === total * wanted.stepsPerEpoch,
+  );
+  if (from === undefined) return { action: "replace", reasons: [...epochs, noStateReason("of its last epoch")] };
+  return { action: "extend", reasons: epochs, from };
+}
+
+function beginAgain(stopped: Reason, outputs: StageOutputs): TrainAction {
+  const archived = outputs.files.length > 0 ? "; what exists is archived" : "";
+  return { action: "create", reasons: [stopped, noStateReason(`to go on from${archived}`)] };
+}
+
+function runningReason(record: StageRecord): Reason {
+  const pid = record.process === undefined ? "" : `, process ${record.process.pid}`;
+  return { cause: "running", text: `it is running (run ${record.run}${pid})` };
+}
+
+function noRecordReason(files: readonly OutputFile[]): Reason {
+  const archived =
+    files.length === 0
+      ? ""
+      : `; ${countText(files.length, "file")} found under its names ${files.length === 1 ? "is" : "are"} archived`;
+  return { cause: "no-record", text: `nothing was trained yet${archived}` };
+}
+
+const ENDED: Readonly<Record<StageRecord["status"], string>> = {
+  running: "its process is gone",
+  stopped: "it was stopped",
+  failed: "it failed",
+  lost: "its process was lost",
+  finished: "it finished",
+};
+
+function unfinishedReason(record: StageRecord): Reason {
+  const steps = record.done_steps ?? 0;
+  return { cause: "unfinished", text: `${ENDED[record.status]} after ${countText(steps, "step")}` };
+}
+
+function resumeReason(record: StageRecord, { doneEpochs, doneSteps }: UsableState): Reason {
+  return {
+    cause: "unfinished",
+    text: `${unfinishedReason(record).text}; goes on after epoch ${doneEpochs}, step ${doneSteps}`,
+  };
+}
+
+function noStateReason(which: string): Reason {
+  return { cause: "no-training-state", text: `there is no complete training state ${which}` };
+}
+
+function scheduleReason(schedule: string): Reason {
+  return {
+    cause: "parameter-changed",
+    parameter: "max_train_epochs",
+    text: `the schedule ${schedule} is laid out over all epochs, so another number of them changes every step`,
+  };
+}
+
+function epochsReasons(from: number, to: number): readonly Reason[] {
+  if (from === to) return [];
+  return [
+    {
+      cause: to > from ? "more-epochs" : "fewer-epochs",
+      parameter: "max_train_epochs",
+      from,
+      to,
+      text: `max_train_epochs ${from} → ${to}`,
+    },
+  ];
+}
