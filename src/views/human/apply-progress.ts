@@ -1,0 +1,200 @@
+import { DefaultRenderer, Listr, ListrLogger, type ListrTaskWrapper, ProcessOutput } from "listr2";
+import type { ApplyEvent } from "../../core/apply-event.ts";
+import type { StageId } from "../../core/vocabulary.ts";
+import { advanceProgress, type StageProgress, startProgress } from "../progress.ts";
+import { printable } from "../text/printable.ts";
+import { createStyle, type Style } from "../text/style.ts";
+import type { ApplyView } from "./apply-lines.ts";
+import {
+  describeEnd,
+  describeMove,
+  describeProgress,
+  describeRunEnd,
+  describeStart,
+  describeTrainerEvent,
+  describeUnlinked,
+} from "./apply-text.ts";
+
+/** The only module that knows listr2; it is loaded where there is a terminal to draw on. */
+
+export interface ApplyProgressOptions {
+  /** The terminal. */
+  readonly stream: NodeJS.WriteStream;
+  readonly colour: boolean;
+}
+
+/** listr2 asks whether stdout is a terminal; here the caller has decided, and it may be stderr. */
+class TerminalRenderer extends DefaultRenderer {
+  static override readonly nonTTY = true;
+}
+
+type Task = ListrTaskWrapper<unknown, typeof TerminalRenderer, typeof TerminalRenderer>;
+type StageEnded = Extract<ApplyEvent, { type: "stage-ended" }>;
+
+/** A stage as it is drawn: it ends when its event comes, or without one when the run ends. */
+interface DrawnStage {
+  readonly ended: Promise<StageEnded | undefined>;
+  readonly end: (event: StageEnded | undefined) => void;
+  task?: Task;
+  progress?: StageProgress;
+  /** The line under it. */
+  said?: string;
+}
+
+interface DrawnRun {
+  readonly stages: ReadonlyMap<StageId, DrawnStage>;
+  /** What shall still be read when the drawing is done. */
+  readonly remarks: string[];
+  readonly finished: Promise<unknown>;
+}
+
+/** `apply` in a terminal: a line a stage with its progress, which stays when the stage is done. */
+export function createApplyProgress(options: ApplyProgressOptions): ApplyView {
+  const style = createStyle(options);
+  const runs = new Map<string, DrawnRun>();
+  // One drawing at a time: a pipeline that starts while another is drawn waits with its first line.
+  let last: Promise<unknown> = Promise.resolve();
+  const write = (text: string) => void options.stream.write(text);
+
+  const endRun = (name: string, closing: string | undefined) => {
+    const run = runs.get(name);
+    if (run === undefined) return;
+    runs.delete(name);
+    for (const stage of run.stages.values()) stage.end(undefined);
+    last = run.finished.then(() => {
+      const lines = closing === undefined ? run.remarks : [...run.remarks, closing];
+      write(lines.map((line) => `${line}\n`).join(""));
+    });
+  };
+
+  return {
+    report(event) {
+      if (event.type === "run-started") {
+        endRun(event.pipeline, undefined);
+        const run = drawRun(event, last, options, write, style);
+        runs.set(event.pipeline, run);
+        last = run.finished;
+        return;
+      }
+      const run = runs.get(event.pipeline);
+      if (run === undefined) return;
+      if (event.type === "run-ended") {
+        const text = `${printable(event.pipeline)}: ${describeRunEnd(event)}`;
+        endRun(event.pipeline, event.outcome === "finished" ? style.added(text) : style.error(text));
+        return;
+      }
+      drawEvent(event, run, style);
+    },
+    async close() {
+      for (const name of [...runs.keys()]) endRun(name, undefined);
+      await last;
+    },
+  };
+}
+
+function drawRun(
+  event: Extract<ApplyEvent, { type: "run-started" }>,
+  previous: Promise<unknown>,
+  options: ApplyProgressOptions,
+  write: (text: string) => void,
+  style: Style,
+): DrawnRun {
+  const stages = new Map<StageId, DrawnStage>(event.stages.map(({ id }) => [id, createStage()]));
+  const other = options.stream === process.stderr ? process.stdout : process.stderr;
+  const list = new Listr<unknown, typeof TerminalRenderer, typeof TerminalRenderer>(
+    event.stages.map(({ id }) => ({
+      title: id,
+      task: (_, task) => follow(id, stages.get(id), task),
+    })),
+    {
+      // A stopped stage ends the pipeline by what `apply` does, not by what is drawn; signals belong to `apply` as well.
+      exitOnError: false,
+      registerSignalListeners: false,
+      renderer: TerminalRenderer,
+      rendererOptions: {
+        logger: new ListrLogger({ useIcons: true, processOutput: new ProcessOutput(options.stream, other) }),
+      },
+    },
+  );
+  const finished = previous.then(() => {
+    write(`${style.strong(printable(event.pipeline))} ${style.faint(printable(event.run))}\n`);
+    return list.run();
+  });
+  return { stages, remarks: [], finished };
+}
+
+function createStage(): DrawnStage {
+  let end: DrawnStage["end"] = () => undefined;
+  const ended = new Promise<StageEnded | undefined>((resolve) => {
+    end = resolve;
+  });
+  return { ended, end };
+}
+
+async function follow(id: StageId, stage: DrawnStage | undefined, task: Task): Promise<void> {
+  if (stage === undefined) return;
+  stage.task = task;
+  draw(id, stage);
+  if (stage.said !== undefined) task.output = stage.said;
+  const event = await stage.ended;
+  if (event === undefined) {
+    task.skip(`${id}  ${stage.progress === undefined ? "not started" : "interrupted"}`);
+    return;
+  }
+  const text = `${id}  ${describeEnd(event)}`;
+  if (event.outcome === "failed" || event.outcome === "lost") throw new Error(text);
+  if (event.outcome === "finished") task.title = text;
+  else task.skip(text);
+}
+
+function drawEvent(
+  event: Exclude<ApplyEvent, { type: "run-started" | "run-ended" }>,
+  run: DrawnRun,
+  style: Style,
+): void {
+  const stage = event.stage === undefined ? undefined : run.stages.get(event.stage);
+  switch (event.type) {
+    case "stage-started":
+      if (stage === undefined) return;
+      stage.progress = startProgress(event);
+      draw(event.stage, stage);
+      say(stage, describeStart(event));
+      return;
+    case "trainer": {
+      if (stage?.progress === undefined) return;
+      stage.progress = advanceProgress(stage.progress, event.event);
+      draw(event.stage, stage);
+      const said = describeTrainerEvent(event.event);
+      if (said === undefined) return;
+      say(stage, said);
+      // The line under a stage is replaced by the next one; a warning must outlive it.
+      if (event.event.type === "warning" || event.event.type === "oom") run.remarks.push(`${event.stage}: ${said}`);
+      return;
+    }
+    case "moved":
+      run.remarks.push(`${event.stage}: ${describeMove(event)}`);
+      return;
+    case "unlinked":
+      run.remarks.push(`${event.stage}: ${describeUnlinked(event)}`);
+      return;
+    case "note": {
+      const of = event.stage === undefined ? "" : `${event.stage}: `;
+      run.remarks.push(`${of}${style[event.severity](`${event.severity}:`)} ${printable(event.text)}`);
+      return;
+    }
+    case "stage-ended":
+      stage?.end(event);
+      return;
+  }
+}
+
+function draw(id: StageId, stage: DrawnStage): void {
+  if (stage.task === undefined) return;
+  stage.task.title = stage.progress === undefined ? id : `${id}  ${describeProgress(stage.progress)}`;
+}
+
+/** A line under the stage, in place of the one before. */
+function say(stage: DrawnStage, text: string): void {
+  stage.said = text;
+  if (stage.task !== undefined) stage.task.output = text;
+}

@@ -1,0 +1,119 @@
+import type { ApplyEvent, StageOutcome } from "../../core/apply-event.ts";
+import type { TrainerEvent } from "../../core/event.ts";
+import { baseName, folderOf } from "../../core/paths.ts";
+import type { StageProgress } from "../progress.ts";
+import { printable } from "../text/printable.ts";
+import { count, formatBytes, formatClock, formatDuration, formatNumber, listWords } from "../text/quantity.ts";
+
+/** The words of `apply`, the same in a terminal and in a log. */
+
+type EventOf<Type extends ApplyEvent["type"]> = Extract<ApplyEvent, { type: Type }>;
+
+/** `step 16/64 · epoch 1 · loss 0.0912 · 2.1 s a step · 1:40 left` */
+export function describeProgress(progress: StageProgress): string {
+  const one = progress.unit === "steps" ? "step" : "item";
+  const parts = [`${one} ${progress.done}/${progress.total}`];
+  if (progress.epoch !== undefined) parts.push(`epoch ${progress.epoch}`);
+  if (progress.loss !== undefined) parts.push(`loss ${formatLoss(progress.loss)}`);
+  if (progress.secondsPerUnit !== undefined && progress.secondsPerUnit > 0)
+    parts.push(formatRate(progress.secondsPerUnit, one));
+  if (progress.etaSeconds !== undefined) parts.push(`${formatClock(progress.etaSeconds)} left`);
+  return parts.join(" · ");
+}
+
+function formatLoss(loss: number | null): string {
+  return loss === null ? "NaN" : loss.toPrecision(3).replace(/e\+?(-?)0*/, "e$1");
+}
+
+function formatRate(secondsPerUnit: number, one: "step" | "item"): string {
+  const each = one === "step" ? "a step" : "an item";
+  if (secondsPerUnit >= 0.995) return `${formatNumber(Number(secondsPerUnit.toPrecision(2)))} s ${each}`;
+  return `${Math.round(1 / secondsPerUnit)} ${one}s a second`;
+}
+
+export function describeRun(event: EventOf<"run-started">): string {
+  if (event.stages.length === 0) return `nothing is to do (run ${printable(event.run)})`;
+  const stages = listWords(event.stages.map(({ id, action }) => `${id} (${printable(action)})`));
+  return `${stages}; run ${printable(event.run)}`;
+}
+
+export function describeStart(event: EventOf<"stage-started">): string {
+  const work = event.unit === "steps" ? count(event.total, "step") : count(event.total, "item");
+  const from = event.done === 0 ? "" : `, ${event.done} done already`;
+  const how = event.attached ? "follows the trainer that is running already" : printable(event.action);
+  return `${how}, ${work}${from}; log ${printable(event.log)}`;
+}
+
+/** What a stage came to, with the log's place where somebody will want to read it. */
+export function describeEnd(event: EventOf<"stage-ended">): string {
+  const one = `${event.done}/${event.total}`;
+  const duration = formatDuration(event.seconds);
+  const why = event.message === undefined ? "" : `: ${printable(event.message)}`;
+  const log = `log ${printable(event.log)}`;
+  const texts: Readonly<Record<StageOutcome, string>> = {
+    finished: `finished in ${duration} (${one})`,
+    stopped: `stopped at ${one} after ${duration}${why}; apply again to go on from here`,
+    failed: `failed at ${one} after ${duration}${why}; ${log}`,
+    lost: `ended at ${one} without saying why${why}; ${log}`,
+    detached: `goes on by itself, ${one} so far; apply again to follow it`,
+  };
+  return texts[event.outcome];
+}
+
+/** The last word on a pipeline. */
+export function describeRunEnd(event: EventOf<"run-ended">): string {
+  const duration = formatDuration(event.seconds);
+  switch (event.outcome) {
+    case "finished":
+      return `done in ${duration}${describeCheckpoints(event.checkpoints)}`;
+    case "stopped":
+      return `stopped after ${duration}; apply again to go on from here`;
+    case "failed":
+      return `failed after ${duration}; what was finished stays`;
+    case "interrupted":
+      return `interrupted after ${duration}; what was saved stays`;
+    case "detached":
+      return "training goes on by itself; apply again to follow it";
+  }
+}
+
+function describeCheckpoints(checkpoints: readonly string[]): string {
+  if (checkpoints.length === 0) return "";
+  const folders = [...new Set(checkpoints.map(folderOf))];
+  return `: ${count(checkpoints.length, "checkpoint")} in ${listWords(folders.map(printable))}`;
+}
+
+export function describeMove(event: EventOf<"moved">): string {
+  const [first] = event.files;
+  if (event.reason === "rename") {
+    return listWords(
+      event.files.map(({ from, to }) => `renamed ${printable(baseName(from))} to ${printable(baseName(to))}`),
+    );
+  }
+  const folder = first === undefined ? "" : ` into ${printable(folderOf(first.to))}`;
+  return `archived ${count(event.files.length, "file or folder", "files and folders")}${folder}`;
+}
+
+export function describeUnlinked(event: EventOf<"unlinked">): string {
+  return `removed ${count(event.files.length, "stale cache file")}, to be made again`;
+}
+
+/** What is worth a line of its own among the trainer's events; undefined for all that only moves the progress. */
+export function describeTrainerEvent(event: TrainerEvent): string | undefined {
+  switch (event.type) {
+    case "epoch":
+      return `epoch ${event.epoch} done${event.loss === undefined ? "" : `, loss ${formatLoss(event.loss)}`}`;
+    case "checkpoint":
+      return `saved ${printable(event.file)} (${formatBytes(event.bytes)})`;
+    case "sample":
+      return `sample ${printable(event.file)}`;
+    case "warning":
+      return `warning: ${printable(event.text)}`;
+    case "oom":
+      return "warning: out of GPU memory";
+    case "stopping":
+      return "stopping: the training state is saved at the next step";
+    default:
+      return undefined;
+  }
+}
