@@ -47,7 +47,7 @@ function isBmpCutShort(bytes: Buffer, { width, height }: Size): boolean {
   const bits = bytes.readUInt16LE(isOld ? 24 : 28);
   const compression = isOld ? 0 : bytes.readUInt32LE(30);
   if (compression !== 0 && compression !== 3) return false;
-  return bytes.readUInt32LE(10) + Math.floor((bits * width + 31) / 32) * 4 * height > bytes.length;
+  return bytes.readUInt32LE(10) + Math.floor((bits * width + 31) / 32) * 4 * height > bytes.length + 3;
 }
 
 /** BMP's oldest header holds its size in 16 bits each, which image-size doesn't know. */

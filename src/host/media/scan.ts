@@ -2,6 +2,7 @@ import { readdir, readFile, stat } from "node:fs/promises";
 import type { CaptionFacts, FileProblem, MediaFacts, SourceFacts } from "../../core/facts.ts";
 import { folderOf, joinPath, pathInside } from "../../core/paths.ts";
 import type { DatasetSettings, SourceSpec } from "../../core/spec/spec.ts";
+import { nearest } from "../../core/spec/suggest.ts";
 import { fileProblem } from "../read-file.ts";
 import type { StatCache } from "../stat-cache.ts";
 import { readCaption } from "./captions.ts";
@@ -47,37 +48,16 @@ interface Listed extends Omit<SourceFacts, "media"> {
 const isFolderKind = (kind: SourceSpec["kind"]) => kind === "videos" || kind === "images";
 const mediaKind = (kind: SourceSpec["kind"]) => (kind === "videos" || kind === "video_jsonl" ? "video" : "image");
 
-function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const replaced = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
-      next.push(Math.min(replaced, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
-    }
-    row = next;
-  }
-  return row[b.length] ?? 0;
-}
-
-/** Names beside a missing file or folder that it may have been meant to be, nearest first. */
-async function nearNames(path: string): Promise<readonly string[]> {
-  const wanted = baseNameOf(path).toLowerCase();
+/** The name beside a missing file or folder that it may have been meant to be. */
+async function nearName(path: string): Promise<string | undefined> {
   const names = await readdir(folderOf(path)).catch(() => []);
-  return names
-    .slice(0, 2000)
-    .filter((name) => Math.abs(name.length - wanted.length) <= 3)
-    .map((name) => ({ name, distance: editDistance(name.toLowerCase(), wanted) }))
-    .filter(({ distance }) => distance <= Math.max(1, Math.floor(wanted.length / 3)))
-    .sort((a, b) => a.distance - b.distance || compareText(a.name, b.name))
-    .slice(0, 3)
-    .map(({ name }) => name);
+  return nearest(baseNameOf(path), names.slice(0, 2000).sort(compareText));
 }
 
 async function describeMissing(path: string, problem: FileProblem, noun: "file" | "folder"): Promise<FileProblem> {
   if (problem.kind !== "missing") return problem;
-  const near = await nearNames(path);
-  const hint = near.length === 0 ? "" : `; beside it there is ${near.map((name) => `\`${name}\``).join(", ")}`;
+  const near = await nearName(path);
+  const hint = near === undefined ? "" : `; did you mean \`${near}\`, which lies beside it`;
   return { kind: "missing", text: `there is no such ${noun}${hint}` };
 }
 

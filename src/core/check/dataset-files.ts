@@ -1,0 +1,166 @@
+import type { Diagnostic, RelatedPlace } from "../diagnostic.ts";
+import { diagnose } from "../diagnostic.ts";
+import type { MediaFacts } from "../facts.ts";
+import { type CheckedSource, nameOf } from "./checked-source.ts";
+import { TRAINER_CODES } from "./codes.ts";
+import { DATASET_CODES } from "./dataset-codes.ts";
+import { countOf, listNames } from "./listing.ts";
+
+/** What is wrong with a source as a whole, and with single files of it. */
+
+const RELATED_ROWS = 10;
+
+/** A place in a JSONL file. */
+function rowPlace({ source }: CheckedSource, line: number, message: string): RelatedPlace {
+  return { file: source.input.path, range: { line, column: 1, end_line: line, end_column: 1 }, message };
+}
+
+const noun = ({ source }: CheckedSource) =>
+  source.kind === "videos" || source.kind === "video_jsonl" ? "clip" : "image";
+
+function checkEmpty(checked: CheckedSource): readonly Diagnostic[] {
+  const { source, facts, at } = checked;
+  if (facts.media.length > 0 || facts.rows !== undefined) return [];
+  const isFolder = source.kind === "videos" || source.kind === "images";
+  const extensions =
+    source.kind === "videos"
+      ? ".mp4 .webm .avi .mkv .mov .flv .wmv .m4v .mpg .mpeg"
+      : ".png .jpg .jpeg .webp .bmp .avif";
+  const detail = isFolder
+    ? `${source.input.written} holds no ${noun(checked)} whose name ends in one of ${extensions}. Only the folder itself is searched, not its subfolders.`
+    : `${source.input.written} has no row.`;
+  return [diagnose(DATASET_CODES.sourceEmpty, detail, at)];
+}
+
+function checkPassedOver({ source, facts, at }: CheckedSource): readonly Diagnostic[] {
+  const names = facts.passedOver ?? [];
+  if (names.length === 0) return [];
+  const detail = `In ${source.input.written} the trainer doesn't take ${listNames(names)}. Rename \`.Mp4\` and the like to lower case, convert other formats to MP4 or PNG, or move them elsewhere.`;
+  return [diagnose(DATASET_CODES.passedOver, detail, at)];
+}
+
+function checkRows(checked: CheckedSource): readonly Diagnostic[] {
+  const rows = checked.facts.rows ?? [];
+  if (rows.length === 0) return [];
+  const detail = `In ${checked.source.input.written} ${countOf(rows.length, "line")} can't be used: ${listNames(rows.map(({ line, text }) => `line ${line} (${text})`))}.`;
+  const related = rows.slice(0, RELATED_ROWS).map(({ line, text }) => rowPlace(checked, line, text));
+  return [diagnose(DATASET_CODES.jsonlRow, detail, { ...checked.at, related })];
+}
+
+/** The source itself: there, of the right kind, and with something in it. */
+export function checkSource(checked: CheckedSource): readonly Diagnostic[] {
+  const { source, facts, at } = checked;
+  if (facts.problem !== undefined) {
+    const kind = facts.problem.kind === "missing" ? DATASET_CODES.sourceMissing : DATASET_CODES.sourceUnusable;
+    return [diagnose(kind, `\`${source.kind}: ${source.input.written}\`: ${facts.problem.text}.`, at)];
+  }
+  return [...checkEmpty(checked), ...checkPassedOver(checked), ...checkRows(checked)];
+}
+
+function checkProblems(checked: CheckedSource): readonly Diagnostic[] {
+  const needsFfprobe: string[] = [];
+  const unreadable: string[] = [];
+  for (const media of checked.facts.media) {
+    if (media.problem === undefined) continue;
+    // An image without a caption is left out before it is opened.
+    if (media.kind === "image" && media.caption.problem === "missing") continue;
+    if (media.problem.kind === "needs-ffprobe") needsFfprobe.push(nameOf(media));
+    else unreadable.push(`${nameOf(media)}: ${media.problem.text}`);
+  }
+  const found: Diagnostic[] = [];
+  if (unreadable.length > 0) {
+    const shown = unreadable.slice(0, RELATED_ROWS);
+    const more = unreadable.length - shown.length;
+    const detail = `${shown.join("; ")}${more > 0 ? `; and ${more} more` : ""}. The trainer would stop there in the middle of caching; replace ${unreadable.length === 1 ? "the file" : "the files"}, or move ${unreadable.length === 1 ? "it" : "them"} out of the source.`;
+    found.push(diagnose(DATASET_CODES.fileUnreadable, detail, checked.at));
+  }
+  if (needsFfprobe.length > 0) {
+    const detail = `${listNames(needsFfprobe)}: the container or codec takes ffprobe, which is not installed. Install ffmpeg (\`apt-get install ffmpeg\`), or convert to MP4.`;
+    found.push(diagnose(DATASET_CODES.needsFfprobe, detail, checked.at));
+  }
+  return found;
+}
+
+/** T20, and rows that only repeat one another. Images that are left out for want of a caption have no caches to collide. */
+function checkStems(checked: CheckedSource): readonly Diagnostic[] {
+  const byStem = new Map<string, MediaFacts>();
+  const clashes: string[] = [];
+  const repeats: string[] = [];
+  const related: RelatedPlace[] = [];
+  for (const media of checked.facts.media) {
+    if (media.kind === "image" && media.caption.problem === "missing") continue;
+    const first = byStem.get(media.stem);
+    if (first === undefined) {
+      byStem.set(media.stem, media);
+      continue;
+    }
+    if (first.file === media.file && first.caption.text === media.caption.text) {
+      repeats.push(`line ${media.line} repeats line ${first.line}`);
+      continue;
+    }
+    clashes.push(`${nameOf(first)} and ${nameOf(media)}`);
+    if (media.line !== undefined && related.length < RELATED_ROWS) {
+      related.push(rowPlace(checked, media.line, `has the base name \`${media.stem}\` of line ${first.line}`));
+    }
+  }
+  const found: Diagnostic[] = [];
+  if (clashes.length > 0) {
+    const shown = clashes.slice(0, RELATED_ROWS);
+    const more = clashes.length - shown.length;
+    const detail = `Captions and caches are named after a file's name without folder and extension, so one would overwrite the other: ${shown.join("; ")}${more > 0 ? `; and ${more} more` : ""}. Rename one of each pair, with its caption.`;
+    found.push(diagnose(TRAINER_CODES.sameStem, detail, { ...checked.at, related }));
+  }
+  if (repeats.length > 0) {
+    const detail = `In ${checked.source.input.written} ${listNames(repeats)}. The rows count once; take the others out, or set \`num_repeats\`.`;
+    found.push(diagnose(DATASET_CODES.rowRepeated, detail, checked.at));
+  }
+  return found;
+}
+
+function checkHeaders({ facts, at }: CheckedSource): readonly Diagnostic[] {
+  const wrong = facts.media
+    .filter(({ headerFrames }) => headerFrames !== undefined)
+    .map((media) => `${nameOf(media)} (${media.frames} of ${media.headerFrames})`);
+  if (wrong.length === 0) return [];
+  const detail = `Frames that can be decoded, of those in the header: ${listNames(wrong)}. The plan counts those that can be decoded, as the trainer does; a clip that is shorter than its header says was probably cut short.`;
+  return [diagnose(DATASET_CODES.frameCount, detail, at)];
+}
+
+function checkRotation(checked: CheckedSource): readonly Diagnostic[] {
+  const turned = checked.facts.media
+    .filter(({ rotation }) => rotation !== undefined)
+    .map((media) => `${nameOf(media)} (${media.rotation}°)`);
+  if (turned.length === 0) return [];
+  const detail = `Players turn ${listNames(turned)} upright by the metadata; the trainer doesn't, and learns ${turned.length === 1 ? `the ${noun(checked)}` : `the ${noun(checked)}s`} turned. Encode again to store the picture upright: \`ffmpeg -i IN OUT\` turns it by itself.`;
+  return [diagnose(DATASET_CODES.rotated, detail, checked.at)];
+}
+
+function checkDropped({ made, at }: CheckedSource): readonly Diagnostic[] {
+  const of = (reason: string) => made.dropped.filter((file) => file.reason === reason).map(({ file }) => file);
+  const small = of("too-small");
+  const hidden = of("hidden");
+  const found: Diagnostic[] = [];
+  if (small.length > 0) {
+    const detail = `No bucket can be made for ${listNames(small)}: a side is below 16 pixels, or the shape is too extreme for the resolution. Take ${small.length === 1 ? "it" : "them"} out.`;
+    found.push(diagnose(DATASET_CODES.tooSmall, detail, at));
+  }
+  if (hidden.length > 0) {
+    const detail = `The names of ${listNames(hidden)} begin with a dot. Rename ${hidden.length === 1 ? "it" : "them"}.`;
+    found.push(diagnose(DATASET_CODES.hiddenRow, detail, at));
+  }
+  return found;
+}
+
+function checkTask({ source, facts, task, at }: CheckedSource): readonly Diagnostic[] {
+  if (task !== "i2v-A14B" || source.kind === "videos" || source.kind === "video_jsonl") return [];
+  if (facts.media.length === 0) return [];
+  const detail = `${source.input.written} holds images, which an image-to-video model is given and asked for at once.`;
+  return [diagnose(DATASET_CODES.imagesForI2v, detail, at)];
+}
+
+/** The files of a source: whole, distinct, upright. */
+export function checkFiles(checked: CheckedSource): readonly Diagnostic[] {
+  return [checkProblems, checkStems, checkHeaders, checkRotation, checkDropped, checkTask].flatMap((rule) =>
+    rule(checked),
+  );
+}

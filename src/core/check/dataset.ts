@@ -1,0 +1,81 @@
+import type { Diagnostic } from "../diagnostic.ts";
+import { diagnose, hasErrors } from "../diagnostic.ts";
+import type { Facts } from "../facts.ts";
+import type { Resolved, ResolvedSource } from "../resolve/resolved.ts";
+import type { DatasetItems } from "../trainer/dataset.ts";
+import type { CheckedSource } from "./checked-source.ts";
+import { TRAINER_CODES } from "./codes.ts";
+import { checkCaptions } from "./dataset-captions.ts";
+import { DATASET_CODES } from "./dataset-codes.ts";
+import { checkFiles, checkSource } from "./dataset-files.ts";
+import { checkFrames } from "./dataset-frames.ts";
+import { checkSizes } from "./dataset-sizes.ts";
+import { countOf, listNames } from "./listing.ts";
+
+const sameSettings = (a: ResolvedSource, b: ResolvedSource) =>
+  JSON.stringify([a.resolution, a.targetFrames, a.frameExtraction, a.frameStride, a.frameSample, a.maxFrames]) ===
+    JSON.stringify([b.resolution, b.targetFrames, b.frameExtraction, b.frameStride, b.frameSample, b.maxFrames]) &&
+  a.sourceFps === b.sourceFps;
+
+/** The same folder with other settings is common and right: each resolution or length takes a source of its own. */
+function checkRepeatedSources(sources: readonly CheckedSource[]): readonly Diagnostic[] {
+  const seen = new Map<string, CheckedSource[]>();
+  return sources.flatMap((checked) => {
+    const { source } = checked;
+    const key = `${source.kind} ${source.input.path}`;
+    const earlier = seen.get(key) ?? [];
+    seen.set(key, [...earlier, checked]);
+    const same = earlier.find((other) => sameSettings(other.source, source));
+    if (same === undefined) return [];
+    const detail = `${source.input.written} is given before, with the same resolution and frames, so its files are cached twice and trained twice as often. Take this source out; \`num_repeats: ${same.source.numRepeats + source.numRepeats}\` there says the same.`;
+    const related = [{ ...same.source.input.place, message: "given here first" }];
+    return [diagnose(DATASET_CODES.sourceTwice, detail, { ...checked.at, related })];
+  });
+}
+
+/** T11, unless a worse finding already explains why nothing is left. */
+function checkAnythingLeft(
+  { resolved, items }: { readonly resolved: Resolved; readonly items: DatasetItems },
+  sources: readonly CheckedSource[],
+): readonly Diagnostic[] {
+  if (items.items > 0) return [];
+  const dropped = sources.flatMap(({ made }) => made.dropped).filter(({ reason }) => reason === "too-short");
+  const shortest = dropped.map(({ file, framesUsed }) => `${file} (${countOf(framesUsed, "frame")})`);
+  const targets = dropped.map(({ smallestTarget }) => smallestTarget);
+  const reason =
+    dropped.length === 0
+      ? "None of the sources holds a file with a caption that could be trained on."
+      : `Every clip has fewer frames than the smallest target, which is ${Math.min(...new Set(targets))}: ${listNames(shortest)}. Add a smaller number to \`target_frames\`, or longer clips.`;
+  const place = resolved.spec.places.get("dataset.sources") ?? sources[0]?.source.place;
+  return [diagnose(TRAINER_CODES.noTrainingItems, reason, { at: place, path: "dataset.sources" })];
+}
+
+/** Judges what was found in the dataset's sources: each finding once a source, with its files named. Linear in the files. */
+export function checkDataset({
+  resolved,
+  items,
+  facts,
+}: {
+  readonly resolved: Resolved;
+  readonly items: DatasetItems;
+  readonly facts: Facts;
+}): readonly Diagnostic[] {
+  const sources = resolved.dataset.sources.map(
+    (source, index): CheckedSource => ({
+      source,
+      facts: facts.sources[index] ?? { media: [] },
+      made: items.sources[index] ?? { items: [], texts: [], buckets: [], batches: 0, dropped: [] },
+      task: resolved.spec.task,
+      at: { at: source.input.place, path: `dataset.sources.${index}.${source.kind}` },
+    }),
+  );
+  const found = [
+    ...checkRepeatedSources(sources),
+    ...sources.flatMap((checked) =>
+      checked.facts.problem === undefined
+        ? [checkSource, checkFiles, checkCaptions, checkFrames, checkSizes].flatMap((rule) => rule(checked))
+        : checkSource(checked),
+    ),
+  ];
+  return hasErrors(found) ? found : [...found, ...checkAnythingLeft({ resolved, items }, sources)];
+}
