@@ -49,7 +49,7 @@ class Lora:
         self.alpha = alpha
         self.scale = GAIN * alpha / dim
         self.layers = [
-            Layer(module["name"], module["in_features"], module["out_features"], make_teacher(module))
+            Layer(tensor_name(module), module["in_features"], module["out_features"], make_teacher(module))
             for module in modules
         ]
         self.weights: dict[str, list[float]] = {}
@@ -126,6 +126,11 @@ class Lora:
                 add(gradients, up(layer.name), [b * h for b in back for h in hidden])
                 add(gradients, down(layer.name), [b * value for b in hidden_back for value in x])
         return total, gradients
+
+
+def tensor_name(module: dict) -> str:
+    """`blocks.0.self_attn.q` as a checkpoint calls it."""
+    return "lora_unet_" + module["name"].replace(".", "_")
 
 
 def down(name: str) -> str:

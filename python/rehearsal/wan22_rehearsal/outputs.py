@@ -83,9 +83,9 @@ class Outputs:
 
     def at_end(self, progress: Progress, memory: Memory) -> None:
         if self._save_last_state:
-            self._save_training_state(f"{self._name}-state", progress, memory)
+            self._save_training_state(f"{self._name}-state", progress, memory, kind="last")
         self._save_checkpoint(f"{self._name}.safetensors", progress.epochs, progress.steps)
-        self._remove_stop_states(progress.steps + 1)
+        self._remove_interim_states(progress.steps + 1)
 
     def at_stop(self, progress: Progress, memory: Memory) -> None:
         """A state to go on from; it goes once a later one is complete."""
@@ -146,8 +146,14 @@ class Outputs:
             "kind": kind,
         }
         write_whole(marker, json.dumps(content).encode())
-        self._stage.events.tell("state", dir=path, done_epochs=progress.epochs, done_steps=progress.steps)
-        self._remove_stop_states(progress.steps)
+        self._stage.events.tell(
+            "state",
+            dir=path,
+            done_epochs=progress.epochs,
+            done_steps=progress.steps,
+            done_batches=progress.batches,
+        )
+        self._remove_interim_states(progress.steps)
 
     def _holds(self, path: str, progress: Progress) -> bool:
         """Whether this very state is there already: writing it again could only lose it."""
@@ -158,15 +164,16 @@ class Outputs:
             and content.get("done_steps") == progress.steps
         )
 
-    def _remove_stop_states(self, before_step: int) -> None:
-        """States that a stop left, of this output name and from before a step."""
+    def _remove_interim_states(self, before_step: int) -> None:
+        """States under a step's name from before a step that no schedule asked for: a stop's, or an extended run's last."""
         prefix, suffix = f"{self._name}-step", "-state"
         for folder in sorted(os.listdir(self._folder)):
             digits = folder[len(prefix) : -len(suffix)]
             if not (folder.startswith(prefix) and folder.endswith(suffix) and digits.isdecimal()):
                 continue
             content = read_marker(os.path.join(self._folder, folder))
-            if content is not None and content.get("kind") == "stop" and content.get("done_steps", 0) < before_step:
+            interim = content is not None and content.get("kind") in ("stop", "last")
+            if interim and content.get("done_steps", 0) < before_step:
                 self._remove_state(folder)
 
     def _remove_checkpoint(self, file: str) -> None:

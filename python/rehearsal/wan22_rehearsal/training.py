@@ -166,13 +166,17 @@ def batches_per_epoch(context: dict, accumulation: int) -> int:
 def resume_folder(arguments: Arguments, context: dict) -> str | None:
     """`--resume`, which the context must name too."""
     named = arguments.text("resume")
-    if named != context.get("resume"):
+    if normal(named) != normal(context.get("resume")):
         raise Refusal(
             "resume-mismatch", f"--resume is {named or 'not given'}, and the context says {context.get('resume')}."
         )
     if named is None and context.get("done_steps", 0) > 0:
         raise Refusal("resume-mismatch", f"The context counts {context['done_steps']} steps done, without --resume.")
     return named
+
+
+def normal(path: str | None) -> str | None:
+    return None if path is None else os.path.normpath(path)
 
 
 def read_samples(path: str) -> list[Sample]:

@@ -30,14 +30,18 @@ export const contextSchema = z.strictObject({
 
 export type TrainerContext = z.infer<typeof contextSchema>;
 
-/** A line of the items file: one cache file, and what it is made from. */
+/** A line of the items file: one cache file, and what it is made from. Sizes in pixels. */
 export interface ItemLine {
   readonly cache_file: string;
   readonly source_file: string;
   readonly first_frame: number;
   readonly frames: number;
+  /** Of what is cached: a video's bucket, an image's own size. */
   readonly width: number;
   readonly height: number;
+  /** Of the source file; the trainer writes these into the header. */
+  readonly source_width?: number;
+  readonly source_height?: number;
   readonly caption: string;
   /** For latents: the text cache that belongs to it. */
   readonly text_cache_file?: string;
