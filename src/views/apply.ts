@@ -15,9 +15,9 @@ export async function openApplyView({ format, stream, terminal, colour }: ApplyV
   if (format === "json") {
     return { report: (event) => void stream.write(viewApplyEventJson(event)), close: async () => undefined };
   }
-  // A terminal that doesn't know its width can't be drawn on.
-  if (terminal === "plain" || !(stream.columns > 0))
-    return createApplyLines({ write: (text) => void stream.write(text), colour });
+  // A terminal that doesn't know its size can't be drawn on.
+  const canDraw = terminal === "interactive" && stream.columns > 0 && stream.rows > 0;
+  if (!canDraw) return createApplyLines({ write: (text) => void stream.write(text), colour });
   // Loaded only here: it takes as long as a whole plan.
   const { createApplyProgress } = await import("./human/apply-progress.ts");
   return createApplyProgress({ stream, colour });

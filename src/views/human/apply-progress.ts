@@ -23,6 +23,9 @@ export interface ApplyProgressOptions {
   readonly colour: boolean;
 }
 
+/** Milliseconds between two drawings of a stage: a trainer may take a thousand steps a second, an eye can't. */
+const REDRAW_MS = 100;
+
 /** listr2 asks whether stdout is a terminal; here the caller has decided, and it may be stderr. */
 class TerminalRenderer extends DefaultRenderer {
   static override readonly nonTTY = true;
@@ -39,6 +42,8 @@ interface DrawnStage {
   progress?: StageProgress;
   /** The line under it. */
   said?: string;
+  /** When its line was last drawn, in milliseconds of the process's clock. */
+  drawnAt: number;
 }
 
 interface DrawnRun {
@@ -128,7 +133,7 @@ function createStage(): DrawnStage {
   const ended = new Promise<StageEnded | undefined>((resolve) => {
     end = resolve;
   });
-  return { ended, end };
+  return { ended, end, drawnAt: Number.NEGATIVE_INFINITY };
 }
 
 async function follow(id: StageId, stage: DrawnStage | undefined, task: Task): Promise<void> {
@@ -163,7 +168,7 @@ function drawEvent(
     case "trainer": {
       if (stage?.progress === undefined) return;
       stage.progress = advanceProgress(stage.progress, event.event);
-      draw(event.stage, stage);
+      if (performance.now() - stage.drawnAt >= REDRAW_MS) draw(event.stage, stage);
       const said = describeTrainerEvent(event.event);
       if (said === undefined) return;
       say(stage, said);
@@ -190,6 +195,7 @@ function drawEvent(
 
 function draw(id: StageId, stage: DrawnStage): void {
   if (stage.task === undefined) return;
+  stage.drawnAt = performance.now();
   stage.task.title = stage.progress === undefined ? id : `${id}  ${describeProgress(stage.progress)}`;
 }
 
