@@ -58,6 +58,25 @@ export interface ResolvedTrainStage {
   readonly parameters: ResolvedParameters;
 }
 
+/** The machine that will train, as far as it is known. Memory in GiB. */
+export interface ResolvedHardware {
+  /** The card as it was named or found; absent where only a tier was named. */
+  readonly card?: string;
+  readonly vramGiB?: number;
+  readonly ramGiB?: number;
+}
+
+/** What the manual expects this pipeline to take; the figure that promises less where it contradicts itself. */
+export interface ManualFigures {
+  readonly vramGiB: readonly [number, number];
+  readonly vramBasis: string;
+  readonly ramGiB: number;
+  readonly ramBasis: string;
+  /** How much longer swapped blocks make each step. */
+  readonly slowdownPercent: readonly [number, number];
+  readonly slowdownBasis: string;
+}
+
 /** Every value decided, each with its source. Nothing in it has been judged yet. */
 export interface Resolved {
   readonly spec: Spec;
@@ -76,6 +95,8 @@ export interface Resolved {
   readonly cacheText: ResolvedParameters;
   readonly trainStages: readonly ResolvedTrainStage[];
   readonly models: Readonly<Partial<Record<ModelRole, LocatedPath>>>;
+  readonly hardware?: ResolvedHardware;
+  readonly manual?: ManualFigures;
   /** Clashes resolved, values outside a range, a dataset that does not suit the tier. */
   readonly diagnostics: readonly Diagnostic[];
 }

@@ -1,0 +1,19 @@
+import type { Place } from "../diagnostic.ts";
+import type { Spec } from "../spec/spec.ts";
+import type { ValueSource } from "./resolved.ts";
+
+/** The source of a value that stands in a file: `fox.yaml:17`. */
+export function sourceOfPlace(spec: Spec, place: Place): ValueSource {
+  const line = place.range?.line;
+  return {
+    layer: place.file === spec.file ? "pipeline" : "project",
+    text: line === undefined ? place.file : `${place.file}:${line}`,
+    file: place.file,
+    ...(line === undefined ? {} : { line }),
+  };
+}
+
+/** Whether a user wrote the value, in the pipeline or in the project file. */
+export function isExplicit(source: ValueSource): boolean {
+  return source.layer === "project" || source.layer === "pipeline";
+}
