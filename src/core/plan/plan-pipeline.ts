@@ -10,7 +10,7 @@ import { canonicalJson, type Sha256 } from "./canonical.ts";
 import { provenanceOf } from "./changes.ts";
 import { listOrphans } from "./checkpoint-list.ts";
 import { PLAN_CODES } from "./codes.ts";
-import { estimatePipeline } from "./estimates.ts";
+import { estimatePipeline } from "./estimates/estimate-pipeline.ts";
 import { clipIdentities, clipsDigest, knownModels } from "./identities.ts";
 import { latentInputs, trainInputs } from "./inputs.ts";
 import { planParameters } from "./parameters.ts";
