@@ -127,7 +127,7 @@ async function makeFolder(
   await place(
     random,
     any,
-    join(folder, `Mixed${extension.charAt(0)}${extension.charAt(1).toUpperCase()}${extension.slice(2)}x`),
+    join(folder, `Mixed.${extension.charAt(1).toUpperCase()}${extension.slice(2).toLowerCase()}`),
   );
   await writeFile(join(folder, "notes.md"), "not a caption\n");
 }

@@ -21,9 +21,8 @@ export function randomFrom(seed: number): Random {
   };
   const integer = (min: number, max: number) => min + Math.floor(next() * (max - min + 1));
   const pick = <T>(values: readonly T[]): T => {
-    const value = values[integer(0, values.length - 1)];
-    if (value === undefined) throw new Error("nothing to pick from");
-    return value;
+    if (values.length === 0) throw new Error("nothing to pick from");
+    return values[integer(0, values.length - 1)] as T;
   };
   return {
     integer,

@@ -80,9 +80,9 @@ export function selectModules(modules: readonly LoraModule[], networkArgs: reado
   return { modules: kept, unreadable };
 }
 
-/** A Python list of string literals, plain or raw, as `ast.literal_eval` reads it; undefined where it is anything else. */
+/** A Python list of string literals, plain or raw, as `ast.literal_eval` reads it; undefined where it is anything else (the trainer fails on a tuple). */
 function parsePythonStrings(text: string): readonly string[] | undefined {
-  const list = /^\s*[[(](?<items>.*)[\])]\s*$/s.exec(text)?.groups?.items;
+  const list = /^\s*\[(?<items>.*)\]\s*$/s.exec(text)?.groups?.items;
   if (list === undefined) return undefined;
   const strings: string[] = [];
   const literal = /\s*(?<raw>[rR]?)(?<quote>['"])(?<body>(?:\\.|(?!\k<quote>)[^\\])*)\k<quote>\s*(?:,|$)/sy;
@@ -149,11 +149,11 @@ const OPTIMIZER_BYTES_PER_WEIGHT: Readonly<Record<string, number>> = {
   prodigy: 16,
 };
 
-/** Zip entries, pickled names and alignment of an optimizer file, for each of its tensors (measured). */
-const OVERHEAD_BYTES_PER_TENSOR = 350;
+/** Headers, zip entries and pickled names of network and optimizer files, for each layer (measured with adamw). */
+const OVERHEAD_BYTES_PER_MODULE = 1950;
 
 /** Scheduler, random states and what else a training state holds beside network and optimizer (measured). */
-const OTHER_STATE_BYTES = 20_000;
+const OTHER_STATE_BYTES = 16_000;
 
 /** Bytes of a training state's folder, an estimate: the network in float32, the optimizer, random states. */
 export function trainingStateBytes({ modules, dim = DEFAULT_DIM, optimizerType = "adamw" }: TrainingStateSize): number {
@@ -164,5 +164,5 @@ export function trainingStateBytes({ modules, dim = DEFAULT_DIM, optimizerType =
   const factored =
     modules.reduce((sum, { inFeatures, outFeatures }) => sum + inFeatures + outFeatures + 2 * dim, 0) * 4;
   const optimizer = name === "adafactor" ? factored : weights * (OPTIMIZER_BYTES_PER_WEIGHT[name] ?? 8);
-  return Math.round(network + optimizer + modules.length * 2 * OVERHEAD_BYTES_PER_TENSOR + OTHER_STATE_BYTES);
+  return Math.round(network + optimizer + modules.length * OVERHEAD_BYTES_PER_MODULE + OTHER_STATE_BYTES);
 }

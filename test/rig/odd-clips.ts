@@ -1,0 +1,108 @@
+/** Clips whose decoded frames are not what a glance at their header says: edits, fragments, cut ends, names that lie. */
+import { execFile } from "node:child_process";
+import { copyFile, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { promisify } from "node:util";
+
+const run = promisify(execFile);
+
+/** What the trainer decodes of a clip (seen with PyAV 18), or a part of the reason why it can't. */
+export type Expected =
+  | { readonly width: number; readonly height: number; readonly frames: number; readonly rotation?: number }
+  | { readonly problem: RegExp };
+
+const SIZE = { width: 160, height: 96 };
+
+/** File name to what is expected of it. */
+export const ODD_CLIPS: Readonly<Record<string, Expected>> = {
+  "b-frames.mp4": { ...SIZE, frames: 100 },
+  "header-first.mp4": { ...SIZE, frames: 100 },
+  "fragments.mp4": { ...SIZE, frames: 100 },
+  // The first fragment's samples stand in the header, the others do not.
+  "header-and-fragments.mp4": { ...SIZE, frames: 100 },
+  // Cut without encoding: 40 samples are in the file, an edit list takes 27 of them.
+  "cut.mp4": { ...SIZE, frames: 27 },
+  "cut.mov": { ...SIZE, frames: 27 },
+  "delayed.mp4": { ...SIZE, frames: 100 },
+  "negative-offsets.mp4": { ...SIZE, frames: 100 },
+  "no-key-first.mp4": { ...SIZE, frames: 80 },
+  "no-key-first.mkv": { ...SIZE, frames: 80 },
+  "streamed.webm": { ...SIZE, frames: 60 },
+  "hidden-frames.webm": { ...SIZE, frames: 60 },
+  "audio-first.mkv": { ...SIZE, frames: 100 },
+  "anamorphic.mp4": { ...SIZE, frames: 20 },
+  "odd-size.mp4": { width: 161, height: 97, frames: 20 },
+  "turned.mp4": { ...SIZE, frames: 100, rotation: 270 },
+  "really-mp4.avi": { ...SIZE, frames: 100 },
+  "really-webm.mp4": { ...SIZE, frames: 60 },
+  "sound.mp4": { problem: /no video stream/ },
+  "empty.mp4": { problem: /empty/ },
+  "text.mp4": { problem: /not a video/ },
+  "cut-short.mp4": { problem: /cut short: the last \d+ of its 100 frames/ },
+  "cut-short-header.mp4": { problem: /before its header/ },
+  "cut-short-fragments.mp4": { problem: /middle of a fragment/ },
+};
+
+/** Cut short as well, but the trainer decodes what there is: said to be broken all the same. */
+export const CUT_WEBM = "cut-short.webm";
+
+/** Makes them all in a folder that exists. Some seconds. */
+export async function makeOddClips(folder: string): Promise<void> {
+  const at = (name: string) => join(folder, name);
+  const ffmpeg = (...args: readonly string[]) => run("ffmpeg", ["-nostdin", "-loglevel", "error", "-y", ...args]);
+  const pictures = (frames: number, size = "160x96") =>
+    [
+      "-f",
+      "lavfi",
+      "-i",
+      `testsrc2=size=320x240:rate=25,scale=${size.replace("x", ":")}`,
+      "-frames:v",
+      String(frames),
+    ] as const;
+  const h264 = ["-c:v", "libx264", "-pix_fmt", "yuv420p", "-g", "20"] as const;
+  const base = at("b-frames.mp4");
+  const copy = (name: string, ...args: readonly string[]) => ffmpeg("-i", base, "-c", "copy", ...args, at(name));
+
+  await ffmpeg(...pictures(100), ...h264, base);
+  await copy("header-first.mp4", "-movflags", "+faststart");
+  await copy("fragments.mp4", "-movflags", "+frag_keyframe+empty_moov");
+  await copy("header-and-fragments.mp4", "-movflags", "+frag_keyframe");
+  for (const name of ["cut.mp4", "cut.mov"]) await ffmpeg("-ss", "1.3", "-i", base, "-t", "1", "-c", "copy", at(name));
+  await ffmpeg("-itsoffset", "0.5", "-i", base, "-c", "copy", at("delayed.mp4"));
+  await copy("negative-offsets.mp4", "-movflags", "+negative_cts_offsets");
+  for (const name of ["no-key-first.mp4", "no-key-first.mkv"]) await copy(name, "-bsf:v", "noise=drop=lt(n\\,7)");
+  await copy("turned.mp4", "-metadata:s:v", "rotate=90");
+  const vp9 = ["-c:v", "libvpx-vp9", "-b:v", "60k", "-auto-alt-ref", "1", "-lag-in-frames", "25"] as const;
+  await ffmpeg(...pictures(60), ...vp9, "-deadline", "good", "-cpu-used", "4", at("whole.webm"));
+  await ffmpeg(
+    "-i",
+    at("whole.webm"),
+    "-c",
+    "copy",
+    "-f",
+    "webm",
+    "-live",
+    "1",
+    "-flush_packets",
+    "1",
+    at("streamed.webm"),
+  );
+  await ffmpeg("-i", at("whole.webm"), "-c", "copy", "-bsf:v", "vp9_superframe_split", at("hidden-frames.webm"));
+  const sound = ["-f", "lavfi", "-i", "sine=duration=1"] as const;
+  await ffmpeg(...sound, "-i", base, "-map", "0", "-map", "1", "-c:v", "copy", "-c:a", "aac", at("audio-first.mkv"));
+  await ffmpeg(...sound, "-c:a", "aac", at("sound.mp4"));
+  await ffmpeg(...pictures(20), "-vf", "setsar=4/3", ...h264, at("anamorphic.mp4"));
+  await ffmpeg(...pictures(20, "161x97"), "-c:v", "libx264", "-pix_fmt", "yuv444p", at("odd-size.mp4"));
+  await copyFile(base, at("really-mp4.avi"));
+  await copyFile(at("whole.webm"), at("really-webm.mp4"));
+  await writeFile(at("empty.mp4"), "");
+  await writeFile(at("text.mp4"), "This is not a video.");
+  const cutShort = async (from: string, to: string) => {
+    const bytes = await readFile(at(from));
+    await writeFile(at(to), bytes.subarray(0, Math.floor(bytes.length * 0.7)));
+  };
+  await cutShort("header-first.mp4", "cut-short.mp4");
+  await cutShort("b-frames.mp4", "cut-short-header.mp4");
+  await cutShort("fragments.mp4", "cut-short-fragments.mp4");
+  await cutShort("whole.webm", CUT_WEBM);
+}
