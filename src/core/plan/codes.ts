@@ -51,16 +51,8 @@ export const PLAN_CODES = {
     mend: "Make room, keep fewer checkpoints (save_last_n_epochs), or save them in half precision (save_precision: bf16).",
     example: "train: { max_train_epochs: 100, network_dim: 128 } # 250 GB of checkpoints",
   },
-  ramTooSmall: {
-    code: "P10",
-    severity: "warning",
-    summary: "The machine's memory may not be enough",
-    why: "Swapped blocks and the model that is not in use lie in the machine's own memory; when that is full the system ends the trainer.",
-    mend: "Lower blocks_to_swap or max_data_loader_n_workers.",
-    example: "train: { blocks_to_swap: 36 } # on a machine with 32 GiB",
-  },
   outputMoved: {
-    code: "P11",
+    code: "P10",
     severity: "warning",
     summary: "What was trained lies under another name",
     why: "A new output folder or name does not change what was learnt, so nothing is trained again; the finished files stay where they are.",
@@ -68,7 +60,7 @@ export const PLAN_CODES = {
     example: "output: { name: fox-v2 } # trained as fox-v1",
   },
   epochsWhileRunning: {
-    code: "P12",
+    code: "P11",
     severity: "warning",
     summary: "The running trainer was started for another number of epochs",
     why: "It ends after the epochs that it was started for.",
@@ -76,7 +68,7 @@ export const PLAN_CODES = {
     example: "train: { max_train_epochs: 24 } # the running one trains 16",
   },
   otherHost: {
-    code: "P13",
+    code: "P12",
     severity: "note",
     summary: "The record was written on another machine",
     why: "Its caches and checkpoints lie on that machine's disk; this plan believes the record instead of looking here.",

@@ -1,0 +1,117 @@
+import type { ResolvedTrainStage } from "../../resolve/resolved.ts";
+import type { Estimate, StagePlan } from "../plan.ts";
+import { isSet, numberOf } from "../schedule.ts";
+import { between, type EstimateInput, exactly, modelOf, processesOf, rounded, trainStages } from "./estimate-input.ts";
+import { peakTflops } from "./gpu-throughput.ts";
+import { modelShape } from "./model-shape.ts";
+import { stepSeconds } from "./training-time.ts";
+
+/** How many steps a plan trains and how long they take. */
+
+/** Of each train stage: how many steps there are in all, in an epoch, and from one checkpoint to the next. */
+export function estimateSteps(input: EstimateInput): Record<string, Estimate> {
+  const [first] = trainStages(input);
+  if (first === undefined) return {};
+  const { stage, plan } = first;
+  const perEpoch = plan.steps_per_epoch ?? 0;
+  const total = plan.total_steps ?? 0;
+  const everyEpochs = numberOf(stage, "save_every_n_epochs");
+  const everySteps = numberOf(stage, "save_every_n_steps");
+  const perFile = Math.min(
+    total,
+    everySteps ?? Number.POSITIVE_INFINITY,
+    (everyEpochs ?? Number.POSITIVE_INFINITY) * perEpoch,
+  );
+  const accumulation = numberOf(stage, "gradient_accumulation_steps") ?? 1;
+  const processes = processesOf(input.resolved);
+  const divided = [
+    ...(processes > 1 ? [`/ ${processes} processes`] : []),
+    ...(accumulation > 1 ? [`/ ${accumulation} accumulated`] : []),
+  ];
+  const batches = [`${input.items.batches} batches`, ...divided].join(" ");
+  return {
+    steps: exactly(total, "steps", `exact: ${plan.total_epochs ?? 0} epochs of ${perEpoch} steps`),
+    steps_per_epoch: exactly(perEpoch, "steps", `exact: ${batches}`),
+    steps_per_checkpoint: exactly(perFile, "steps", "exact: the save interval"),
+  };
+}
+
+/** Seconds that one step takes, and how that is known. */
+interface Pace {
+  readonly seconds: readonly [number, number];
+  readonly basis: string;
+}
+
+/** Steps that have to be timed before their average says anything. */
+const ENOUGH_STEPS = 5;
+
+/** How far a later run may be from the average of an earlier one. */
+const MEASURED_BAND = [0.9, 1.2] as const;
+
+/** Start of a Python process and work of a step of the rehearsal, on slow and fast machines (measured). */
+const REHEARSAL_STEP_SECONDS = [0.0005, 0.01] as const;
+
+function paceOf(input: EstimateInput, stage: ResolvedTrainStage, plan: StagePlan): Pace {
+  const record = input.state?.stages[plan.id];
+  const measured = record?.fingerprint === plan.fingerprint ? record.measured : undefined;
+  if (measured !== undefined && measured.steps >= ENOUGH_STEPS) {
+    const average = measured.seconds / measured.steps;
+    return {
+      seconds: [average * MEASURED_BAND[0], average * MEASURED_BAND[1]],
+      basis: `measured here: ${rounded(average)} s a step over ${measured.steps} steps`,
+    };
+  }
+  if (input.resolved.spec.trainer.backend === "rehearsal") {
+    return { seconds: REHEARSAL_STEP_SECONDS, basis: "formula: the rehearsal takes 0.5 to 10 ms a step" };
+  }
+  const { hardware, tier } = input.resolved;
+  const blocksToSwap = numberOf(stage, "blocks_to_swap") ?? 0;
+  const peak = peakTflops(hardware?.card, tier);
+  const cost = input.presets.memory.factors.ten_swapped_blocks_cost_time.percent;
+  const seconds = stepSeconds({
+    items: input.items,
+    sources: input.resolved.dataset.sources,
+    model: modelShape(modelOf(input, stage)),
+    stepsPerEpoch: plan.steps_per_epoch ?? 0,
+    processes: processesOf(input.resolved),
+    gradientCheckpointing: isSet(stage, "gradient_checkpointing"),
+    blocksToSwap,
+    tenBlocksCostPercent: cost,
+    peakTflops: peak,
+  });
+  const card = hardware?.card ?? `the tier ${tier}`;
+  const speed = peak[0] === peak[1] ? `${peak[0]}` : `${peak[0]} to ${peak[1]}`;
+  const swap = blocksToSwap === 0 ? "" : `, ${blocksToSwap} swapped blocks by the manual's slow-down`;
+  return {
+    seconds,
+    basis: `formula: ${rounded(seconds[0])} to ${rounded(seconds[1])} s a step on ${card} (${speed} TFLOP/s, 35 to 85 % of it)${swap}`,
+  };
+}
+
+/** Training that this plan does; loading and caching, of which no figures are known, are not in it. */
+export function estimateTime(input: EstimateInput): Record<string, Estimate> {
+  const stages = trainStages(input);
+  const paces = stages.map(({ stage, plan }) => ({ plan, pace: paceOf(input, stage, plan) }));
+  const [first] = paces;
+  if (first === undefined) return {};
+  let low = 0;
+  let high = 0;
+  for (const { plan, pace } of paces) {
+    if (plan.action === "none" || plan.action === "wait") continue;
+    const steps = (plan.total_steps ?? 0) - (plan.done_steps ?? 0);
+    low += steps * pace.seconds[0];
+    high += steps * pace.seconds[1];
+  }
+  const epoch = first.plan.steps_per_epoch ?? 0;
+  const training = high === 0 ? "nothing to train" : `${first.pace.basis}; without loading and caching`;
+  return {
+    time: inTime(low, high, training),
+    time_per_epoch: inTime(epoch * first.pace.seconds[0], epoch * first.pace.seconds[1], first.pace.basis),
+  };
+}
+
+const HOUR = 3600;
+
+function inTime(low: number, high: number, basis: string): Estimate {
+  return high >= HOUR ? between(low / HOUR, high / HOUR, "h", basis) : between(low, high, "s", basis);
+}
