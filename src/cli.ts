@@ -1,1 +1,121 @@
-export {};
+import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { APPLY_FORMATS, runApply } from "./commands/apply.ts";
+import { EXIT, type ExitCode } from "./commands/exit-code.ts";
+import { PLAN_FORMATS, runPlan } from "./commands/plan.ts";
+import { openTerminal } from "./commands/terminal.ts";
+import { runValidate, VALIDATE_FORMATS } from "./commands/validate.ts";
+import { STAGE_IDS, type StageId } from "./core/vocabulary.ts";
+
+/** argv to command; the only place that sets the exit code. */
+
+declare const WAN22_VERSION: string;
+
+const SCHEMA_NAMES = ["pipeline", "project", "plan", "state", "events"] as const;
+
+function toStage(text: string, previous: readonly StageId[]): readonly StageId[] {
+  const stage = STAGE_IDS.find((id) => id === text);
+  if (stage === undefined) throw new InvalidArgumentError(`It is one of ${STAGE_IDS.join(", ")}.`);
+  return [...previous, stage];
+}
+
+function replaceOption(): Option {
+  return new Option("--replace <stage>", "start this stage over; what exists is archived (may be given several times)")
+    .argParser(toStage)
+    .default([], "none");
+}
+
+function buildProgram(run: (work: () => Promise<ExitCode> | ExitCode) => Promise<void>): Command {
+  const terminal = openTerminal();
+  const program = new Command("wan22")
+    .description("Train Wan2.2 video LoRAs the way a good team ships infrastructure.")
+    .version(WAN22_VERSION)
+    .showSuggestionAfterError()
+    .showHelpAfterError("(wan22 --help shows what there is)")
+    .exitOverride();
+
+  program
+    .command("validate")
+    .description("check pipeline files, and everything they name; nothing is changed")
+    .argument("[files...]", "pipeline files; all in pipelines/ if left out")
+    .addOption(new Option("--format <format>").choices(VALIDATE_FORMATS).default("human"))
+    .action((files: string[], { format }) => run(() => runValidate(files, { format }, terminal)));
+
+  program
+    .command("plan")
+    .description("say exactly what `apply` would do")
+    .argument("[files...]", "pipeline files; all in pipelines/ if left out")
+    .addOption(new Option("--format <format>").choices(PLAN_FORMATS).default("human"))
+    .option("--full", "show every parameter, checkpoint, file and argument list")
+    .option("--detailed-exitcode", "exit with 2 where there is something to do")
+    .addOption(replaceOption())
+    .action((files: string[], { format, full, detailedExitcode, replace }) =>
+      run(() =>
+        runPlan(
+          files,
+          {
+            format,
+            details: full ? "full" : "summary",
+            exitCode: detailedExitcode ? "detailed" : "plain",
+            replace,
+          },
+          terminal,
+        ),
+      ),
+    );
+
+  program
+    .command("apply")
+    .description("make it happen; Ctrl-C stops with the training state saved, the same command goes on")
+    .argument("[files...]", "pipeline files; all in pipelines/ if left out")
+    .option("--auto-approve", "do not ask before the plan is carried out")
+    .addOption(new Option("--format <format>", "json is one event a line").choices(APPLY_FORMATS).default("human"))
+    .addOption(replaceOption())
+    .action((files: string[], { autoApprove, format, replace }) =>
+      run(() => runApply(files, { format, approval: autoApprove ? "auto" : "ask", replace }, terminal)),
+    );
+
+  program
+    .command("explain")
+    .description("explain a parameter, an argument of the trainer, or the code of a diagnostic")
+    .argument("<word>", "such as network_dim, --sdpa or T1")
+    .action((word: string) => run(async () => (await import("./commands/explain.ts")).runExplain(word, terminal)));
+
+  program
+    .command("schema")
+    .description("print a JSON Schema, for editors and other tools")
+    .addArgument(program.createArgument("<name>").choices(SCHEMA_NAMES))
+    .action((name: (typeof SCHEMA_NAMES)[number]) =>
+      run(async () => (await import("./commands/schema.ts")).runSchema(name, terminal)),
+    );
+  return program;
+}
+
+async function main(): Promise<void> {
+  let exitCode: ExitCode = EXIT.fine;
+  const program = buildProgram(async (work) => {
+    exitCode = await work();
+  });
+  try {
+    await program.parseAsync();
+  } catch (error) {
+    exitCode = error instanceof CommanderError ? (error.exitCode === 0 ? EXIT.fine : EXIT.error) : reportBug(error);
+  }
+  process.exitCode = exitCode;
+}
+
+/** A user's mistake never ends here. */
+function reportBug(error: unknown): ExitCode {
+  const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  process.stderr.write(
+    `This is a bug in wan22 ${WAN22_VERSION}; please report it with the command, the pipeline file and these lines:\n${stack}\n`,
+  );
+  return EXIT.error;
+}
+
+// A reader that has seen enough (`wan22 plan | head`) is no fault.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code === "EPIPE") process.exit();
+  throw error;
+});
+
+await main();

@@ -49,6 +49,18 @@ export async function observeModels(
   return Object.fromEntries(found.flat());
 }
 
+/** Facts of LoRA files that training starts from, by their path as the parameters hold it. Nothing is thrown. */
+export async function observeWeights(
+  paths: readonly string[],
+  options: ModelOptions,
+): Promise<Readonly<Record<string, ModelFacts>>> {
+  const looked = paths.map(async (path) => {
+    const file = isAbsolute(path) ? path : resolve(options.root, path);
+    return [path, { file: path, ...(await look(file, options.statCache)) }] as const;
+  });
+  return Object.fromEntries(await Promise.all(looked));
+}
+
 async function observeModel(
   role: ModelRole,
   path: LocatedPath,

@@ -1,0 +1,207 @@
+import { hostname } from "node:os";
+import { join } from "node:path";
+import { type Diagnostic, diagnose } from "../core/diagnostic.ts";
+import type { StageId } from "../core/vocabulary.ts";
+import { applyPipeline } from "../execute/apply-pipeline.ts";
+import { EXECUTE_CODES } from "../execute/codes.ts";
+import { acquireLock, type Lock } from "../host/lock.ts";
+import { errorCode } from "../host/read-file.ts";
+import { statePaths } from "../host/run-store.ts";
+import { installationFolder } from "../prepare/built-in.ts";
+import { type Prepared, type PreparedPipeline, prepare } from "../prepare/prepare.ts";
+import { openApplyView } from "../views/apply.ts";
+import { viewDiagnostics } from "../views/human/diagnostics.ts";
+import { viewPlanHuman } from "../views/human/plan.ts";
+import { viewDiagnosticsJson } from "../views/json.ts";
+import { EXIT, type ExitCode } from "./exit-code.ts";
+import { pipelineFiles } from "./pipeline-files.ts";
+import { showScan } from "./plan.ts";
+import { listenForSignals } from "./signals.ts";
+import { askYes, type Terminal } from "./terminal.ts";
+
+export const APPLY_FORMATS = ["human", "json"] as const;
+
+export interface ApplyOptions {
+  readonly format: (typeof APPLY_FORMATS)[number];
+  /** `auto` asks nobody. */
+  readonly approval: "ask" | "auto";
+  readonly replace: readonly StageId[];
+}
+
+/** `wan22 apply`: makes what `plan` says happen, one pipeline after the other. */
+export async function runApply(files: readonly string[], options: ApplyOptions, terminal: Terminal): Promise<ExitCode> {
+  if (process.platform === "win32") {
+    terminal.err(
+      "`wan22 apply` does not run on Windows. Plan here, and apply inside WSL: `wsl --install`, then the same command there.",
+    );
+    return EXIT.error;
+  }
+  const chosen = await pipelineFiles(files, terminal);
+  if (chosen === undefined) return EXIT.error;
+  const plan = () =>
+    prepare(chosen, {
+      folder: terminal.folder,
+      environment: terminal.environment,
+      history: "read",
+      replace: options.replace,
+      onScan: showScan(terminal),
+    });
+
+  const first = await plan();
+  terminal.transient("");
+  // Nothing is locked and nothing is written where nothing is to do.
+  if (!first.plan.changes) {
+    showPlan(first, options, terminal);
+    return verdict(first, []);
+  }
+  const locks: Lock[] = [];
+  try {
+    const refused = await lockAll(first.pipelines, locks);
+    if (refused !== undefined) {
+      showDiagnostics([refused.diagnostic], first, options, terminal);
+      return refused.exitCode;
+    }
+    // Planned again under the lock: what another apply did between is in it.
+    const prepared = await plan();
+    showPlan(prepared, options, terminal);
+    if (!prepared.plan.changes) return verdict(prepared, []);
+    if (options.approval === "ask" && !(await confirm(terminal))) return EXIT.error;
+    return verdict(prepared, await applyAll(prepared, options, terminal));
+  } finally {
+    for (const lock of locks) await lock.release();
+  }
+}
+
+interface Refusal {
+  readonly diagnostic: Diagnostic;
+  readonly exitCode: ExitCode;
+}
+
+/** Takes the lock of every pipeline, or says why that can't be. Those taken are added to `locks` as they are. */
+async function lockAll(pipelines: readonly PreparedPipeline[], locks: Lock[]): Promise<Refusal | undefined> {
+  for (const { root, spec } of pipelines) {
+    const { lockFile } = statePaths(join(root, spec.stateDir), spec.name);
+    try {
+      const result = await acquireLock(lockFile);
+      if (result.kind === "acquired") {
+        locks.push(result.lock);
+        continue;
+      }
+      const { owner } = result;
+      const who =
+        owner === undefined
+          ? `Its lock ${result.file} can't be understood.`
+          : `${owner.who} on ${owner.host} (pid ${owner.pid}) has been at work on ${spec.name} since ${owner.since}.`;
+      const detail = `${who} Wait until it ends, or end it with Ctrl-C there; then apply again.`;
+      return {
+        diagnostic: diagnose(EXECUTE_CODES.locked, detail, { at: { file: spec.file } }),
+        exitCode: EXIT.locked,
+      };
+    } catch (error) {
+      const detail = `The state of ${spec.name} can't be written to ${spec.stateDir} (${errorCode(error) ?? String(error)}). Give yourself the right to write there, or name another folder: \`state_dir:\` in wan22.yaml.`;
+      return {
+        diagnostic: diagnose(EXECUTE_CODES.notWritable, detail, { at: { file: spec.file } }),
+        exitCode: EXIT.error,
+      };
+    }
+  }
+  return undefined;
+}
+
+async function confirm(terminal: Terminal): Promise<boolean> {
+  if (!terminal.interactive) {
+    terminal.err(
+      "Nothing was done: there is nobody to ask whether to carry this plan out. Add --auto-approve to go ahead without asking.",
+    );
+    return false;
+  }
+  if (await askYes("\nCarry this plan out? Only `yes` will be taken for one: ")) return true;
+  terminal.err("Nothing was done.");
+  return false;
+}
+
+/** Carries out every pipeline that has something to do; one that fails costs the others nothing. */
+async function applyAll(
+  { pipelines, texts }: Prepared,
+  options: ApplyOptions,
+  terminal: Terminal,
+): Promise<readonly ExitCode[]> {
+  const signals = listenForSignals(terminal);
+  const view = await openApplyView({
+    format: options.format,
+    stream: process.stdout,
+    terminal: terminal.interactive ? "interactive" : "plain",
+    colour: terminal.colour,
+  });
+  const codes: ExitCode[] = [];
+  const found: Diagnostic[] = [];
+  try {
+    for (const { root, resolved, items, plan, state, facts } of pipelines) {
+      if (plan.stages.every(({ action }) => action === "none")) continue;
+      if (signals.stop.aborted) break;
+      const result = await applyPipeline({
+        plan,
+        resolved,
+        items,
+        state,
+        root,
+        python: facts.trainer.python,
+        rehearsalDir: join(installationFolder(), "python", "rehearsal"),
+        host: hostname(),
+        environment: terminal.environment,
+        report: view.report,
+        signals,
+      });
+      found.push(...result.diagnostics);
+      codes.push(exitCodeOf(result.outcome));
+    }
+  } finally {
+    await view.close();
+    signals.close();
+  }
+  showDiagnostics(found, { texts }, options, terminal);
+  if (codes.includes(EXIT.stopped)) {
+    const names = pipelines.map(({ spec }) => spec.file).join(" ");
+    terminal.err(`Stopped. Resume with: wan22 apply ${names}`);
+  }
+  return codes;
+}
+
+function exitCodeOf(outcome: Awaited<ReturnType<typeof applyPipeline>>["outcome"]): ExitCode {
+  switch (outcome) {
+    case "finished":
+      return EXIT.fine;
+    case "failed":
+      return EXIT.stageFailed;
+    case "stopped":
+    case "detached":
+      return EXIT.stopped;
+    case "interrupted":
+      return EXIT.interrupted;
+  }
+}
+
+/** The worst that happened: an end at once before a stop, a stop before a failure, a failure before an invalid pipeline. */
+function verdict({ plan }: Prepared, codes: readonly ExitCode[]): ExitCode {
+  for (const code of [EXIT.interrupted, EXIT.stopped, EXIT.stageFailed]) if (codes.includes(code)) return code;
+  return plan.pipelines.some(({ valid }) => !valid) ? EXIT.error : EXIT.fine;
+}
+
+function showPlan({ plan, texts }: Prepared, { format }: ApplyOptions, terminal: Terminal): void {
+  const view = viewPlanHuman(plan, { colour: terminal.colour, width: terminal.width, sources: texts });
+  if (format === "json") terminal.err(view);
+  else terminal.out(view);
+}
+
+function showDiagnostics(
+  diagnostics: readonly Diagnostic[],
+  { texts }: Pick<Prepared, "texts">,
+  { format }: ApplyOptions,
+  terminal: Terminal,
+): void {
+  if (diagnostics.length === 0) return;
+  const { colour, width } = terminal;
+  terminal.err(
+    format === "json" ? viewDiagnosticsJson(diagnostics) : viewDiagnostics(diagnostics, { colour, width, texts }),
+  );
+}

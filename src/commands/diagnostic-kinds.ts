@@ -1,0 +1,30 @@
+import { TRAINER_CODES } from "../core/check/codes.ts";
+import { DATASET_CODES } from "../core/check/dataset-codes.ts";
+import type { DiagnosticKind } from "../core/diagnostic.ts";
+import { PLAN_CODES } from "../core/plan/codes.ts";
+import { RENDER_CODES } from "../core/render/codes.ts";
+import { RESOLVE_CODES } from "../core/resolve/codes.ts";
+import { SPEC_CODES } from "../core/spec/codes.ts";
+import { STATE_CODES } from "../core/state/codes.ts";
+import { EXECUTE_CODES } from "../execute/codes.ts";
+import { HOST_CODES } from "../host/codes.ts";
+import { PREPARE_CODES } from "../prepare/codes.ts";
+
+/** Every kind of diagnostic there is, by chapter: what `docs/DIAGNOSTICS.md` and `wan22 explain` are made of. */
+export const DIAGNOSTIC_CHAPTERS: readonly { readonly title: string; readonly kinds: readonly DiagnosticKind[] }[] = [
+  { title: "The pipeline file", kinds: Object.values(SPEC_CODES) },
+  { title: "Presets and values", kinds: Object.values(RESOLVE_CODES) },
+  { title: "The dataset", kinds: Object.values(DATASET_CODES) },
+  { title: "The trainer's own refusals, and the models", kinds: Object.values(TRAINER_CODES) },
+  { title: "Templates", kinds: Object.values(RENDER_CODES) },
+  {
+    title: "Plan and state",
+    kinds: [...Object.values(PLAN_CODES), ...Object.values(STATE_CODES), ...Object.values(PREPARE_CODES)],
+  },
+  { title: "Apply", kinds: [...Object.values(HOST_CODES), ...Object.values(EXECUTE_CODES)] },
+];
+
+/** The kind with a code, in any case. */
+export function findDiagnosticKind(code: string): DiagnosticKind | undefined {
+  return DIAGNOSTIC_CHAPTERS.flatMap(({ kinds }) => kinds).find((kind) => kind.code === code.toUpperCase());
+}

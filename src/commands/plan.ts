@@ -1,0 +1,61 @@
+import type { StageId } from "../core/vocabulary.ts";
+import { type Prepared, prepare } from "../prepare/prepare.ts";
+import { viewAnnotations } from "../views/github.ts";
+import { viewPlanHuman } from "../views/human/plan.ts";
+import { viewPlanJson } from "../views/json.ts";
+import { viewPlanMarkdown } from "../views/markdown/plan.ts";
+import { EXIT, type ExitCode } from "./exit-code.ts";
+import { pipelineFiles } from "./pipeline-files.ts";
+import type { Terminal } from "./terminal.ts";
+
+export const PLAN_FORMATS = ["human", "json", "markdown", "github"] as const;
+
+export interface PlanOptions {
+  readonly format: (typeof PLAN_FORMATS)[number];
+  readonly details: "summary" | "full";
+  /** `detailed`: 2 where there is something to do. */
+  readonly exitCode: "plain" | "detailed";
+  readonly replace: readonly StageId[];
+}
+
+/** `wan22 plan`: says what would happen. */
+export async function runPlan(files: readonly string[], options: PlanOptions, terminal: Terminal): Promise<ExitCode> {
+  const chosen = await pipelineFiles(files, terminal);
+  if (chosen === undefined) return EXIT.error;
+  const prepared = await prepare(chosen, {
+    folder: terminal.folder,
+    environment: terminal.environment,
+    history: "read",
+    replace: options.replace,
+    onScan: showScan(terminal),
+  });
+  terminal.transient("");
+  terminal.out(viewPlan(prepared, options, terminal));
+  if (prepared.plan.pipelines.some(({ valid }) => !valid)) return EXIT.error;
+  return options.exitCode === "detailed" && prepared.plan.changes ? EXIT.changes : EXIT.fine;
+}
+
+function viewPlan({ plan, texts }: Prepared, options: PlanOptions, terminal: Terminal): string {
+  switch (options.format) {
+    case "human":
+      return viewPlanHuman(plan, {
+        colour: terminal.colour,
+        width: terminal.width,
+        sources: texts,
+        details: options.details,
+      });
+    case "json":
+      return viewPlanJson(plan);
+    case "markdown":
+      return viewPlanMarkdown(plan);
+    case "github":
+      return viewAnnotations(plan.diagnostics);
+  }
+}
+
+/** Says how far a long first look at the clips has come. */
+export function showScan(terminal: Terminal) {
+  return ({ pipeline, done, total }: { readonly pipeline: string; readonly done: number; readonly total: number }) => {
+    if (total >= 100 && done % 10 === 0) terminal.transient(`${pipeline}: looked at ${done} of ${total} files`);
+  };
+}

@@ -1,0 +1,29 @@
+import * as z from "zod";
+import { eventSchema } from "../core/event.ts";
+import { planSchema } from "../core/plan/plan.ts";
+import { pipelineJsonSchema, projectJsonSchema } from "../core/spec/json-schema.ts";
+import { stateSchema } from "../core/state/state.ts";
+import { EXIT, type ExitCode } from "./exit-code.ts";
+import type { Terminal } from "./terminal.ts";
+
+/** Every JSON Schema, by the name of its file in `schemas/`. */
+export const SCHEMAS = {
+  pipeline: pipelineJsonSchema,
+  project: projectJsonSchema,
+  plan: () => z.toJSONSchema(planSchema),
+  state: () => z.toJSONSchema(stateSchema),
+  events: () => z.toJSONSchema(eventSchema),
+} as const satisfies Record<string, () => unknown>;
+
+export type SchemaName = keyof typeof SCHEMAS;
+
+/** A schema as it stands in its file. */
+export function schemaText(name: SchemaName): string {
+  return `${JSON.stringify(SCHEMAS[name](), undefined, 2)}\n`;
+}
+
+/** `wan22 schema NAME`: prints a JSON Schema. */
+export function runSchema(name: SchemaName, terminal: Terminal): ExitCode {
+  terminal.out(schemaText(name));
+  return EXIT.fine;
+}

@@ -1,0 +1,53 @@
+import { createInterface } from "node:readline/promises";
+
+/** What a command may use of the process it runs in; `cli.ts` makes the real one. */
+export interface Terminal {
+  readonly folder: string;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  /** Columns of the terminal, or 80. */
+  readonly width: number;
+  readonly colour: boolean;
+  /** Whether somebody looks at standard output and can answer on standard input. */
+  readonly interactive: boolean;
+  /** Results: what was asked for. */
+  readonly out: (text: string) => void;
+  /** Everything said beside the result. */
+  readonly err: (text: string) => void;
+  /** A line of progress on standard error that the next one replaces; nothing where nobody looks. */
+  readonly transient: (text: string) => void;
+}
+
+export function openTerminal(): Terminal {
+  const { stdout, stderr, stdin, env } = process;
+  const interactive = stdout.isTTY === true && stdin.isTTY === true && !isSet(env.CI);
+  const mayRedraw = stderr.isTTY === true && !isSet(env.CI);
+  return {
+    folder: process.cwd(),
+    environment: env,
+    width: stdout.columns ?? 80,
+    colour: !isSet(env.NO_COLOR) && (isSet(env.FORCE_COLOR) || (stdout.isTTY === true && env.TERM !== "dumb")),
+    interactive,
+    out: (text) => void stdout.write(text.endsWith("\n") ? text : `${text}\n`),
+    err: (text) => void stderr.write(text.endsWith("\n") ? text : `${text}\n`),
+    transient: (text) => {
+      if (mayRedraw) stderr.write(`\r\u001b[2K${text}`);
+    },
+  };
+}
+
+function isSet(variable: string | undefined): boolean {
+  return variable !== undefined && variable !== "" && variable !== "0" && variable !== "false";
+}
+
+/** Asks a question; true only for `yes`. */
+export async function askYes(question: string): Promise<boolean> {
+  const lines = createInterface({ input: process.stdin, output: process.stdout });
+  try {
+    return (await lines.question(question)).trim().toLowerCase() === "yes";
+  } catch {
+    // Ctrl-C or Ctrl-D at the question: no.
+    return false;
+  } finally {
+    lines.close();
+  }
+}

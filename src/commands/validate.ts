@@ -1,0 +1,51 @@
+import { prepare } from "../prepare/prepare.ts";
+import { viewAnnotations } from "../views/github.ts";
+import { countDiagnostics, viewDiagnostics } from "../views/human/diagnostics.ts";
+import { viewDiagnosticsJson } from "../views/json.ts";
+import { EXIT, type ExitCode } from "./exit-code.ts";
+import { pipelineFiles } from "./pipeline-files.ts";
+import { showScan } from "./plan.ts";
+import type { Terminal } from "./terminal.ts";
+
+export const VALIDATE_FORMATS = ["human", "json", "github"] as const;
+
+export interface ValidateOptions {
+  readonly format: (typeof VALIDATE_FORMATS)[number];
+}
+
+/** `wan22 validate`: a plan without state and output files, of which only the findings are shown. */
+export async function runValidate(
+  files: readonly string[],
+  { format }: ValidateOptions,
+  terminal: Terminal,
+): Promise<ExitCode> {
+  const chosen = await pipelineFiles(files, terminal);
+  if (chosen === undefined) return EXIT.error;
+  const { plan, texts } = await prepare(chosen, {
+    folder: terminal.folder,
+    environment: terminal.environment,
+    history: "ignore",
+    onScan: showScan(terminal),
+  });
+  terminal.transient("");
+  const invalid = plan.pipelines.filter(({ valid }) => !valid);
+  switch (format) {
+    case "json":
+      terminal.out(viewDiagnosticsJson(plan.diagnostics));
+      break;
+    case "github":
+      terminal.out(viewAnnotations(plan.diagnostics));
+      break;
+    case "human": {
+      const found = plan.diagnostics.filter(({ severity }) => severity !== "note");
+      if (found.length > 0)
+        terminal.err(viewDiagnostics(found, { colour: terminal.colour, width: terminal.width, texts }));
+      const verdicts = plan.pipelines.map(
+        ({ file, valid, dataset }) =>
+          `${file}: ${valid ? `valid, ${dataset.items} items, ${dataset.total_steps} steps` : "not valid"}`,
+      );
+      terminal.out([...verdicts, ...(found.length === 0 ? [] : [countDiagnostics(found)])].join("\n"));
+    }
+  }
+  return invalid.length > 0 ? EXIT.error : EXIT.fine;
+}

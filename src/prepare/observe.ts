@@ -1,0 +1,105 @@
+import { existsSync } from "node:fs";
+import { hostname } from "node:os";
+import { join } from "node:path";
+import { type Diagnostic, diagnose } from "../core/diagnostic.ts";
+import type { DiskFacts, Facts, ModelFacts } from "../core/facts.ts";
+import type { Resolved } from "../core/resolve/resolved.ts";
+import type { Spec } from "../core/spec/spec.ts";
+import type { State } from "../core/state/state.ts";
+import { optimizerModules } from "../core/trainer/optimizers.ts";
+import { findParameter } from "../core/trainer/parameters.ts";
+import type { StageId } from "../core/vocabulary.ts";
+import { observeDisk } from "../host/disk.ts";
+import { observeGpus } from "../host/gpu.ts";
+import { observeMachine } from "../host/machine.ts";
+import { scanSources } from "../host/media/scan.ts";
+import { observeModels, observeWeights } from "../host/models.ts";
+import type { StatCache } from "../host/stat-cache.ts";
+import { loadState } from "../host/state-store.ts";
+import { observeTrainer } from "../host/trainer.ts";
+import { placeOf } from "./across.ts";
+import { PREPARE_CODES } from "./codes.ts";
+
+/** Everything a plan wants to know of the outside, asked for in one place. */
+
+export interface Observation {
+  readonly spec: Spec;
+  readonly root: string;
+  readonly statCache: StatCache;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly onFile?: ((progress: { readonly done: number; readonly total: number }) => void) | undefined;
+}
+
+/** Looks at what a spec names: clips, models, GPUs, the trainer. */
+export async function observeFacts({ spec, root, statCache, environment, onFile }: Observation): Promise<Facts> {
+  const { backend, path, python } = spec.trainer;
+  const [sources, models, gpus, trainer] = await Promise.all([
+    scanSources(spec.dataset.sources, { root, settings: spec.dataset.settings, statCache, onFile }),
+    observeModels(spec.models, { root, statCache }),
+    observeGpus(),
+    observeTrainer({ root, backend, path, python, optimizerModules: namedOptimizerModules(spec) }),
+  ]);
+  return {
+    sources,
+    models,
+    gpus,
+    ramGiB: observeMachine().ramGiB,
+    trainer,
+    miniature: environment.WAN22_MINIATURE === "1",
+  };
+}
+
+/** Python modules of the optimizer that the user wrote; the preset's own is looked for by the trainer's requirements. */
+function namedOptimizerModules(spec: Spec): readonly string[] {
+  const written = spec.overrides.filter(({ section, name }) => section === "train" && name === "optimizer_type").at(-1);
+  return typeof written?.value === "string" ? optimizerModules(written.value) : [];
+}
+
+/** Headers of the LoRA files that training starts from. */
+export function observeNamedWeights(
+  resolved: Resolved,
+  { root, statCache }: Observation,
+): Promise<Readonly<Record<string, ModelFacts>>> {
+  const paths = resolved.trainStages.flatMap(({ parameters }) =>
+    Object.entries(parameters).flatMap(([name, { value }]) => {
+      const kind = findParameter(name)?.type.kind;
+      if (!name.includes("weights") || (kind !== "path" && kind !== "paths")) return [];
+      return typeof value === "object" ? value : [String(value)];
+    }),
+  );
+  return observeWeights([...new Set(paths)], { root, statCache });
+}
+
+export interface History {
+  readonly state?: State | undefined;
+  readonly disk?: DiskFacts | undefined;
+  readonly host?: string | undefined;
+  readonly alive: readonly StageId[];
+  readonly diagnostics: readonly Diagnostic[];
+}
+
+/** What happened before: the state, and what earlier runs left on disk. */
+export async function observeHistory(resolved: Resolved, { spec, root, statCache }: Observation): Promise<History> {
+  const stateDir = join(root, spec.stateDir);
+  const host = hostname();
+  const shownFile = `${spec.stateDir}/state/${spec.name}.json`;
+  const [loaded, disk] = await Promise.all([
+    loadState({ stateDir, pipeline: spec.name, shownFile, host }),
+    observeDisk({
+      root,
+      cacheDirs: resolved.dataset.sources.map(({ cacheDir }) => cacheDir),
+      outputDir: spec.output.dir.path,
+      stateDir: spec.stateDir,
+      statCache,
+    }),
+  ]);
+  const { state, alive, diagnostics } = loaded;
+  return { state, disk, host, alive, diagnostics: [...diagnostics, ...stateOfAnother(state, spec, root)] };
+}
+
+/** A renamed pipeline file keeps its state; a second file of the same name must not take it. */
+function stateOfAnother(state: State | undefined, spec: Spec, root: string): readonly Diagnostic[] {
+  if (state === undefined || state.file === spec.file || !existsSync(join(root, state.file))) return [];
+  const detail = `${state.file}, which still exists, was applied under the name \`${spec.name}\`; ${spec.file} would take its checkpoints for its own. Give one of them another \`name\`.`;
+  return [diagnose(PREPARE_CODES.stateOfAnother, detail, { at: placeOf(spec, "name"), path: "name" })];
+}

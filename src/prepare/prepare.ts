@@ -1,0 +1,190 @@
+import { createHash } from "node:crypto";
+import { join } from "node:path";
+import { check } from "../core/check/check.ts";
+import { type Diagnostic, hasErrors } from "../core/diagnostic.ts";
+import type { Facts } from "../core/facts.ts";
+import { baseName } from "../core/paths.ts";
+import { assemblePlan } from "../core/plan/assemble-plan.ts";
+import type { PipelinePlan, Plan } from "../core/plan/plan.ts";
+import { invalidPipeline, planPipeline } from "../core/plan/plan-pipeline.ts";
+import { render } from "../core/render/render.ts";
+import { type Presets, readPresets } from "../core/resolve/presets.ts";
+import { resolve as resolveSpec } from "../core/resolve/resolve.ts";
+import type { Resolved } from "../core/resolve/resolved.ts";
+import type { Spec } from "../core/spec/spec.ts";
+import type { State } from "../core/state/state.ts";
+import type { DatasetItems } from "../core/trainer/dataset.ts";
+import type { StageId } from "../core/vocabulary.ts";
+import { openStatCache } from "../host/stat-cache.ts";
+import { checkAcross } from "./across.ts";
+import { readTemplateTexts, type TemplateTexts } from "./built-in.ts";
+import { observeFacts, observeHistory, observeNamedWeights } from "./observe.ts";
+import { type ReadPipeline, readPipelines } from "./read.ts";
+
+/** The one road from file names to plans: read, observe, resolve, check, render, plan. */
+
+export interface PrepareOptions {
+  /** Absolute; relative file names start here. */
+  readonly folder: string;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  /** `ignore` checks files only: no state, no outputs, as `validate` does. */
+  readonly history: "read" | "ignore";
+  /** Stages to start over. */
+  readonly replace?: readonly StageId[] | undefined;
+  /** Called while the clips of a pipeline are looked at, which can take minutes the first time. */
+  readonly onScan?:
+    | ((progress: { readonly pipeline: string; readonly done: number; readonly total: number }) => void)
+    | undefined;
+}
+
+/** A pipeline without an error in it, with everything that its plan was made from. */
+export interface PreparedPipeline {
+  readonly root: string;
+  readonly spec: Spec;
+  readonly facts: Facts;
+  readonly presets: Presets;
+  readonly resolved: Resolved;
+  readonly items: DatasetItems;
+  readonly plan: PipelinePlan;
+  readonly state: State | undefined;
+}
+
+export interface Prepared {
+  /** Every pipeline given, the invalid ones too, and everything found. */
+  readonly plan: Plan;
+  /** The valid ones, in the order given. */
+  readonly pipelines: readonly PreparedPipeline[];
+  /** Texts that diagnostics point into, by the name shown to people. */
+  readonly texts: ReadonlyMap<string, string>;
+}
+
+/** Plans each pipeline on its own: one that is wrong costs the others nothing. Changes nothing on disk except the stat cache. */
+export async function prepare(files: readonly string[], options: PrepareOptions): Promise<Prepared> {
+  const read = await readPipelines(files, options);
+  const across = checkAcross(read.flatMap(({ spec }) => (spec === undefined ? [] : [spec])));
+  const templates = templateReader();
+  const texts = new Map(read.flatMap((pipeline) => [...pipeline.texts]));
+  const plans: PipelinePlan[] = [];
+  const pipelines: PreparedPipeline[] = [];
+  const diagnostics: Diagnostic[] = [];
+  for (const pipeline of read) {
+    diagnostics.push(...pipeline.diagnostics);
+    if (pipeline.spec === undefined) {
+      plans.push(invalidPipeline({ name: nameOf(pipeline.file), file: pipeline.file, sha256 }));
+      continue;
+    }
+    const clashes = across.get(pipeline.spec.file) ?? [];
+    diagnostics.push(...clashes);
+    const prepared = await prepareOne(
+      { ...pipeline, spec: pipeline.spec, clashes },
+      await templates(pipeline.spec, pipeline.root),
+      options,
+    );
+    diagnostics.push(...prepared.diagnostics);
+    for (const [file, text] of prepared.texts) texts.set(file, text);
+    plans.push(prepared.plan);
+    if (prepared.pipeline !== undefined) pipelines.push(prepared.pipeline);
+  }
+  return { plan: assemblePlan(plans, diagnostics), pipelines, texts };
+}
+
+interface OnePrepared {
+  readonly plan: PipelinePlan;
+  readonly pipeline?: PreparedPipeline;
+  readonly diagnostics: readonly Diagnostic[];
+  readonly texts: ReadonlyMap<string, string>;
+}
+
+async function prepareOne(
+  { spec, root, clashes }: ReadPipeline & { readonly spec: Spec; readonly clashes: readonly Diagnostic[] },
+  { presets, templates, presetDiagnostics, texts }: ReadTemplates,
+  options: PrepareOptions,
+): Promise<OnePrepared> {
+  const diagnostics: Diagnostic[] = [...presetDiagnostics];
+  const known = { name: spec.name, file: spec.file, task: spec.task, noise: spec.noise, backend: spec.trainer.backend };
+  const invalid = (tier?: string): OnePrepared => ({
+    plan: invalidPipeline({ ...known, tier, sha256 }),
+    diagnostics,
+    texts,
+  });
+  if (presets === undefined) return invalid();
+
+  const statCache = openStatCache(join(root, spec.stateDir, "index", `${spec.name}.json`));
+  const observation = { spec, root, statCache, environment: options.environment };
+  const facts = await observeFacts({
+    ...observation,
+    onFile: (progress) => options.onScan?.({ pipeline: spec.name, ...progress }),
+  });
+  const { resolved, items } = resolveSpec({ spec, presets, facts, sha256 });
+  diagnostics.push(...resolved.diagnostics, ...check({ resolved, items, facts }));
+  const rendered = render({ resolved, templates });
+  // A value that a rule refuses is refused by rendering too: once is enough.
+  if (!hasErrors(diagnostics)) diagnostics.push(...rendered.diagnostics);
+  const weights = await observeNamedWeights(resolved, observation);
+  const history =
+    options.history === "read" ? await observeHistory(resolved, observation) : { diagnostics: [], alive: [] };
+  diagnostics.push(...history.diagnostics);
+  await statCache.save();
+  if (rendered.value === undefined || hasErrors([...diagnostics, ...clashes])) return invalid(resolved.tier);
+
+  const planned = planPipeline({
+    resolved,
+    rendered: rendered.value,
+    items,
+    facts,
+    presets,
+    weights,
+    sha256,
+    state: history.state,
+    disk: history.disk,
+    host: history.host,
+    alive: history.alive,
+    replace: options.replace,
+  });
+  diagnostics.push(...planned.diagnostics);
+  if (planned.value === undefined || !planned.value.valid) {
+    return { plan: planned.value ?? invalid(resolved.tier).plan, diagnostics, texts };
+  }
+  const pipeline = { root, spec, facts, presets, resolved, items, plan: planned.value, state: history.state };
+  return { plan: planned.value, pipeline, diagnostics, texts };
+}
+
+interface ReadTemplates {
+  readonly templates: TemplateTexts["templates"];
+  readonly presets: Presets | undefined;
+  readonly presetDiagnostics: readonly Diagnostic[];
+  readonly texts: ReadonlyMap<string, string>;
+}
+
+/** Reads templates and presets once for all pipelines that share them. */
+function templateReader(): (spec: Spec, root: string) => Promise<ReadTemplates> {
+  const known = new Map<string, Promise<ReadTemplates>>();
+  return (spec, root) => {
+    const path = spec.templatesDir?.path;
+    const key = path === undefined ? "" : join(root, path);
+    const reading = known.get(key) ?? readTemplates(path, root);
+    known.set(key, reading);
+    return reading;
+  };
+}
+
+async function readTemplates(path: string | undefined, root: string): Promise<ReadTemplates> {
+  const { templates, presets: presetTexts } = await readTemplateTexts(path, root);
+  const presets = readPresets(presetTexts);
+  const named = [...Object.values(templates), ...Object.values(presetTexts)];
+  return {
+    templates,
+    presets: presets.value,
+    presetDiagnostics: presets.diagnostics,
+    texts: new Map(named.map(({ file, text }) => [file, text])),
+  };
+}
+
+function sha256(text: string): string {
+  return createHash("sha256").update(text).digest("hex");
+}
+
+/** What to call a pipeline whose file could not be understood. */
+function nameOf(file: string): string {
+  return baseName(file).replace(/\.ya?ml$/, "");
+}
