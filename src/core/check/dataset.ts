@@ -2,6 +2,7 @@ import type { Diagnostic } from "../diagnostic.ts";
 import { diagnose, hasErrors } from "../diagnostic.ts";
 import type { Facts } from "../facts.ts";
 import type { Resolved, ResolvedSource } from "../resolve/resolved.ts";
+import type { Spec } from "../spec/spec.ts";
 import type { DatasetItems } from "../trainer/dataset.ts";
 import type { CheckedSource } from "./checked-source.ts";
 import { TRAINER_CODES } from "./codes.ts";
@@ -11,6 +12,16 @@ import { checkFiles, checkSource } from "./dataset-files.ts";
 import { checkFrames } from "./dataset-frames.ts";
 import { checkSizes } from "./dataset-sizes.ts";
 import { countOf, listNames } from "./listing.ts";
+
+/** A dataset as resolved, found and computed: the parts of the whole that count here. */
+export interface DatasetToCheck {
+  readonly resolved: {
+    readonly spec: Pick<Spec, "task" | "places">;
+    readonly dataset: Pick<Resolved["dataset"], "sources">;
+  };
+  readonly items: DatasetItems;
+  readonly facts: Pick<Facts, "sources">;
+}
 
 const sameSettings = (a: ResolvedSource, b: ResolvedSource) =>
   JSON.stringify([a.resolution, a.targetFrames, a.frameExtraction, a.frameStride, a.frameSample, a.maxFrames]) ===
@@ -35,7 +46,7 @@ function checkRepeatedSources(sources: readonly CheckedSource[]): readonly Diagn
 
 /** T11, unless a worse finding already explains why nothing is left. */
 function checkAnythingLeft(
-  { resolved, items }: { readonly resolved: Resolved; readonly items: DatasetItems },
+  { resolved, items }: DatasetToCheck,
   sources: readonly CheckedSource[],
 ): readonly Diagnostic[] {
   if (items.items > 0) return [];
@@ -51,15 +62,7 @@ function checkAnythingLeft(
 }
 
 /** Judges what was found in the dataset's sources: each finding once a source, with its files named. Linear in the files. */
-export function checkDataset({
-  resolved,
-  items,
-  facts,
-}: {
-  readonly resolved: Resolved;
-  readonly items: DatasetItems;
-  readonly facts: Facts;
-}): readonly Diagnostic[] {
+export function checkDataset({ resolved, items, facts }: DatasetToCheck): readonly Diagnostic[] {
   const sources = resolved.dataset.sources.map(
     (source, index): CheckedSource => ({
       source,
@@ -77,5 +80,5 @@ export function checkDataset({
         : checkSource(checked),
     ),
   ];
-  return hasErrors(found) ? found : [...found, ...checkAnythingLeft({ resolved, items }, sources)];
+  return hasErrors(found) ? found : [...found, ...checkAnythingLeft({ resolved, items, facts }, sources)];
 }

@@ -1,0 +1,86 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { probeVideo } from "../../../src/host/media/probe-video.ts";
+import { hasFfmpeg } from "../../rig/clips.ts";
+import { CUT_WEBM, makeOddClips, ODD_CLIPS } from "../../rig/odd-clips.ts";
+
+const NO_FFPROBE = { ffprobe: "/nowhere/ffprobe" };
+
+let folder: string;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "wan22-probe-"));
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+describe.skipIf(!hasFfmpeg())("real clips (skipped without ffmpeg: apt-get install ffmpeg)", () => {
+  beforeAll(() => makeOddClips(folder), 60_000);
+
+  // Without ffprobe: all of them are MP4, MOV, WebM or Matroska.
+  test.each(Object.entries(ODD_CLIPS))("%s", async (file, expected) => {
+    const { problem, ...probe } = await probeVideo(join(folder, file), NO_FFPROBE);
+    if ("problem" in expected) expect(problem?.text).toMatch(expected.problem);
+    else {
+      expect(problem).toBeUndefined();
+      expect(probe).toMatchObject(expected);
+      expect(probe.rotation).toBe(expected.rotation);
+      expect(probe.fps).toBeGreaterThan(0);
+    }
+  });
+
+  test("a WebM that is cut short is broken, though some of it could be decoded", async () => {
+    const { problem } = await probeVideo(join(folder, CUT_WEBM), NO_FFPROBE);
+    expect(problem).toMatchObject({ kind: "unreadable", text: expect.stringContaining("cut short") });
+  });
+
+  test("the rate is the clips' own, to three decimals", async () => {
+    const fps = async (file: string) => (await probeVideo(join(folder, file), NO_FFPROBE)).fps;
+    expect(await fps("b-frames.mp4")).toBe(25);
+    expect(await fps("fragments.mp4")).toBe(25);
+    expect(await fps("really-webm.mp4")).toBe(25);
+  });
+});
+
+test("what only ffprobe can read needs ffprobe", async () => {
+  const file = join(folder, "a.avi");
+  await writeFile(file, Buffer.from("RIFF\x10\0\0\0AVI LIST", "latin1"));
+  expect((await probeVideo(file, NO_FFPROBE)).problem?.kind).toBe("needs-ffprobe");
+});
+
+test("a file that is not there is missing", async () => {
+  expect((await probeVideo(join(folder, "none.mp4"), NO_FFPROBE)).problem?.kind).toBe("missing");
+});
+
+test("damaged headers are never more than a problem", async () => {
+  const file = join(folder, "damaged.mp4");
+  const box = (type: string, ...content: readonly Buffer[]) => {
+    const body = Buffer.concat(content);
+    const head = Buffer.alloc(8);
+    head.writeUInt32BE(body.length + 8);
+    head.write(type, 4, "latin1");
+    return Buffer.concat([head, body]);
+  };
+  const number = (value: number) => {
+    const bytes = Buffer.alloc(4);
+    bytes.writeUInt32BE(value);
+    return bytes;
+  };
+  const handler = box("hdlr", Buffer.alloc(8), Buffer.from("vide"), Buffer.alloc(12));
+  const entry = box("avc1", Buffer.alloc(24), Buffer.from([0, 160, 0, 96]), Buffer.alloc(50));
+  // Four thousand million samples of one byte each.
+  const sizes = box("stsz", number(0), number(1), number(0xffff_ffff));
+  const table = box("stbl", box("stsd", number(0), number(1), entry), sizes);
+  const media = box("mdia", box("mdhd", Buffer.alloc(24)), handler, box("minf", table));
+  const track = box("trak", box("tkhd", Buffer.alloc(84)), media);
+  const whole = Buffer.concat([
+    box("ftyp", Buffer.from("isom0000")),
+    box("moov", box("mvhd", Buffer.alloc(100)), track),
+  ]);
+  await writeFile(file, whole);
+  expect((await probeVideo(file, NO_FFPROBE)).problem).toEqual({ kind: "unreadable", text: "its header is damaged" });
+  for (let length = 8; length < whole.length; length += 3) {
+    await writeFile(file, whole.subarray(0, length));
+    expect((await probeVideo(file, NO_FFPROBE)).problem?.kind).toBe("unreadable");
+  }
+});
