@@ -1,48 +1,101 @@
-import type { ApplyEvent, ApplyOutcome } from "../core/apply-event.ts";
+import { randomUUID } from "node:crypto";
+import { mkdir } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import type { ApplyOutcome, StageOutcome } from "../core/apply-event.ts";
 import type { Diagnostic } from "../core/diagnostic.ts";
-import type { PipelinePlan } from "../core/plan/plan.ts";
-import type { Resolved } from "../core/resolve/resolved.ts";
-import type { State } from "../core/state/state.ts";
-import type { DatasetItems } from "../core/trainer/dataset.ts";
+import { joinPath, pathInside } from "../core/paths.ts";
+import type { StagePlan } from "../core/plan/plan.ts";
+import { writeWholeFile } from "../host/atomic-file.ts";
+import { newRunId, nowSeconds } from "../host/clock.ts";
+import { runFiles, statePaths } from "../host/run-store.ts";
+import type { ApplyInput, ApplyResult } from "./apply-input.ts";
+import { explainSystemError } from "./failure.ts";
+import { openRecorder, type Recorder, stamp } from "./recorder.ts";
+import { writeRunResult } from "./run-result.ts";
+import { isRunning, type NewApplyEvent, runStage } from "./run-stage.ts";
 
-/** What it takes to carry out one pipeline's plan. The caller holds the pipeline's lock. */
-export interface ApplyInput {
-  readonly plan: PipelinePlan;
-  readonly resolved: Resolved;
-  readonly items: DatasetItems;
-  /** The state that the plan was made from, as `loadState` gave it. */
-  readonly state: State | undefined;
-  /** The project root, absolute; every stage runs there. */
-  readonly root: string;
-  /** The Python to run (`Facts.trainer.python`), a path or a command's name. */
-  readonly python: string | undefined;
-  /** The folder `python/rehearsal` of this installation, absolute. */
-  readonly rehearsalDir: string;
-  /** Name of this machine, as the state records it. */
-  readonly host: string;
-  readonly environment: Readonly<Record<string, string | undefined>>;
-  readonly report: (event: ApplyEvent) => void;
-  readonly signals: StopSignals;
-}
+export type { ApplyInput, ApplyResult } from "./apply-input.ts";
+export type { StopSignals } from "./follow.ts";
 
-/** How a run is told to end. Aborting one that is already aborted changes nothing. */
-export interface StopSignals {
-  /** The trainer saves its training state and ends. */
-  readonly stop: AbortSignal;
-  /** The trainer is ended at once; what was saved stays. */
-  readonly stopNow: AbortSignal;
-  /** Training goes on, only the runner ends. */
-  readonly detach?: AbortSignal | undefined;
-}
-
-export interface ApplyResult {
-  readonly outcome: ApplyOutcome;
-  readonly run: string | undefined;
-  readonly state: State | undefined;
-  readonly diagnostics: readonly Diagnostic[];
-}
-
-/** Carries out one pipeline's plan: every stage in order, until one does not finish. Never throws for what a user can mend. */
+/** Carries out one pipeline's plan: every stage in order, until one does not finish. A user's mishap is a diagnostic, never thrown. */
 export async function applyPipeline(input: ApplyInput): Promise<ApplyResult> {
-  return { outcome: "finished", run: undefined, state: input.state, diagnostics: [] };
+  try {
+    return await carryOut(input);
+  } catch (error) {
+    const diagnostic = explainSystemError(error);
+    if (diagnostic === undefined) throw error;
+    return { outcome: "failed", run: undefined, state: input.state, diagnostics: [diagnostic] };
+  }
+}
+
+async function carryOut(input: ApplyInput): Promise<ApplyResult> {
+  const stages = input.plan.stages.filter(({ action }) => action !== "none" && action !== "wait");
+  if (stages.length === 0) return { outcome: "finished", run: undefined, state: input.state, diagnostics: [] };
+  const startedAt = nowSeconds();
+  const stateDir = resolve(input.root, input.resolved.spec.stateDir);
+  const recorder = await openRun(input, stages, stateDir);
+  const report = (event: NewApplyEvent) => input.report({ v: 1, t: nowSeconds(), pipeline: input.plan.name, ...event });
+  report({
+    type: "run-started",
+    run: recorder.run,
+    folder: pathInside(input.root, recorder.runDir),
+    plan_digest: input.plan.digest,
+    stages: stages.map(({ id, action }) => ({ id, action })),
+  });
+  const workPath = joinPath(input.resolved.spec.stateDir, `work/${input.plan.name}`);
+  const diagnostics: Diagnostic[] = [];
+  let last: StageOutcome = "finished";
+  for (const stage of stages) {
+    if (input.signals.stop.aborted || input.signals.stopNow.aborted) last = "stopped";
+    if (last !== "finished") break;
+    const workDir = resolve(input.root, workPath);
+    const result = await runStage({ apply: input, plan: input.plan, stage, recorder, workDir, workPath, report });
+    diagnostics.push(...result.diagnostics);
+    last = result.outcome;
+  }
+  await recorder.flush();
+  const outcome = outcomeOf(last, input);
+  const checkpoints = (recorder.state()?.checkpoints ?? []).map(({ file }) => file);
+  const seconds = Math.max(0, nowSeconds() - startedAt);
+  // Whoever detaches does not see the end: the next one does.
+  if (outcome !== "detached") await writeRunResult(recorder, { outcome, diagnostics });
+  report({ type: "run-ended", run: recorder.run, outcome, checkpoints, seconds });
+  return { outcome, run: recorder.run, state: recorder.state(), diagnostics };
+}
+
+/** Makes the run's folder and says so in its journal, or goes on with the run whose trainer still runs. */
+async function openRun(input: ApplyInput, stages: readonly StagePlan[], stateDir: string): Promise<Recorder> {
+  const { plan, state, damagedFile } = input;
+  const { runsDir } = statePaths(stateDir, plan.name);
+  const running = stages.find(isRunning);
+  const adopted = running === undefined ? undefined : state?.stages[running.id]?.run;
+  const run = adopted ?? newRunId(plan.name);
+  const runDir = join(runsDir, run);
+  const recorder = openRecorder({ run, runDir, stateDir, state, damagedFile });
+  if (adopted !== undefined) return recorder;
+  await mkdir(runDir, { recursive: true });
+  await writeWholeFile(runFiles.plan(runDir), `${JSON.stringify(plan, null, 2)}\n`);
+  await recorder.record({
+    ...stamp(),
+    type: "run",
+    run,
+    pipeline: plan.name,
+    file: plan.file,
+    lineage: state?.lineage ?? randomUUID(),
+    host: input.host,
+    plan_digest: plan.digest,
+  });
+  return recorder;
+}
+
+function outcomeOf(last: StageOutcome, { signals, resolved }: ApplyInput): ApplyOutcome {
+  switch (last) {
+    case "stopped":
+      // Without a bridge Musubi saves nothing when it is stopped: there is nothing to go on from.
+      return signals.stopNow.aborted || resolved.spec.trainer.backend === "musubi" ? "interrupted" : "stopped";
+    case "lost":
+      return "failed";
+    default:
+      return last;
+  }
 }

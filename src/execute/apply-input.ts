@@ -1,0 +1,42 @@
+import type { ApplyEvent, ApplyOutcome } from "../core/apply-event.ts";
+import type { Diagnostic } from "../core/diagnostic.ts";
+import type { SourceFacts } from "../core/facts.ts";
+import type { PipelinePlan } from "../core/plan/plan.ts";
+import type { Resolved } from "../core/resolve/resolved.ts";
+import type { State } from "../core/state/state.ts";
+import type { DatasetItems } from "../core/trainer/dataset.ts";
+import type { StopSignals } from "./follow.ts";
+
+/** What it takes to carry out one pipeline's plan. The caller holds the pipeline's lock. */
+export interface ApplyInput {
+  readonly plan: PipelinePlan;
+  readonly resolved: Resolved;
+  readonly items: DatasetItems;
+  /** What was observed of the dataset: `Facts.sources`. */
+  readonly sources: readonly SourceFacts[];
+  /** The state that the plan was made from, as `settleState` gave it. */
+  readonly state: State | undefined;
+  /** From `loadState`: set aside before the state is written. */
+  readonly damagedFile?: string | undefined;
+  /** The project root, absolute; every stage runs there. */
+  readonly root: string;
+  /** The Python to run (`Facts.trainer.python`). */
+  readonly python: string | undefined;
+  /** The folder `python/rehearsal` of this installation, absolute. */
+  readonly rehearsalDir: string;
+  /** Name of this machine, as the state records it. */
+  readonly host: string;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  /** What helps against a full GPU in this pipeline: lines of YAML, best first. */
+  readonly remedies?: readonly string[] | undefined;
+  readonly report: (event: ApplyEvent) => void;
+  readonly signals: StopSignals;
+}
+
+export interface ApplyResult {
+  readonly outcome: ApplyOutcome;
+  /** Undefined where there was nothing to do. */
+  readonly run: string | undefined;
+  readonly state: State | undefined;
+  readonly diagnostics: readonly Diagnostic[];
+}

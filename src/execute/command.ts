@@ -1,0 +1,89 @@
+import { join, resolve } from "node:path";
+import type { StagePlan } from "../core/plan/plan.ts";
+import type { Spec } from "../core/spec/spec.ts";
+import { scriptOf } from "../core/vocabulary.ts";
+import { STAGE_MARKER, stageMark } from "../host/run-store.ts";
+
+/** How a stage's process is started (design §7, "Start"). */
+
+export interface StageCommand {
+  readonly command: string;
+  readonly args: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+}
+
+export interface CommandInput {
+  readonly stage: StagePlan;
+  readonly spec: Pick<Spec, "trainer" | "gpus">;
+  /** The project root, absolute. */
+  readonly root: string;
+  readonly python: string;
+  readonly rehearsalDir: string;
+  /** `STAGE.context.json`, relative to the root where inside it. */
+  readonly contextFile: string;
+  readonly run: string;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+}
+
+/** Where Musubi's scripts are, below its folder. */
+const MUSUBI_SCRIPTS = "src/musubi_tuner";
+
+export function stageCommand(input: CommandInput): StageCommand {
+  const { stage, spec, root, python, rehearsalDir, contextFile } = input;
+  const [script = "", ...args] = stage.argv;
+  const env = stageEnvironment(input);
+  if (spec.trainer.backend === "rehearsal") {
+    return { command: python, args: [join(rehearsalDir, script), ...args, "--context", contextFile], env };
+  }
+  const file = join(musubiFolder(root, spec), MUSUBI_SCRIPTS, script);
+  return { command: python, args: [...launcher(input), file, ...args], env };
+}
+
+/** Musubi's folder, absolute. */
+export function musubiFolder(root: string, spec: Pick<Spec, "trainer">): string {
+  return resolve(root, spec.trainer.path?.path ?? ".");
+}
+
+/**
+ * One process is started directly: the launcher turns every exit code into 1, leaves its child behind on SIGTERM, and obeys
+ * a config file in the user's home. Only several processes need it.
+ */
+function launcher({ stage, spec }: CommandInput): readonly string[] {
+  const processes = spec.gpus?.length ?? 1;
+  if (processes < 2 || scriptOf(stage.id) !== "train") return [];
+  return [
+    ...["-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", String(processes)],
+    ...["--num_machines", "1", "--dynamo_backend", "no", "--num_cpu_threads_per_process", "1"],
+    ...mixedPrecision(stage.argv),
+  ];
+}
+
+function mixedPrecision(argv: readonly string[]): readonly string[] {
+  const at = argv.indexOf("--mixed_precision");
+  const value = at < 0 ? undefined : argv[at + 1];
+  return value === undefined ? [] : ["--mixed_precision", value];
+}
+
+/** What a launcher of ours or a CI runner left in the environment must not steer the trainer. */
+const REMOVED = /^(?:ACCELERATE_.*|RUNNER_TRACKING_ID)$/;
+
+function stageEnvironment({ stage, spec, root, run, environment }: CommandInput): Readonly<Record<string, string>> {
+  const env: Record<string, string> = {};
+  for (const [name, value] of Object.entries(environment)) {
+    if (value !== undefined && !REMOVED.test(name)) env[name] = value;
+  }
+  if (spec.trainer.backend === "rehearsal") {
+    // It needs the standard library alone; somebody's modules and start-up code could only disturb it.
+    delete env.PYTHONPATH;
+  } else {
+    const source = join(musubiFolder(root, spec), "src");
+    env.PYTHONPATH = env.PYTHONPATH === undefined || env.PYTHONPATH === "" ? source : `${source}:${env.PYTHONPATH}`;
+  }
+  if (spec.gpus !== undefined) env.CUDA_VISIBLE_DEVICES = spec.gpus.join(",");
+  return {
+    ...env,
+    OMP_NUM_THREADS: "1",
+    PYTHONUNBUFFERED: "1",
+    [STAGE_MARKER]: stageMark(run, stage.id),
+  };
+}

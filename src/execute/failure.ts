@@ -1,0 +1,162 @@
+import { open } from "node:fs/promises";
+import { type Diagnostic, type DiagnosticKind, diagnose } from "../core/diagnostic.ts";
+import type { TrainerEvent } from "../core/event.ts";
+import type { StageId } from "../core/vocabulary.ts";
+import type { ProcessEnd } from "../host/process.ts";
+import { errorCode } from "../host/read-file.ts";
+import { EXECUTE_CODES } from "./codes.ts";
+
+/** Says why a stage failed, as far as its last words tell, and how to mend it. */
+
+export interface Failure {
+  readonly stage: StageId;
+  readonly end: ProcessEnd | undefined;
+  /** The trainer's own last event, where it came to write one. */
+  readonly event: Extract<TrainerEvent, { type: "failed" }> | undefined;
+  readonly logFile: string;
+  /** As shown to people. */
+  readonly shownLog: string;
+  /** What helps against a full GPU in this pipeline: lines of YAML, best first. */
+  readonly remedies: readonly string[];
+}
+
+const TAIL_BYTES = 64 * 1024;
+const LINES_SHOWN = 12;
+
+interface Sign {
+  readonly kind: DiagnosticKind;
+  readonly pattern: RegExp;
+}
+
+/** In the order in which they are looked for: a full disk shows in many disguises, so the plainest signs come first. */
+const SIGNS: readonly Sign[] = [
+  {
+    kind: EXECUTE_CODES.outOfGpuMemory,
+    pattern:
+      /torch\.(?:cuda\.)?OutOfMemoryError|CUDA out of memory|CUBLAS_STATUS_ALLOC_FAILED|CUDNN_STATUS_ALLOC_FAILED/,
+  },
+  {
+    kind: EXECUTE_CODES.diskFull,
+    pattern: /No space left on device|Disk quota exceeded|OSError: \[Errno (?:28|122)\]|PytorchStreamWriter failed/,
+  },
+  {
+    kind: EXECUTE_CODES.outOfHostMemory,
+    pattern:
+      /DefaultCPUAllocator: (?:not enough memory|can't allocate)|^MemoryError|Cannot allocate memory|is killed by signal: Killed/m,
+  },
+  { kind: EXECUTE_CODES.wrongWeights, pattern: /Error\(s\) in loading state_dict|size mismatch for / },
+  { kind: EXECUTE_CODES.trainerMissing, pattern: /ModuleNotFoundError: No module named|^ImportError: /m },
+  {
+    kind: EXECUTE_CODES.nothingToTrainOn,
+    pattern: /No training items|No such file or directory: '[^']*_wan(?:_te)?\.safetensors'/,
+  },
+  { kind: EXECUTE_CODES.notWritable, pattern: /PermissionError: |Read-only file system/ },
+];
+
+/** The rehearsal's own reasons. */
+const REASONS: Readonly<Record<string, DiagnosticKind>> = {
+  "disk-full": EXECUTE_CODES.diskFull,
+  "python-too-old": EXECUTE_CODES.oldPython,
+  "missing-cache": EXECUTE_CODES.nothingToTrainOn,
+  "no-items": EXECUTE_CODES.nothingToTrainOn,
+};
+
+/** Makes the diagnostic of a failed stage. */
+export async function explainFailure(failure: Failure): Promise<Diagnostic> {
+  const log = await readEnd(failure.logFile);
+  const { event, end, stage } = failure;
+  const kind = (event === undefined ? undefined : REASONS[event.reason]) ?? kindOf(log, end);
+  const said = event?.message ?? lastErrorLine(log);
+  const how = said === undefined ? `${stage} ended with ${endText(end)}.` : `${stage} failed: ${sentence(said)}`;
+  const remedies = kind === EXECUTE_CODES.outOfGpuMemory ? remedyText(failure.remedies) : "";
+  return diagnose(kind, `${how} ${kind.mend}${remedies}${logText(log, failure.shownLog)}`);
+}
+
+function kindOf(log: string, end: ProcessEnd | undefined): DiagnosticKind {
+  const sign = SIGNS.find(({ pattern }) => pattern.test(log));
+  if (sign !== undefined) return sign.kind;
+  // Nobody here sends SIGKILL without saying so: it was the kernel, out of memory, or a person.
+  if (end?.signal === "SIGKILL" || end?.exitCode === 137) return EXECUTE_CODES.outOfHostMemory;
+  return end === undefined ? EXECUTE_CODES.lost : EXECUTE_CODES.stageFailed;
+}
+
+/** The last line of a Python error, which names it. */
+function lastErrorLine(log: string): string | undefined {
+  return lines(log).findLast((line) =>
+    /^(?:[A-Za-z_][\w.]*(?:Error|Exception|Interrupt)|AssertionError)\b.*/.test(line),
+  );
+}
+
+function endText(end: ProcessEnd | undefined): string {
+  if (end === undefined) return "no word";
+  return end.signal === null ? `exit code ${end.exitCode ?? "unknown"}` : `signal ${end.signal}`;
+}
+
+function sentence(text: string): string {
+  return /[.!?]$/.test(text.trim()) ? text.trim() : `${text.trim()}.`;
+}
+
+function remedyText(remedies: readonly string[]): string {
+  return remedies.length === 0 ? "" : `\n\nIn this pipeline, one after the other:\n${remedies.join("\n")}`;
+}
+
+function logText(log: string, shownLog: string): string {
+  const last = lines(log).slice(-LINES_SHOWN);
+  const shown = last.length === 0 ? "" : `\n\nIts last lines:\n${last.map((line) => `  ${line}`).join("\n")}`;
+  return `${shown}\n\nThe whole log: ${shownLog}`;
+}
+
+/** Lines as a terminal would leave them: of a progress bar, its last state. */
+function lines(log: string): readonly string[] {
+  return log
+    .split("\n")
+    .map((line) => line.split("\r").findLast((part) => part.trim() !== "") ?? "")
+    .filter((line) => line.trim() !== "");
+}
+
+async function readEnd(file: string): Promise<string> {
+  try {
+    const handle = await open(file, "r");
+    try {
+      const { size } = await handle.stat();
+      const start = Math.max(0, size - TAIL_BYTES);
+      const { buffer, bytesRead } = await handle.read(Buffer.alloc(size - start), 0, size - start, start);
+      return buffer.toString("utf8", 0, bytesRead);
+    } finally {
+      await handle.close();
+    }
+  } catch (error) {
+    if (errorCode(error) === undefined) throw error;
+    return "";
+  }
+}
+
+/** A system error of the runner itself as a diagnostic; undefined for anything that is a bug. */
+export function explainSystemError(error: unknown): Diagnostic | undefined {
+  const code = errorCode(error);
+  const path = error instanceof Error && "path" in error && typeof error.path === "string" ? error.path : "a file";
+  switch (code) {
+    case "ENOSPC":
+    case "EDQUOT":
+      return diagnose(
+        EXECUTE_CODES.diskFull,
+        `${path} could not be written: the disk is full. ${EXECUTE_CODES.diskFull.mend}`,
+      );
+    case "EACCES":
+    case "EPERM":
+    case "EROFS":
+      return diagnose(
+        EXECUTE_CODES.notWritable,
+        `${path} could not be written (${code === "EROFS" ? "the file system is read-only" : "you have no permission"}). ${EXECUTE_CODES.notWritable.mend}`,
+      );
+    case "ENOTDIR":
+    case "EEXIST":
+    case "EISDIR":
+      return diagnose(
+        EXECUTE_CODES.notWritable,
+        `${path} could not be written: a file stands where a folder should be, or the other way round. Move it away, or name another folder.`,
+      );
+    default:
+      return undefined;
+  }
+}

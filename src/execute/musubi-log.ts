@@ -1,0 +1,131 @@
+import type { TrainerEvent } from "../core/event.ts";
+
+/** Reads Musubi's own words (trainer facts §6) as events: until the bridge exists, its log is all that it says. */
+
+export interface MusubiLogOptions {
+  /** `output_name`, by which a checkpoint's name is understood. */
+  readonly outputName: string;
+  readonly totalEpochs: number;
+  readonly stepsPerEpoch: number;
+  /** Size of a file that was just saved, in bytes. */
+  readonly sizeOf: (file: string) => number;
+  readonly now: () => number;
+}
+
+export interface MusubiLog {
+  /** Takes one line, ended by a newline or a carriage return. The same lines give the same events, however they come. */
+  readonly accept: (line: string) => readonly TrainerEvent[];
+  /** What is known now that the process has ended. */
+  readonly end: () => readonly TrainerEvent[];
+}
+
+/** tqdm: `steps:  12%|…| 24/200 [01:02<07:35,  2.59s/it, avr_loss=0.0912]`. */
+const STEP =
+  /^steps:.*?\|\s*(?<step>\d+)\/\d+ \[[^,\]]*(?:,\s*(?<rate>[\d.]+)(?<unit>s\/it|it\/s))?.*?avr_loss=(?<loss>[^,\]\s]+)/;
+const EPOCH = /^epoch (?<epoch>\d+)\/\d+\s*$/;
+const SAVING = /^saving checkpoint: (?<file>.+)$/;
+const REMOVING = /removing old (?:checkpoint|state): (?<file>.+)$/;
+const SAVING_STATE = /Saving current state to (?<dir>.+)$/;
+const STATE_SAVED = /Random states saved in /;
+const OUT_OF_MEMORY = /torch\.(?:cuda\.)?OutOfMemoryError|CUDA out of memory/;
+
+export function readMusubiLog(options: MusubiLogOptions): MusubiLog {
+  const { outputName, totalEpochs, stepsPerEpoch, sizeOf, now } = options;
+  let epoch = 0;
+  let step = 0;
+  let loss: number | null = null;
+  let savingCheckpoint: string | undefined;
+  let savingState: string | undefined;
+  let outOfMemory = false;
+  const base = () => ({ v: 1 as const, t: now() });
+
+  /** The trainer prints before it saves: a checkpoint is whole when it says something else. */
+  const savedCheckpoint = (): readonly TrainerEvent[] => {
+    if (savingCheckpoint === undefined) return [];
+    const file = savingCheckpoint;
+    savingCheckpoint = undefined;
+    const name = file.slice(Math.max(file.lastIndexOf("/"), file.lastIndexOf("\\")) + 1);
+    const place = placeOf(name, { outputName, totalEpochs, stepsPerEpoch, epoch });
+    return [{ ...base(), type: "checkpoint", file, ...place, bytes: sizeOf(file) }];
+  };
+
+  const accept = (line: string): readonly TrainerEvent[] => {
+    if (line.trim() === "") return [];
+    return [...savedCheckpoint(), ...readLine(line)];
+  };
+
+  const readLine = (line: string): readonly TrainerEvent[] => {
+    const progress = STEP.exec(line)?.groups;
+    if (progress !== undefined) return readStep(progress);
+    const begun = EPOCH.exec(line)?.groups;
+    if (begun !== undefined) return beginEpoch(Number(begun.epoch));
+    const removed = REMOVING.exec(line)?.groups;
+    if (removed?.file !== undefined) return [{ ...base(), type: "removed", file: removed.file }];
+    savingCheckpoint = SAVING.exec(line)?.groups?.file;
+    savingState = SAVING_STATE.exec(line)?.groups?.dir ?? savingState;
+    if (STATE_SAVED.test(line)) return savedState();
+    if (!OUT_OF_MEMORY.test(line) || outOfMemory) return [];
+    outOfMemory = true;
+    return [{ ...base(), type: "oom" }];
+  };
+
+  const readStep = (groups: Readonly<Record<string, string | undefined>>): readonly TrainerEvent[] => {
+    const number = Number(groups.step);
+    const value = Number(groups.loss);
+    loss = Number.isFinite(value) ? value : null;
+    // The bar is drawn again and again for one step, and once more when it is closed.
+    if (number <= step) return [];
+    step = number;
+    const rate = Number(groups.rate);
+    const seconds = Number.isFinite(rate) && rate > 0 ? (groups.unit === "s/it" ? rate : 1 / rate) : undefined;
+    return [{ ...base(), type: "step", step, epoch, loss, ...(seconds === undefined ? {} : { seconds }) }];
+  };
+
+  const endEpoch = (): readonly TrainerEvent[] => (epoch === 0 ? [] : [{ ...base(), type: "epoch", epoch, loss }]);
+
+  const beginEpoch = (next: number): readonly TrainerEvent[] => {
+    if (next <= epoch) return [];
+    const ended = endEpoch();
+    epoch = next;
+    return ended;
+  };
+
+  const savedState = (): readonly TrainerEvent[] => {
+    if (savingState === undefined) return [];
+    const dir = savingState;
+    savingState = undefined;
+    const atStep = /-step(\d{8,})-state$/.exec(dir)?.[1];
+    const done = atStep === undefined ? epoch : Math.floor(Number(atStep) / Math.max(1, stepsPerEpoch));
+    const steps = atStep === undefined ? epoch * stepsPerEpoch : Number(atStep);
+    return [{ ...base(), type: "state", dir, done_epochs: done, done_steps: steps }];
+  };
+
+  return {
+    accept,
+    end: () => [
+      ...savedCheckpoint(),
+      ...(epoch === totalEpochs && step >= totalEpochs * stepsPerEpoch ? endEpoch() : []),
+    ],
+  };
+}
+
+interface PlaceOptions {
+  readonly outputName: string;
+  readonly totalEpochs: number;
+  readonly stepsPerEpoch: number;
+  /** The epoch in progress. */
+  readonly epoch: number;
+}
+
+/** Epoch and step of a checkpoint, by its name; the last one has neither in it. */
+function placeOf(
+  name: string,
+  { outputName, totalEpochs, stepsPerEpoch, epoch }: PlaceOptions,
+): { epoch: number; step: number } {
+  const suffix = name.startsWith(outputName) ? name.slice(outputName.length) : "";
+  const [, atStep] = /^-step(\d{8,})\.safetensors$/.exec(suffix) ?? [];
+  if (atStep !== undefined) return { epoch, step: Number(atStep) };
+  const [, atEpoch] = /^-(\d{6,})\.safetensors$/.exec(suffix) ?? [];
+  const done = atEpoch === undefined ? totalEpochs : Number(atEpoch);
+  return { epoch: done, step: done * stepsPerEpoch };
+}

@@ -1,0 +1,95 @@
+import { mkdir, rename, stat, unlink } from "node:fs/promises";
+import { basename, dirname, resolve } from "node:path";
+import { joinPath } from "../core/paths.ts";
+import type { StagePlan } from "../core/plan/plan.ts";
+import type { JournalEntry } from "../core/state/journal.ts";
+import { syncFolder } from "../host/atomic-file.ts";
+import { errorCode } from "../host/read-file.ts";
+
+/** Makes room for a stage: finished files are archived or renamed, stale caches removed. Nothing is ever overwritten. */
+
+export interface Move {
+  /** Relative to the root where inside it. */
+  readonly from: string;
+  readonly to: string;
+}
+
+/** Where a stage's files go that a new start would overwrite: `{output.dir}/archive/RUN_ID/`. */
+export async function planArchive(
+  stage: StagePlan,
+  { root, run }: { root: string; run: string },
+): Promise<readonly Move[]> {
+  const folder = joinPath(stage.output_dir ?? ".", `archive/${run}`);
+  const moves: Move[] = [];
+  const taken = new Set<string>();
+  for (const from of stage.archive ?? []) {
+    if (!(await exists(resolve(root, from)))) continue;
+    // Two train stages of one pipeline share the folder but no names; a name met twice gets its place in the list.
+    const name = taken.has(basename(from)) ? `${moves.length}-${basename(from)}` : basename(from);
+    taken.add(name);
+    moves.push({ from, to: joinPath(folder, name) });
+  }
+  return moves;
+}
+
+/** The renames that can still be done: one that was done before its runner was killed is passed over. */
+export async function planRenames(stage: StagePlan, root: string): Promise<readonly Move[]> {
+  const moves: Move[] = [];
+  for (const { from, to } of stage.renames ?? []) if (await exists(resolve(root, from))) moves.push({ from, to });
+  return moves;
+}
+
+/** Carries out moves that stand in the journal. One whose source is gone, or whose target is there, is passed over. */
+export async function carryOutMoves(moves: readonly Move[], root: string): Promise<void> {
+  const folders = new Set<string>();
+  for (const move of moves) {
+    const [from, to] = [resolve(root, move.from), resolve(root, move.to)];
+    if (!(await exists(from)) || (await exists(to))) continue;
+    await mkdir(dirname(to), { recursive: true });
+    await rename(from, to);
+    folders.add(dirname(from)).add(dirname(to));
+  }
+  for (const folder of folders) await syncFolder(folder);
+}
+
+/** The moves that a journal speaks of. */
+export function movesOf(entries: readonly JournalEntry[]): readonly Move[] {
+  return entries.flatMap((entry) => {
+    if (entry.type === "archived") return entry.files;
+    return entry.type === "renamed" ? [{ from: entry.from, to: entry.to }] : [];
+  });
+}
+
+/** Of the files that are to be made anew or to go, those that exist. */
+export async function findStaleCaches(stage: StagePlan, root: string): Promise<readonly string[]> {
+  const candidates = [...(stage.pending ?? []), ...(stage.leftover ?? [])];
+  const found: string[] = [];
+  for (const file of candidates) if (await exists(resolve(root, file))) found.push(file);
+  return found;
+}
+
+export async function removeFiles(files: readonly string[], root: string): Promise<void> {
+  for (const file of files) {
+    await unlink(resolve(root, file)).catch((error: unknown) => {
+      if (errorCode(error) !== "ENOENT") throw error;
+    });
+  }
+}
+
+/** Makes the folders that a stage writes to, so that one that is closed is found before the trainer loads a model. */
+export async function makeOutputFolders(stage: StagePlan, root: string): Promise<void> {
+  const folders = new Set((stage.cache_files ?? []).map((file) => dirname(file)));
+  if (stage.output_dir !== undefined) folders.add(stage.output_dir);
+  for (const folder of folders) await mkdir(resolve(root, folder), { recursive: true });
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await stat(path);
+    return true;
+  } catch (error) {
+    const code = errorCode(error);
+    if (code === "ENOENT" || code === "ENOTDIR") return false;
+    throw error;
+  }
+}

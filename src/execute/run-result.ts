@@ -1,0 +1,35 @@
+import type { ApplyOutcome } from "../core/apply-event.ts";
+import type { Diagnostic } from "../core/diagnostic.ts";
+import type { State } from "../core/state/state.ts";
+import { writeWholeFile } from "../host/atomic-file.ts";
+import { runFiles } from "../host/run-store.ts";
+
+/** `result.json` of a run, written by whoever sees its end. */
+
+export interface RunEnd {
+  readonly outcome: ApplyOutcome;
+  readonly diagnostics: readonly Diagnostic[];
+}
+
+export interface EndedRun {
+  readonly run: string;
+  readonly runDir: string;
+  readonly state: () => State | undefined;
+}
+
+export async function writeRunResult(
+  { run, runDir, state }: EndedRun,
+  { outcome, diagnostics }: RunEnd,
+): Promise<void> {
+  const known = state();
+  const result = {
+    version: 1,
+    run,
+    pipeline: known?.pipeline,
+    outcome,
+    stages: (known?.history ?? []).filter((entry) => entry.run === run),
+    checkpoints: known?.checkpoints ?? [],
+    diagnostics: diagnostics.map(({ severity, code, message }) => ({ severity, code, message })),
+  };
+  await writeWholeFile(runFiles.result(runDir), `${JSON.stringify(result, null, 2)}\n`);
+}

@@ -1,0 +1,56 @@
+import { access } from "node:fs/promises";
+import { join } from "node:path";
+import type { StateEntry } from "../core/state/fold.ts";
+import type { JournalEntry } from "../core/state/journal.ts";
+import type { State } from "../core/state/state.ts";
+import type { StageId } from "../core/vocabulary.ts";
+import { appendJournal, readJournal, runFiles, statePaths } from "../host/run-store.ts";
+import { type LoadedState, saveState } from "../host/state-store.ts";
+import { carryOutMoves, movesOf } from "./outputs.ts";
+import { writeRunResult } from "./run-result.ts";
+
+/** Puts in order what a runner left that was killed, before anything new is planned. The caller holds the lock. */
+
+export interface SettleOptions {
+  /** Absolute. */
+  readonly root: string;
+  readonly stateDir: string;
+  readonly pipeline: string;
+}
+
+/** Finishes moves that had begun, writes down the ends that nobody saw, and the state that follows. */
+export async function settleState(
+  loaded: LoadedState,
+  { root, stateDir, pipeline }: SettleOptions,
+): Promise<State | undefined> {
+  const { state, unrecorded, damagedFile } = loaded;
+  if (state === undefined) return undefined;
+  const { runsDir } = statePaths(stateDir, pipeline);
+  for (const { run, entry } of unrecorded) {
+    const runDir = join(runsDir, run);
+    if (entry.type === "end")
+      await carryOutMoves(movesOf(unfinishedMoves(await readJournal(runDir), entry.stage)), root);
+    await appendJournal(runFiles.journal(runDir), [entry]);
+    if (entry.type === "end" && !(await isThere(runFiles.result(runDir)))) {
+      const outcome = entry.outcome === "lost" ? "failed" : entry.outcome;
+      await writeRunResult({ run, runDir, state: () => state }, { outcome, diagnostics: [] });
+    }
+  }
+  if (unrecorded.length > 0 || damagedFile !== undefined) await saveState(state, { stateDir, damagedFile });
+  return state;
+}
+
+/** Moves stand before the process: with a process they are all done, and names may have been used again since. */
+function unfinishedMoves(journal: readonly JournalEntry[], stage: StageId): readonly JournalEntry[] {
+  const own = journal.filter((entry: StateEntry) => "stage" in entry && entry.stage === stage);
+  return own.some(({ type }) => type === "process")
+    ? []
+    : own.filter(({ type }) => type === "archived" || type === "renamed");
+}
+
+async function isThere(file: string): Promise<boolean> {
+  return access(file).then(
+    () => true,
+    () => false,
+  );
+}
