@@ -45,16 +45,16 @@ function buildProgram(run: (work: () => Promise<ExitCode> | ExitCode) => Promise
     .description("say exactly what `apply` would do")
     .argument("[files...]", "pipeline files; all in pipelines/ if left out")
     .addOption(new Option("--format <format>").choices(PLAN_FORMATS).default("human"))
-    .option("--full", "show every parameter, checkpoint, file and argument list")
+    .option("--details", "show every parameter, checkpoint, file and argument list")
     .option("--detailed-exitcode", "exit with 2 where there is something to do")
     .addOption(replaceOption())
-    .action((files: string[], { format, full, detailedExitcode, replace }) =>
+    .action((files: string[], { format, details, detailedExitcode, replace }) =>
       run(() =>
         runPlan(
           files,
           {
             format,
-            details: full ? "full" : "summary",
+            details: details ? "full" : "summary",
             exitCode: detailedExitcode ? "detailed" : "plain",
             replace,
           },

@@ -1,11 +1,11 @@
 import type { DiagnosticKind } from "../core/diagnostic.ts";
-import { type Presets, readPresets } from "../core/resolve/presets.ts";
+import type { Presets } from "../core/resolve/presets.ts";
 import { nearest } from "../core/spec/suggest.ts";
 import { DERIVED, LEFT_OUT } from "../core/trainer/left-out.ts";
 import type { Change, Parameter } from "../core/trainer/parameter.ts";
 import { findParameter, PARAMETERS } from "../core/trainer/parameters.ts";
 import { type Script, SECTION_OF } from "../core/vocabulary.ts";
-import { readTemplateTexts } from "../prepare/built-in.ts";
+import { readBuiltInPresets } from "../prepare/built-in.ts";
 import { DIAGNOSTIC_CHAPTERS, findDiagnosticKind } from "./diagnostic-kinds.ts";
 import { EXIT, type ExitCode } from "./exit-code.ts";
 import { typeText } from "./parameter-text.ts";
@@ -30,8 +30,8 @@ export async function runExplain(word: string, terminal: Terminal): Promise<Exit
   }
   const parameter = findParameter(name);
   if (parameter !== undefined) {
-    const { presets } = await readTemplateTexts(undefined, terminal.folder);
-    terminal.out(explainParameter(parameter, readPresets(presets).value));
+    const presets = await readBuiltInPresets();
+    terminal.out(explainParameter(parameter, presets.value));
     return EXIT.fine;
   }
   const derived = DERIVED.find((row) => row.name === name);

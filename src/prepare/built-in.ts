@@ -1,51 +1,81 @@
 import { readdir, readFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
+import type { Outcome } from "../core/diagnostic.ts";
 import type { Templates } from "../core/render/rendered.ts";
+import { PRESET_FILES, type Presets, readPresetFile, readPresets } from "../core/resolve/presets.ts";
+import type { SourceText } from "../core/spec/spec.ts";
 
-/** A text with the name it is shown under. */
-export interface NamedText {
-  readonly file: string;
-  readonly text: string;
-}
+/** What this installation brings along, and the project's files that replace parts of it. */
+
+/** The built-in presets as the build read them; not there where the sources run without a build. */
+declare const WAN22_PRESETS: Presets | undefined;
 
 /** The folder of this installation: the one above the bundle, and above `src/`. */
 export function installationFolder(): string {
-  let folder = dirname(fileURLToPath(import.meta.url));
-  // The bundle lies in dist/, a module under test in src/prepare/: both below the folder that holds templates/.
-  if (folder.endsWith("prepare")) folder = dirname(folder);
-  return dirname(folder);
+  const folder = dirname(fileURLToPath(import.meta.url));
+  // The bundle lies in dist/, this module in src/prepare/.
+  return folder.endsWith("prepare") ? dirname(dirname(folder)) : dirname(folder);
 }
 
-/** Argument and dataset templates, and presets, of this installation or those that replace them, by base name. */
-export interface TemplateTexts {
+export interface TemplatesAndPresets {
   readonly templates: Templates;
-  readonly presets: Readonly<Record<string, NamedText>>;
+  readonly presets: Outcome<Presets>;
+  /** Every text read, by the name shown to people. */
+  readonly texts: ReadonlyMap<string, string>;
 }
 
 /**
- * Reads the built-in templates and presets; a file of the same name in `replacements` (relative to `root`, or absolute)
- * takes the place of a built-in one. Its layout is that of `templates/`: `*.hbs`, and `presets/*.yaml`.
+ * The templates and presets that count. A file of the same name in `replacements` (relative to `root`, or absolute) takes
+ * the place of a built-in one; its layout is that of `templates/`: `*.hbs`, and `presets/*.yaml`.
  */
-export async function readTemplateTexts(replacements: string | undefined, root: string): Promise<TemplateTexts> {
-  const builtIn = await readTemplatesFolder(join(installationFolder(), "templates"), "templates");
-  if (replacements === undefined) return builtIn;
-  const own = await readTemplatesFolder(resolve(root, replacements), replacements);
+export async function readTemplatesAndPresets(
+  replacements: string | undefined,
+  root: string,
+): Promise<TemplatesAndPresets> {
+  const builtIn = await readFolder(builtInFolder(), ".hbs", "templates");
+  if (replacements === undefined) {
+    return { templates: builtIn, presets: await readBuiltInPresets(), texts: namedTexts(builtIn) };
+  }
+  const folder = resolve(root, replacements);
+  const [templates, presets] = await Promise.all([
+    readFolder(folder, ".hbs", replacements),
+    readFolder(join(folder, "presets"), ".yaml", `${replacements}/presets`),
+  ]);
   return {
-    templates: { ...builtIn.templates, ...own.templates },
-    presets: { ...builtIn.presets, ...own.presets },
+    templates: { ...builtIn, ...templates },
+    presets: replacePresets(await readBuiltInPresets(), presets),
+    texts: namedTexts({ ...builtIn, ...templates, ...presets }),
   };
 }
 
-async function readTemplatesFolder(folder: string, shown: string): Promise<TemplateTexts> {
-  const [templates, presets] = await Promise.all([
-    readFolder(folder, ".hbs", shown),
-    readFolder(join(folder, "presets"), ".yaml", `${shown}/presets`),
-  ]);
-  return { templates, presets };
+function builtInFolder(): string {
+  return join(installationFolder(), "templates");
 }
 
-async function readFolder(folder: string, ending: string, shown: string): Promise<Record<string, NamedText>> {
+/** Figures of the manual, as they come with this installation. */
+export async function readBuiltInPresets(): Promise<Outcome<Presets>> {
+  if (typeof WAN22_PRESETS !== "undefined") return { value: WAN22_PRESETS, diagnostics: [] };
+  return readPresets(await readFolder(join(builtInFolder(), "presets"), ".yaml", "templates/presets"));
+}
+
+function replacePresets(builtIn: Outcome<Presets>, files: Readonly<Record<string, SourceText>>): Outcome<Presets> {
+  const replaced = PRESET_FILES.flatMap((name) => {
+    const source = files[name];
+    return source === undefined ? [] : [readPresetFile(name, source)];
+  });
+  const diagnostics = [...builtIn.diagnostics, ...replaced.flatMap((part) => part.diagnostics)];
+  if (builtIn.value === undefined || replaced.some(({ value }) => value === undefined)) {
+    return { value: undefined, diagnostics };
+  }
+  return { value: Object.assign({}, builtIn.value, ...replaced.map(({ value }) => value)), diagnostics };
+}
+
+function namedTexts(sources: Readonly<Record<string, SourceText>>): ReadonlyMap<string, string> {
+  return new Map(Object.values(sources).map(({ file, text }) => [file, text]));
+}
+
+async function readFolder(folder: string, ending: string, shown: string): Promise<Record<string, SourceText>> {
   let names: string[];
   try {
     names = (await readdir(folder)).filter((name) => name.endsWith(ending)).sort();

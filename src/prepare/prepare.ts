@@ -8,7 +8,7 @@ import { assemblePlan } from "../core/plan/assemble-plan.ts";
 import type { PipelinePlan, Plan } from "../core/plan/plan.ts";
 import { invalidPipeline, planPipeline } from "../core/plan/plan-pipeline.ts";
 import { render } from "../core/render/render.ts";
-import { type Presets, readPresets } from "../core/resolve/presets.ts";
+import type { Presets } from "../core/resolve/presets.ts";
 import { resolve as resolveSpec } from "../core/resolve/resolve.ts";
 import type { Resolved } from "../core/resolve/resolved.ts";
 import type { Spec } from "../core/spec/spec.ts";
@@ -17,7 +17,7 @@ import type { DatasetItems } from "../core/trainer/dataset.ts";
 import type { StageId } from "../core/vocabulary.ts";
 import { openStatCache } from "../host/stat-cache.ts";
 import { checkAcross } from "./across.ts";
-import { readTemplateTexts, type TemplateTexts } from "./built-in.ts";
+import { readTemplatesAndPresets, type TemplatesAndPresets } from "./built-in.ts";
 import { observeFacts, observeHistory, observeNamedWeights } from "./observe.ts";
 import { type ReadPipeline, readPipelines } from "./read.ts";
 
@@ -97,16 +97,17 @@ interface OnePrepared {
 
 async function prepareOne(
   { spec, root, clashes }: ReadPipeline & { readonly spec: Spec; readonly clashes: readonly Diagnostic[] },
-  { presets, templates, presetDiagnostics, texts }: ReadTemplates,
+  { presets: readPresets, templates, texts }: TemplatesAndPresets,
   options: PrepareOptions,
 ): Promise<OnePrepared> {
-  const diagnostics: Diagnostic[] = [...presetDiagnostics];
+  const diagnostics: Diagnostic[] = [...readPresets.diagnostics];
   const known = { name: spec.name, file: spec.file, task: spec.task, noise: spec.noise, backend: spec.trainer.backend };
   const invalid = (tier?: string): OnePrepared => ({
     plan: invalidPipeline({ ...known, tier, sha256 }),
     diagnostics,
     texts,
   });
+  const presets = readPresets.value;
   if (presets === undefined) return invalid();
 
   const statCache = openStatCache(join(root, spec.stateDir, "index", `${spec.name}.json`));
@@ -149,34 +150,15 @@ async function prepareOne(
   return { plan: planned.value, pipeline, diagnostics, texts };
 }
 
-interface ReadTemplates {
-  readonly templates: TemplateTexts["templates"];
-  readonly presets: Presets | undefined;
-  readonly presetDiagnostics: readonly Diagnostic[];
-  readonly texts: ReadonlyMap<string, string>;
-}
-
 /** Reads templates and presets once for all pipelines that share them. */
-function templateReader(): (spec: Spec, root: string) => Promise<ReadTemplates> {
-  const known = new Map<string, Promise<ReadTemplates>>();
+function templateReader(): (spec: Spec, root: string) => Promise<TemplatesAndPresets> {
+  const known = new Map<string, Promise<TemplatesAndPresets>>();
   return (spec, root) => {
     const path = spec.templatesDir?.path;
     const key = path === undefined ? "" : join(root, path);
-    const reading = known.get(key) ?? readTemplates(path, root);
+    const reading = known.get(key) ?? readTemplatesAndPresets(path, root);
     known.set(key, reading);
     return reading;
-  };
-}
-
-async function readTemplates(path: string | undefined, root: string): Promise<ReadTemplates> {
-  const { templates, presets: presetTexts } = await readTemplateTexts(path, root);
-  const presets = readPresets(presetTexts);
-  const named = [...Object.values(templates), ...Object.values(presetTexts)];
-  return {
-    templates,
-    presets: presets.value,
-    presetDiagnostics: presets.diagnostics,
-    texts: new Map(named.map(({ file, text }) => [file, text])),
   };
 }
 

@@ -1,0 +1,27 @@
+// Imports a TypeScript module on Node 20: bundles it beside the project's own modules and loads the result.
+import { mkdirSync, rmSync } from "node:fs";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { build } from "esbuild";
+
+export const root = fileURLToPath(new URL("..", import.meta.url));
+
+/** `entry` relative to the project's root. */
+export async function importTypeScript(entry) {
+  mkdirSync(`${root}.tsbuild`, { recursive: true });
+  const outfile = `${root}.tsbuild/run-${process.pid}.mjs`;
+  await build({
+    absWorkingDir: root,
+    entryPoints: [entry],
+    outfile,
+    bundle: true,
+    platform: "node",
+    target: "node20.19",
+    format: "esm",
+    packages: "external",
+  });
+  try {
+    return await import(pathToFileURL(outfile).href);
+  } finally {
+    rmSync(outfile, { force: true });
+  }
+}
