@@ -102,28 +102,28 @@ function decode(bytes: Uint8Array, shown: string): string | Diagnostic {
   }
 }
 
-/** `byte 0xE9 in line 3`: the longest prefix that decodes ends where the trouble begins. */
+/** `line 3 holds the byte 0xE9`: the first byte that no UTF-8 text can hold there. */
 function describeBadByte(bytes: Uint8Array): string {
-  const decodes = (length: number) => {
-    try {
-      new TextDecoder("utf-8", { fatal: true }).decode(bytes.subarray(0, length), { stream: true });
-      return true;
-    } catch {
-      return false;
-    }
-  };
   let good = 0;
   let bad = bytes.length;
   while (bad - good > 1) {
     const middle = (good + bad) >> 1;
-    if (decodes(middle)) good = middle;
+    if (isUtf8(bytes.subarray(0, middle), "unfinished")) good = middle;
     else bad = middle;
   }
+  // What looked like the beginning of a character until its next byte came is the one to blame.
+  while (!isUtf8(bytes.subarray(0, good), "finished")) good -= 1;
   const line = bytes.subarray(0, good).filter((byte) => byte === 0x0a).length + 1;
-  const byte = bytes[good];
-  return byte === undefined
-    ? "it ends in the middle of a character"
-    : `line ${line} holds the byte 0x${byte.toString(16).toUpperCase().padStart(2, "0")}`;
+  return `line ${line} holds the byte 0x${(bytes[good] ?? 0).toString(16).toUpperCase().padStart(2, "0")}`;
+}
+
+function isUtf8(bytes: Uint8Array, end: "finished" | "unfinished"): boolean {
+  try {
+    new TextDecoder("utf-8", { fatal: true }).decode(bytes, { stream: end === "unfinished" });
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 async function describeFolder(path: string, shown: string): Promise<Diagnostic> {

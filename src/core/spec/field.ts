@@ -35,13 +35,24 @@ export function field<T extends z.ZodType>(schema: T, { doc, defaultValue, ...re
   return documented;
 }
 
-/** The schema of a key path, and the words nearest to it. Undefined where the shape says nothing. */
-export function fieldAt(root: z.ZodType, path: readonly (string | number)[]): FieldWords | undefined {
-  const found = path.reduce<z.ZodType | undefined>(
+type Path = readonly (string | number)[];
+
+/** The words of the field at a key path. Undefined where the shape says nothing. */
+export function fieldAt(root: z.ZodType, path: Path): FieldWords | undefined {
+  const found = schemaAt(root, path);
+  return found === undefined ? undefined : wordsOf(found);
+}
+
+/** Whether the key at a path may be left out. */
+export function isOptionalAt(root: z.ZodType, path: Path): boolean {
+  return schemaAt(root, path) instanceof z.ZodOptional;
+}
+
+function schemaAt(root: z.ZodType, path: Path): z.ZodType | undefined {
+  return path.reduce<z.ZodType | undefined>(
     (schema, step) => (schema === undefined ? undefined : childSchema(schema, step)),
     root,
   );
-  return found === undefined ? undefined : wordsOf(found);
 }
 
 /** The schema without `optional` and `nullable` around it. */

@@ -1,7 +1,7 @@
 import type * as z from "zod";
 import { type Diagnostic, diagnose, type SourceRange } from "../diagnostic.ts";
 import { SPEC_CODES } from "./codes.ts";
-import { type FieldWords, fieldAt } from "./field.ts";
+import { type FieldWords, fieldAt, isOptionalAt } from "./field.ts";
 import { FILE_VERSION } from "./shape.ts";
 import { nearest } from "./suggest.ts";
 import { explainUnknownKey, type FileKind, type KeyFinding } from "./unknown-key.ts";
@@ -25,7 +25,9 @@ export interface ShapedFile {
 /** Diagnoses every issue that concerns a part of the file that was read as it was meant. */
 export function diagnoseIssues(file: ShapedFile, issues: readonly z.core.$ZodIssue[]): Diagnostic[] {
   const flat = issues.flatMap((issue) => flatten(issue, file));
-  const trusted = flat.filter((issue) => isTrusted(file, issue.path));
+  const trusted = flat.filter((issue) =>
+    isTrusted(file, issue.unknownKey === undefined ? issue.path : [...issue.path, issue.unknownKey]),
+  );
   return trusted.slice(0, MAX_ISSUES).flatMap((issue) => diagnoseIssue(file, issue));
 }
 
@@ -70,9 +72,10 @@ function diagnoseIssue(file: ShapedFile, issue: FlatIssue): Diagnostic[] {
   if (issue.unknownKey !== undefined) return [unknownKey(file, path, issue.unknownKey)];
   const node = nodeAt(file.root, path);
   if (node === undefined) return [missingKey(file, path)];
+  if (node.kind === "unreadable") return [];
   const words = fieldAt(file.shape, path);
   const finding = path.length === 1 && path[0] === "version" ? explainVersion(node) : undefined;
-  const { kind, detail } = finding ?? explainValue(node, path, words, issue.code);
+  const { kind, detail } = finding ?? explainValue({ node, path, words, code: issue.code, shape: file.shape });
   return [
     diagnose(kind, detail, { at: { file: file.file, range: rangeOfValue(file, path, node) }, path: dotted(path) }),
   ];
@@ -119,27 +122,31 @@ function explainVersion(node: YamlNode): KeyFinding | undefined {
   };
 }
 
-function explainValue(
-  node: YamlNode,
-  path: KeyPath,
-  words: FieldWords | undefined,
-  code: FlatIssue["code"],
-): KeyFinding {
+/** A value that does not fit its field. */
+interface Misfit {
+  readonly node: YamlNode;
+  readonly path: KeyPath;
+  readonly words: FieldWords | undefined;
+  readonly code: FlatIssue["code"];
+  readonly shape: z.ZodType;
+}
+
+function explainValue(misfit: Misfit): KeyFinding {
+  const { node, path, words, code, shape } = misfit;
   const name = shown(path);
   const expected = words?.expected ?? "another kind of value";
   const example = words?.example === undefined ? "" : ` For example \`${lastKey(path)}${words.example}\`.`;
   if (node.kind === "scalar" && node.value === null) {
     return {
       kind: SPEC_CODES.emptyValue,
-      detail: `\`${name}\` has no value. Write ${expected}, or remove the line.${example}`,
+      detail: `\`${name}\` has no value. Write ${expected}${isOptionalAt(shape, path) ? ", or remove the line" : ""}.${example}`,
     };
   }
   const must = `\`${name}\` must be ${expected}, not ${describeNode(node)}.`;
-  const hint = hintFor(node, words, path);
+  const hint = hintFor(misfit);
   if (hint !== undefined) return { kind: SPEC_CODES.wrongType, detail: `${must} ${hint}` };
-  const mend = `Write ${expected}.${example}`;
   if (node.kind === "scalar" && typeof node.value === "number" && words?.wants === "number") {
-    return { kind: SPEC_CODES.outOfBounds, detail: `${must} Change it.${example}` };
+    return { kind: SPEC_CODES.outOfBounds, detail: `${must} Write one within these bounds.${example}` };
   }
   if (node.kind === "scalar" && typeof node.value === "string") {
     if (words?.wants === "choice")
@@ -147,7 +154,7 @@ function explainValue(
     if (code !== "invalid_type") return { kind: SPEC_CODES.badFormat, detail: `${must} Change it.${example}` };
   }
   if (node.kind === "list" && words?.wants === "list") {
-    return { kind: SPEC_CODES.outOfBounds, detail: `${must} ${mend}` };
+    return { kind: SPEC_CODES.outOfBounds, detail: `${must} Write at least one.${example}` };
   }
   return { kind: SPEC_CODES.wrongType, detail: `${must} Change it.${example}` };
 }
@@ -157,7 +164,7 @@ function choiceHint(node: YamlScalar, words: FieldWords): string {
   return near === undefined ? " Use one of these." : ` Did you mean \`${near}\`?`;
 }
 
-type Hint = (node: YamlNode, words: FieldWords, path: KeyPath) => string | undefined;
+type Hint = (node: YamlNode, words: FieldWords, misfit: Misfit) => string | undefined;
 
 /** What is usually wrong when a value is of another kind, by what was wanted and what was found. */
 const HINTS: readonly Hint[] = [
@@ -167,13 +174,15 @@ const HINTS: readonly Hint[] = [
   unquotedText,
   looseNumber,
   bareItem,
+  mapForList,
   listForOne,
 ];
 
-function hintFor(node: YamlNode, words: FieldWords | undefined, path: KeyPath): string | undefined {
+function hintFor(misfit: Misfit): string | undefined {
+  const { node, words } = misfit;
   if (words === undefined) return undefined;
   for (const hint of HINTS) {
-    const text = hint(node, words, path);
+    const text = hint(node, words, misfit);
     if (text !== undefined) return text;
   }
   return undefined;
@@ -218,7 +227,7 @@ function unquotedText(node: YamlNode, words: FieldWords): string | undefined {
   if (node.kind !== "scalar" || typeof node.value === "string" || node.value === null) return undefined;
   if (words.wants !== "text" && words.wants !== "path" && words.wants !== "choice") return undefined;
   if (words.wants === "choice") {
-    return words.choices === undefined ? undefined : `Use one of these words.`;
+    return words.choices === undefined ? undefined : "Use one of these words.";
   }
   return `If a text is meant, put it in quotes: "${node.written}".`;
 }
@@ -232,14 +241,20 @@ function looseNumber(node: YamlNode, words: FieldWords): string | undefined {
   const number = /^\s*([-+]?\d*\.?\d+)\s*(%|[a-zA-Z]+)\s*$/.exec(text);
   if (number === null) return undefined;
   return number[2] === "%"
-    ? `Write a fraction or a number without the percent sign.`
+    ? `Write it as a fraction: ${Number(number[1]) / 100}.`
     : `Write the number alone: ${number[1] ?? ""}.`;
 }
 
 /** `target_frames: 25`, `gpus: 0`. */
-function bareItem(node: YamlNode, words: FieldWords, path: KeyPath): string | undefined {
-  if (words.wants !== "list" || node.kind !== "scalar") return undefined;
+function bareItem(node: YamlNode, words: FieldWords, { path, shape }: Misfit): string | undefined {
+  if (words.wants !== "list" || node.kind !== "scalar" || fieldAt(shape, [...path, 0])?.wants === "map")
+    return undefined;
   return `Put it in brackets: \`${lastKey(path)}[${node.quoted ? JSON.stringify(node.value) : node.written}]\`.`;
+}
+
+/** `sources: {videos: data/fox}`. */
+function mapForList(node: YamlNode, words: FieldWords): string | undefined {
+  return words.wants === "list" && node.kind === "map" ? "Begin each entry with a dash." : undefined;
 }
 
 /** `network_dim: [32]`. */
@@ -256,7 +271,7 @@ function lastKey(path: KeyPath): string {
 
 function describeNode(node: YamlNode): string {
   if (node.kind === "list") return node.items.length === 0 ? "an empty list" : "a list";
-  if (node.kind === "map") return "a map of keys";
+  if (node.kind !== "scalar") return "a map of keys";
   if (typeof node.value === "string") return node.value === "" ? "an empty text" : `the text \`${clip(node.value)}\``;
   return `\`${clip(node.written)}\``;
 }

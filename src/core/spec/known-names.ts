@@ -8,13 +8,34 @@ export type KnownName =
       /** The value to write, where the name itself says it (`sdpa: true` is `attention: sdpa`). */
       readonly value?: string;
     }
-  | { readonly note: string };
+  /** Why it is not available. */
+  | { readonly note: string }
+  /** What to write instead, where that depends. */
+  | { readonly advice: string };
 
 function all(to: string, names: readonly string[]): [string, KnownName][] {
   return names.map((name) => [name, { to }]);
 }
 
 const ATTENTIONS = ["sdpa", "flash_attn", "xformers", "flash3"];
+
+const FILES_OF_A_SOURCE: KnownName = { advice: "Say what the folder holds: write `videos:` or `images:`." };
+
+/** Names that mean something else in one map than anywhere else. */
+export const KNOWN_NAMES_OF_A_MAP: ReadonlyMap<string, ReadonlyMap<string, KnownName>> = new Map([
+  [
+    "dataset.sources[]",
+    new Map(["path", "dir", "directory", "folder", "input", "data", "files"].map((name) => [name, FILES_OF_A_SOURCE])),
+  ],
+  [
+    "dataset",
+    new Map<string, KnownName>([
+      ["path", { to: "dataset.sources" }],
+      ["dir", { to: "dataset.sources" }],
+      ["folder", { to: "dataset.sources" }],
+    ]),
+  ],
+]);
 
 /** Foreign names by their normalized spelling (`normalizeKey`). Paths: `[]` stands for an entry of a list. */
 export const KNOWN_NAMES: ReadonlyMap<string, KnownName> = new Map<string, KnownName>([

@@ -33,7 +33,7 @@ export function parsePipeline(input: ParseInput): Outcome<Spec> {
   const diagnostics = [
     ...(project === undefined ? [] : judge(project, input.environment, overrides)),
     ...judge(pipeline, input.environment, undefined),
-    ...checkTrainer(pipeline.shaped, project?.shaped),
+    ...checkBackend(pipeline.shaped, project?.shaped),
   ];
   const valid = pipeline.valid;
   const sharedIsSound = project === undefined || project.valid !== undefined;
@@ -76,6 +76,9 @@ function readFile<T extends PipelineFile | ProjectFile>(
   return { shaped, valid: undefined, diagnostics: [...diagnostics, ...diagnoseIssues(shaped, parsed.error.issues)] };
 }
 
+/** Nobody reads more of one file; the rest shows once these are mended. */
+const MAX_FINDINGS = 100;
+
 /** What reading and the rules say about a file, in the order of the lines. */
 function judge<T>(file: ReadFile<T>, environment: Environment, over: ShapedFile["root"] | undefined): Diagnostic[] {
   const rules =
@@ -86,7 +89,7 @@ function judge<T>(file: ReadFile<T>, environment: Environment, over: ShapedFile[
           environment,
           isOverridden: (path) => over !== undefined && nodeAt(over, path) !== undefined,
         });
-  return [...file.diagnostics, ...rules].sort(byPosition);
+  return [...file.diagnostics, ...rules].sort(byPosition).slice(0, MAX_FINDINGS);
 }
 
 function byPosition(a: Diagnostic, b: Diagnostic): number {
@@ -98,7 +101,7 @@ function byPosition(a: Diagnostic, b: Diagnostic): number {
 }
 
 /** `backend: musubi` in one file, `path` in the other. */
-function checkTrainer(pipeline: ShapedFile | undefined, project: ShapedFile | undefined): Diagnostic[] {
+function checkBackend(pipeline: ShapedFile | undefined, project: ShapedFile | undefined): Diagnostic[] {
   const files = [pipeline, project].filter((file) => file !== undefined && file.trustedUntil === undefined);
   if (pipeline === undefined || files.length < (project === undefined ? 1 : 2)) return [];
   const backendFile = files.find((file) => file !== undefined && entryAt(file.root, ["trainer", "backend"]));

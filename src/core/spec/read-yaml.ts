@@ -1,14 +1,4 @@
-import {
-  type Alias,
-  type Document,
-  isAlias,
-  isMap,
-  isScalar,
-  isSeq,
-  LineCounter,
-  type Node,
-  parseDocument,
-} from "yaml";
+import { type Alias, type Document, isAlias, isMap, isScalar, isSeq, type Node, parseDocument } from "yaml";
 import { type Diagnostic, type DiagnosticKind, diagnose, type SourceRange } from "../diagnostic.ts";
 import { SPEC_CODES } from "./codes.ts";
 import { indexOfControl, nameOfCharacter } from "./control-characters.ts";
@@ -26,10 +16,6 @@ const MAX_VALUES = 50_000;
 const MAX_SYNTAX_ERRORS = 20;
 
 const MERGE_KEY = "<<";
-const STANDARD_TAGS = new Set(
-  ["str", "int", "float", "bool", "null", "map", "seq"].map((t) => `tag:yaml.org,2002:${t}`),
-);
-
 export interface YamlFile {
   /** Undefined where no values could be read. */
   readonly root: YamlNode | undefined;
@@ -66,9 +52,7 @@ export function readYaml(source: SourceText): YamlFile {
     );
   }
 
-  const lines = new LineCounter();
   const document = parseDocument(text, {
-    lineCounter: lines,
     schema: "core",
     merge: false,
     resolveKnownTags: false,
@@ -77,13 +61,11 @@ export function readYaml(source: SourceText): YamlFile {
     uniqueKeys: false,
     prettyErrors: false,
   });
-  return buildTree(source.file, text, document, lines);
+  return buildTree(source.file, text, document);
 }
 
 function rangeOfControl(text: string, index: number): SourceRange {
-  const before = text.slice(0, index);
-  const line = before.split("\n").length;
-  const column = index - (before.lastIndexOf("\n") + 1) + 1;
+  const { line, column } = positionOf(lineStartsOf(text), index);
   return { line, column, end_line: line, end_column: column + 1 };
 }
 
@@ -91,23 +73,27 @@ function rangeOfControl(text: string, index: number): SourceRange {
 interface TreeBuilder {
   readonly file: string;
   readonly text: string;
-  readonly lines: LineCounter;
+  /** Offsets at which lines begin. */
+  readonly lineStarts: readonly number[];
   readonly diagnostics: Diagnostic[];
   readonly anchors: Map<string, Node>;
   /** Anchored nodes being read right now: an alias to one of them would never end. */
   readonly open: Set<Node>;
+  /** Lines with a syntax error: what else is wrong there follows from it. */
+  readonly brokenLines: Set<number>;
   values: number;
   trustedUntil: number | undefined;
 }
 
-function buildTree(file: string, text: string, document: Document.Parsed, lines: LineCounter): YamlFile {
+function buildTree(file: string, text: string, document: Document.Parsed): YamlFile {
   const builder: TreeBuilder = {
     file,
     text,
-    lines,
+    lineStarts: lineStartsOf(text),
     diagnostics: [],
     anchors: new Map(),
     open: new Set(),
+    brokenLines: new Set(),
     values: 0,
     trustedUntil: undefined,
   };
@@ -140,15 +126,14 @@ function finish(builder: TreeBuilder, root: YamlNode | undefined): YamlFile {
 }
 
 function reportSyntaxErrors(builder: TreeBuilder, document: Document.Parsed): void {
-  const seenLines = new Set<number>();
   for (const error of [...document.errors, ...document.warnings]) {
     const described = describeSyntaxError(error, builder.text);
     if (described.effect === "guess" && (builder.trustedUntil ?? Number.POSITIVE_INFINITY) > error.pos[0]) {
       builder.trustedUntil = error.pos[0];
     }
-    const line = builder.lines.linePos(error.pos[0]).line;
-    if (seenLines.has(line) || seenLines.size >= MAX_SYNTAX_ERRORS) continue;
-    seenLines.add(line);
+    const line = rangeOf(builder, error.pos).line;
+    if (builder.brokenLines.has(line) || builder.brokenLines.size >= MAX_SYNTAX_ERRORS) continue;
+    builder.brokenLines.add(line);
     report(builder, described.kind, described.span, described.detail);
   }
 }
@@ -172,18 +157,37 @@ function report(
 }
 
 /** A range inside the text, at least one column wide, however the parser counted at its end. */
-function rangeOf(builder: TreeBuilder, [from, to]: Span): SourceRange {
-  const start = builder.lines.linePos(Math.max(0, Math.min(from, builder.text.length)));
-  const end = builder.lines.linePos(Math.max(from, Math.min(to, builder.text.length)));
-  const line = Math.max(1, start.line);
-  const column = Math.max(1, start.col);
-  const sameLine = end.line <= line;
+function rangeOf({ text, lineStarts }: TreeBuilder, [from, to]: Span): SourceRange {
+  const start = positionOf(lineStarts, clamp(from, 0, text.length));
+  const end = positionOf(lineStarts, clamp(to, from, text.length));
+  const sameLine = end.line <= start.line;
   return {
-    line,
-    column,
-    end_line: Math.max(line, end.line),
-    end_column: sameLine ? Math.max(column + 1, end.col) : Math.max(1, end.col),
+    ...start,
+    end_line: sameLine ? start.line : end.line,
+    end_column: sameLine ? Math.max(start.column + 1, end.column) : end.column,
   };
+}
+
+function clamp(value: number, low: number, high: number): number {
+  return Math.min(Math.max(value, low), high);
+}
+
+/** The parser's own count of lines misses some after an error, so they are counted here. */
+function lineStartsOf(text: string): number[] {
+  const starts = [0];
+  for (let at = text.indexOf("\n"); at >= 0; at = text.indexOf("\n", at + 1)) starts.push(at + 1);
+  return starts;
+}
+
+function positionOf(lineStarts: readonly number[], offset: number): { readonly line: number; readonly column: number } {
+  let low = 0;
+  let high = lineStarts.length;
+  while (high - low > 1) {
+    const middle = (low + high) >> 1;
+    if ((lineStarts[middle] ?? 0) <= offset) low = middle;
+    else high = middle;
+  }
+  return { line: low + 1, column: offset - (lineStarts[low] ?? 0) + 1 };
 }
 
 /** The part of a node's text that holds its value, without trailing comments and blank lines. */
@@ -192,7 +196,13 @@ function spanOf(node: Node): Span {
   return range === null || range === undefined ? [0, 0] : [range[0], Math.max(range[0], range[1])];
 }
 
-function readNode(builder: TreeBuilder, node: Node, depth: number): YamlNode | undefined {
+/** Stands for a value that could not be read and was reported: nothing more is said about it. */
+function unreadable(builder: TreeBuilder, node: Node): YamlNode {
+  const span = spanOf(node);
+  return { kind: "unreadable", span, range: rangeOf(builder, span) };
+}
+
+function readNode(builder: TreeBuilder, node: Node, depth: number): YamlNode {
   builder.values += 1;
   if (builder.values > MAX_VALUES) {
     if (builder.values === MAX_VALUES + 1) {
@@ -204,7 +214,7 @@ function readNode(builder: TreeBuilder, node: Node, depth: number): YamlNode | u
       );
       builder.trustedUntil = 0;
     }
-    return undefined;
+    return unreadable(builder, node);
   }
   if (depth > MAX_DEPTH) {
     report(
@@ -213,11 +223,9 @@ function readNode(builder: TreeBuilder, node: Node, depth: number): YamlNode | u
       spanOf(node),
       `Values are nested more than ${MAX_DEPTH} levels deep here; no key of a pipeline is. Remove the surplus brackets, dashes or indentation.`,
     );
-    builder.trustedUntil = Math.min(builder.trustedUntil ?? Number.POSITIVE_INFINITY, spanOf(node)[0]);
-    return undefined;
+    return unreadable(builder, node);
   }
   if (isAlias(node)) return readAlias(builder, node, depth);
-  checkTag(builder, node);
   if (node.anchor !== undefined && node.anchor !== "") builder.anchors.set(node.anchor, node);
 
   const span = spanOf(node);
@@ -230,17 +238,15 @@ function readNode(builder: TreeBuilder, node: Node, depth: number): YamlNode | u
     return { kind: "scalar", ...located, value: plain, written: node.source ?? String(plain ?? ""), quoted };
   }
   builder.open.add(node);
-  const collection = isMap(node)
-    ? ({ kind: "map", ...located, entries: readEntries(builder, node.items, depth) } as const)
-    : isSeq(node)
-      ? ({ kind: "list", ...located, items: readItems(builder, node.items, depth) } as const)
-      : undefined;
+  const collection: YamlNode = isMap(node)
+    ? { kind: "map", ...located, entries: readEntries(builder, node.items, depth) }
+    : { kind: "list", ...located, items: readItems(builder, isSeq(node) ? node.items : [], depth) };
   builder.open.delete(node);
   return collection;
 }
 
 function readItems(builder: TreeBuilder, items: readonly unknown[], depth: number): YamlNode[] {
-  return items.flatMap((item) => readNode(builder, item as Node, depth + 1) ?? []);
+  return items.map((item) => readNode(builder, item as Node, depth + 1));
 }
 
 /** What YAML's map items hold. */
@@ -271,7 +277,6 @@ function readEntries(builder: TreeBuilder, pairs: readonly unknown[], depth: num
     }
     const keyRange = rangeOf(builder, keySpan);
     const node = pair.value === null ? emptyValue(builder, keySpan) : readNode(builder, pair.value as Node, depth + 1);
-    if (node === undefined) continue;
     const onOneLine = node.range.end_line === keyRange.line && node.span[1] >= keySpan[1];
     const range = onOneLine ? rangeOf(builder, [keySpan[0], node.span[1]]) : keyRange;
     entries.set(key, { key, keyRange, keySpan, range, node });
@@ -301,7 +306,7 @@ function checkKey(builder: TreeBuilder, key: string, span: Span): boolean {
   return true;
 }
 
-function readAlias(builder: TreeBuilder, alias: Alias, depth: number): YamlNode | undefined {
+function readAlias(builder: TreeBuilder, alias: Alias, depth: number): YamlNode {
   const span = spanOf(alias);
   const target = builder.anchors.get(alias.source);
   if (target === undefined || builder.open.has(target)) {
@@ -315,29 +320,16 @@ function readAlias(builder: TreeBuilder, alias: Alias, depth: number): YamlNode 
       span,
       `\`*${alias.source}\` stands for another value. ${why} Write the value out; a text that begins with \`*\` needs quotes.`,
     );
-    return undefined;
+    return unreadable(builder, alias);
   }
-  const value = readNode(builder, target, depth);
   // The use is what a reader looks for; the values inside stay where they are written.
-  return value === undefined ? undefined : { ...value, span, range: rangeOf(builder, span) };
-}
-
-function checkTag(builder: TreeBuilder, node: Node): void {
-  const tag = node.tag;
-  if (tag === undefined || STANDARD_TAGS.has(tag)) return;
-  const shown = tag.replace("tag:yaml.org,2002:", "!!");
-  report(
-    builder,
-    SPEC_CODES.unsupportedYaml,
-    spanOf(node),
-    `The tag \`${shown}\` has no meaning here. Remove it and write the value plainly; a text that begins with \`!\` needs quotes.`,
-  );
+  return { ...readNode(builder, target, depth), span, range: rangeOf(builder, span) };
 }
 
 /** Control characters that escapes bring in (`"\0"`): no path, argument or file can hold them. */
 function checkText(builder: TreeBuilder, value: string, span: Span): void {
   const index = indexOfControl(value);
-  if (index < 0) return;
+  if (index < 0 || builder.brokenLines.has(rangeOf(builder, span).line)) return;
   report(
     builder,
     SPEC_CODES.controlCharacter,

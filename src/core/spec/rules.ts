@@ -3,9 +3,9 @@ import { SPEC_CODES } from "./codes.ts";
 import { fieldAt } from "./field.ts";
 import { whyNoFileName } from "./file-name.ts";
 import { type ShapedFile, shown } from "./issues.ts";
-import { MIN_SIDE, RESOLUTION_PATTERN, SOURCE_KINDS } from "./shape.ts";
+import { FRAME_EXTRACTIONS, MAX_SIDE, MIN_SIDE, RESOLUTION_PATTERN, SOURCE_KEYS, SOURCE_KINDS } from "./shape.ts";
 import { type Environment, expandPath } from "./variables.ts";
-import { dotted, entryAt, type KeyPath, markAt, nodeAt, walk, type YamlMap, type YamlNode } from "./yaml-tree.ts";
+import { dotted, type KeyPath, markAt, nodeAt, walk, type YamlMap, type YamlNode } from "./yaml-tree.ts";
 
 /**
  * Rules inside one file that a shape cannot say. They read the tree, not the parsed value, so that each of them
@@ -26,7 +26,8 @@ const RULES: readonly Rule[] = [
   sourceNamesOneInput,
   imagesTakeNoVideoKeys,
   frameKeysHaveAnEffect,
-  resolutionIsLargeEnough,
+  resolutionIsWithinBounds,
+  hardwareSaysSomething,
   outputNameIsAFileName,
   nameIsAFileName,
   gpusAreDistinct,
@@ -63,7 +64,9 @@ function textAt(root: YamlNode, path: KeyPath): string | undefined {
 function sourceNamesOneInput({ file }: RuleInput, report: Report): void {
   for (const { path, map } of sourcesOf(file.root)) {
     const given = SOURCE_KINDS.filter((kind) => map.entries.has(kind));
-    if (given.length === 0) {
+    // An unknown key was reported already, and may well be the one that was meant.
+    const isComplete = [...map.entries.keys()].every((key) => SOURCE_KEYS.has(key));
+    if (given.length === 0 && isComplete) {
       report(
         SPEC_CODES.noInput,
         path,
@@ -113,7 +116,7 @@ function frameKeysHaveAnEffect({ file }: RuleInput, report: Report): void {
     if (!map.entries.has("videos") && !map.entries.has("video_jsonl")) continue;
     const extraction = textAt(file.root, [...path, "frame_extraction"]) ?? "head";
     for (const [key, needed] of Object.entries(NEEDS_EXTRACTION)) {
-      if (!map.entries.has(key) || extraction === needed) continue;
+      if (!map.entries.has(key) || extraction === needed || !isExtraction(extraction)) continue;
       report(
         SPEC_CODES.noEffect,
         [...path, key],
@@ -123,17 +126,37 @@ function frameKeysHaveAnEffect({ file }: RuleInput, report: Report): void {
   }
 }
 
-function resolutionIsLargeEnough({ file }: RuleInput, report: Report): void {
+function isExtraction(text: string): boolean {
+  return FRAME_EXTRACTIONS.some((extraction) => extraction === text);
+}
+
+/** The pattern takes any digits; the bounds of the list form hold here too. */
+function resolutionIsWithinBounds({ file }: RuleInput, report: Report): void {
   const paths: readonly KeyPath[] = [["dataset"], ...sourcesOf(file.root).map((source) => source.path)];
   for (const path of paths.map((parent) => [...parent, "resolution"])) {
     const sides = RESOLUTION_PATTERN.exec(textAt(file.root, path) ?? "");
-    if (sides === null || (Number(sides[1]) >= MIN_SIDE && Number(sides[2]) >= MIN_SIDE)) continue;
+    if (sides === null || [sides[1], sides[2]].every(isSide)) continue;
     report(
       SPEC_CODES.outOfBounds,
       path,
-      `\`${shown(path)}\` must be at least ${MIN_SIDE} pixels each way, the smallest step of a bucket. Change it, for example to 1280x720.`,
+      `\`${shown(path)}\` must be from ${MIN_SIDE} to ${MAX_SIDE} pixels each way. Change it, for example to 1280x720.`,
     );
   }
+}
+
+function isSide(text: string | undefined): boolean {
+  return Number(text) >= MIN_SIDE && Number(text) <= MAX_SIDE;
+}
+
+/** `hardware: {}` says nothing. */
+function hardwareSaysSomething({ file }: RuleInput, report: Report): void {
+  const map = nodeAt(file.root, ["hardware"]);
+  if (map?.kind !== "map" || map.entries.size > 0) return;
+  report(
+    SPEC_CODES.emptyValue,
+    ["hardware"],
+    "`hardware` is an empty map. Write a tier, a GPU's name, or gpu, vram_gb or ram_gb below it; or remove the line.",
+  );
 }
 
 function outputNameIsAFileName({ file }: RuleInput, report: Report): void {
@@ -250,9 +273,4 @@ function pathsAreWhole({ file, environment, isOverridden }: RuleInput, report: R
       );
     }
   });
-}
-
-/** The key's own range, for a finding about an entry as a whole. */
-export function entryRange(file: ShapedFile, path: KeyPath) {
-  return entryAt(file.root, path)?.range ?? markAt(file.root, path);
 }

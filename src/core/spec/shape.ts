@@ -13,13 +13,16 @@ export const FILE_VERSION = 1;
 /** One of these keys makes a dataset source. */
 export const SOURCE_KINDS = ["videos", "images", "video_jsonl", "image_jsonl"] as const satisfies readonly SourceKind[];
 
-const FRAME_EXTRACTIONS = ["head", "chunk", "slide", "uniform", "full"] as const;
+export const FRAME_EXTRACTIONS = ["head", "chunk", "slide", "uniform", "full"] as const;
 
 /** `1280x720`, with a `×` and with spaces too. */
 export const RESOLUTION_PATTERN = /^\s*([0-9]{1,6})\s*[xX×]\s*([0-9]{1,6})\s*$/;
 
 /** Smaller than one 16-pixel step has no bucket. */
 export const MIN_SIDE = 16;
+
+/** Far beyond what any GPU trains; bounds the search for buckets. */
+export const MAX_SIDE = 16_384;
 
 function path(doc: string, example: string, defaultValue?: string) {
   const variables = " Relative to this file; `${VAR}`, `${VAR:-default}` and `~/` are replaced.";
@@ -59,13 +62,18 @@ function map<T extends z.ZodType>(schema: T, words: { readonly expected: string;
   return field(schema, { wants: "map", ...words });
 }
 
-const side: FieldWords = { wants: "number", expected: `a whole number of pixels, ${MIN_SIDE} or more`, example: "720" };
+const sideShape = z.int().min(MIN_SIDE).max(MAX_SIDE);
+const sideWords: FieldWords = {
+  wants: "number",
+  expected: `a whole number of pixels from ${MIN_SIDE} to ${MAX_SIDE}`,
+  example: "720",
+};
 
 const datasetSettings = {
   resolution: field(
     z.union([
       z.string().regex(RESOLUTION_PATTERN),
-      z.tuple([field(z.int().min(MIN_SIDE), side), field(z.int().min(MIN_SIDE), side)]),
+      z.tuple([field(sideShape, sideWords), field(sideShape, sideWords)]),
     ]),
     {
       wants: "text",
@@ -122,6 +130,9 @@ const sourceFields = {
     doc: "Frame rate of the clips, brought to the model's 16 a second; auto is the clips' own. Without it every frame counts as one of 16 a second.",
   }).optional(),
 } satisfies Readonly<Record<string, z.ZodType>> & Readonly<Record<SourceKind, z.ZodType>>;
+
+/** The keys of a dataset source. */
+export const SOURCE_KEYS: ReadonlySet<string> = new Set(Object.keys(sourceFields));
 
 const source = field(z.strictObject(sourceFields).meta({ oneOf: SOURCE_KINDS.map((kind) => ({ required: [kind] })) }), {
   wants: "map",

@@ -32,9 +32,9 @@ const WORDS: Readonly<Partial<Record<YAMLError["code"], Describe>>> = {
     detail: "A key is a single word here, not a list or map. Write `key: value`.",
     effect: "sound",
   }),
-  TAG_RESOLVE_FAILED: (error) => ({
+  TAG_RESOLVE_FAILED: (error, text) => ({
     kind: SPEC_CODES.unsupportedYaml,
-    detail: `${sentence(error.message)} Tags have no meaning here: remove it and write the value plainly; a text that begins with \`!\` needs quotes.`,
+    detail: `\`${text.slice(error.pos[0], error.pos[1])}\` is a tag, and tags have no meaning here. Remove it and write the value plainly; a text that begins with \`!\` needs quotes.`,
     effect: "sound",
   }),
   BAD_DIRECTIVE: () => ({
@@ -43,7 +43,8 @@ const WORDS: Readonly<Partial<Record<YAMLError["code"], Describe>>> = {
     effect: "sound",
   }),
   BAD_DQ_ESCAPE: (error, text) => ({
-    detail: `\`${text.slice(error.pos[0], error.pos[1])}\` is not an escape that YAML knows: in double quotes a backslash begins one. In a Windows path write / for \\, or use single quotes.`,
+    detail: `\`${text.slice(error.pos[0], error.pos[0] + 2)}\` is not an escape that YAML knows: in double quotes a backslash begins one. In a Windows path write / for \\, or use single quotes.`,
+    span: [error.pos[0], error.pos[0] + 2],
     effect: "sound",
   }),
   RESOURCE_EXHAUSTION: () => ({
@@ -73,7 +74,8 @@ const WORDS: Readonly<Partial<Record<YAMLError["code"], Describe>>> = {
   KEY_OVER_1024_CHARS: () => ({
     detail: "This line is far too long for a key. A long text belongs after `key: `, in quotes.",
   }),
-  BAD_INDENT: (error) => ({
+  BAD_INDENT: (error, text) => ({
+    span: firstWordOf(error, text),
     detail: /end with a ([}\]])/.test(error.message)
       ? `A bracket is opened and not closed before this line. Close it with \`${/end with a ([}\]])/.exec(error.message)?.[1] ?? "]"}\`.`
       : "This line is not indented like the lines it belongs to. Lines of one map or list begin in the same column.",
@@ -111,6 +113,12 @@ function quoteLine(error: YAMLError, text: string): string {
   const start = text.lastIndexOf("\n", error.pos[0] - 1) + 1;
   const line = text.slice(start, start + 60).split(/\r?\n/)[0] ?? "";
   return `\`${line.trim().replaceAll("`", "'")}\``;
+}
+
+/** An error about indentation marks what is indented, not the space before it. */
+function firstWordOf(error: YAMLError, text: string): Span {
+  const start = error.pos[0] + (/^ */.exec(text.slice(error.pos[0]))?.[0].length ?? 0);
+  return [start, start + 1];
 }
 
 function firstLineOf(error: YAMLError, text: string): Span {

@@ -4,7 +4,7 @@ import { DERIVED, LEFT_OUT } from "../trainer/left-out.ts";
 import { SECTION_OF } from "../vocabulary.ts";
 import { SPEC_CODES } from "./codes.ts";
 import { unwrap } from "./field.ts";
-import { KNOWN_NAMES, type KnownName } from "./known-names.ts";
+import { KNOWN_NAMES, KNOWN_NAMES_OF_A_MAP, type KnownName } from "./known-names.ts";
 import { pipelineShape, projectShape } from "./shape.ts";
 import { nearest, normalizeKey } from "./suggest.ts";
 import type { KeyPath } from "./yaml-tree.ts";
@@ -64,13 +64,14 @@ function otherSpelling({ map, key, spelled, index }: Question): KeyFinding | und
 }
 
 function knownName(question: Question): KeyFinding | undefined {
-  const known = KNOWN_NAMES.get(question.spelled);
+  const known = KNOWN_NAMES_OF_A_MAP.get(question.map)?.get(question.spelled) ?? KNOWN_NAMES.get(question.spelled);
   return known === undefined ? undefined : explainKnownName(question, known);
 }
 
 function explainKnownName({ file, map, key }: Question, known: KnownName): KeyFinding | undefined {
   if ("note" in known)
     return { kind: SPEC_CODES.leftOutKey, detail: `\`${key}\` is not available here. ${known.note}` };
+  if ("advice" in known) return { kind: SPEC_CODES.renamedKey, detail: `\`${key}\` is not read. ${known.advice}` };
   const { home, name } = split(known.to);
   if (known.to === map) return undefined;
   const line = known.value === undefined ? `${name}:` : `${name}: ${known.value}`;
@@ -78,7 +79,7 @@ function explainKnownName({ file, map, key }: Question, known: KnownName): KeyFi
   const elsewhere = keysOf(file).get(home)?.includes(name) === true ? "" : ` in ${OTHER_FILE[file]}`;
   return {
     kind: SPEC_CODES.renamedKey,
-    detail: `\`${key}\` is not read; what it stands for is written \`${line}\`${where}${elsewhere}. Write it so.`,
+    detail: `\`${key}\` is not read. Write \`${line}\`${where}${elsewhere} instead.`,
   };
 }
 
@@ -151,7 +152,7 @@ function nearElsewhere(question: Question): KeyFinding | undefined {
     return { kind: SPEC_CODES.unknownKey, detail: `${unknown(question)} Did you mean \`${near}\` ${under(home)}?` };
   }
   const entry = known === undefined ? undefined : KNOWN_NAMES.get(known);
-  if (entry === undefined || "note" in entry) return undefined;
+  if (entry === undefined || !("to" in entry)) return undefined;
   const { home, name } = split(entry.to);
   return { kind: SPEC_CODES.unknownKey, detail: `${unknown(question)} Did you mean \`${name}\` ${under(home)}?` };
 }

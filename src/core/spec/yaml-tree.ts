@@ -2,7 +2,7 @@ import type { SourceRange } from "../diagnostic.ts";
 
 /** A YAML file as values with their places: what remains once anchors, quotes and comments are read. Plain data. */
 
-export type YamlNode = YamlScalar | YamlList | YamlMap;
+export type YamlNode = YamlScalar | YamlList | YamlMap | YamlUnreadable;
 
 /** Offsets into the text in UTF-16 units, the end exclusive. */
 export type Span = readonly [start: number, end: number];
@@ -28,6 +28,11 @@ export interface YamlList extends Located {
 export interface YamlMap extends Located {
   readonly kind: "map";
   readonly entries: ReadonlyMap<string, YamlEntry>;
+}
+
+/** A value that could not be read, and was reported already. */
+export interface YamlUnreadable extends Located {
+  readonly kind: "unreadable";
 }
 
 /** A key with its value. `range` covers both where they share a line, else the key alone: what a squiggle should mark. */
@@ -91,6 +96,8 @@ export function plainValue(node: YamlNode): unknown {
   switch (node.kind) {
     case "scalar":
       return node.value;
+    case "unreadable":
+      return undefined;
     case "list":
       return node.items.map(plainValue);
     case "map":
