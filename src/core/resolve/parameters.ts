@@ -7,7 +7,7 @@ import { RESOLVE_CODES } from "./codes.ts";
 import { hardwarePlace } from "./hardware.ts";
 import type { Recommendations, SizeRule, TierPreset } from "./preset-schema.ts";
 import type { Presets } from "./presets.ts";
-import { sourceOfPlace } from "./provenance.ts";
+import { shownValue, sourceOfPlace } from "./provenance.ts";
 import { chooseValue } from "./ranges.ts";
 import type { Layer, ResolvedParameters, ResolvedValue } from "./resolved.ts";
 
@@ -45,11 +45,12 @@ export function layerParameters(script: Script, { spec, presets, rule, tier }: C
       const { value: chosen, range, loweredFrom } = chooseValue(parameter, recommendation, spec.strategy);
       const isPath = parameter.type.kind === "path" && typeof chosen === "string";
       const value = isPath ? normalizePath(chosen) : chosen;
-      const strategy = range === undefined ? "" : `, ${spec.strategy} in ${range[0]}–${range[1]}`;
+      const strategy =
+        range === undefined ? "" : `, ${spec.strategy} in ${shownValue(range[0])}–${shownValue(range[1])}`;
       const text = `${label(recommendation.by)}${strategy}`;
       values[key] = {
         value,
-        source: { layer: name, text: name === "defaults" ? text : `${text}: ${String(value)}` },
+        source: { layer: name, text: name === "defaults" ? text : `${text}: ${shownValue(value)}` },
         ...(range === undefined ? {} : { recommended: range }),
       };
       if (loweredFrom === undefined) lowered.delete(key);

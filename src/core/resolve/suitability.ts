@@ -7,6 +7,7 @@ import { RESOLVE_CODES } from "./codes.ts";
 import { type Hardware, hardwarePlace } from "./hardware.ts";
 import { rankCap } from "./parameters.ts";
 import type { Presets } from "./presets.ts";
+import { shownValue } from "./provenance.ts";
 import type { ManualFigures, ResolvedTrainStage } from "./resolved.ts";
 
 /** Whether machine, dataset and values suit each other, by the manual's figures. Warnings and notes only. */
@@ -165,7 +166,7 @@ function checkValues({ spec, presets, hardware }: Suiting): Diagnostic[] {
         found.push(
           diagnose(
             RESOLVE_CODES.outsideRange,
-            `\`${name}: ${value}\` is outside ${range[0]} to ${range[1]}, the range that the manual recommends. It is used as written; correct it unless this is an experiment.`,
+            `\`${name}: ${shownValue(value)}\` is outside ${shownValue(range[0])} to ${shownValue(range[1])}, the range that the manual recommends. It is used as written; correct it unless this is an experiment.`,
             options,
           ),
         );
