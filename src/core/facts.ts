@@ -117,6 +117,15 @@ export interface TrainingStateFacts {
   readonly totalEpochs?: number;
 }
 
+/** A file that a parameter names and the trainer reads while it starts. */
+export interface InputFileFacts {
+  readonly problem?: FileProblem;
+  /** Of a prompts file. */
+  readonly text?: string;
+  /** Of a LoRA in safetensors. */
+  readonly tensors?: ModelFacts["tensors"];
+}
+
 export interface Facts {
   /** In the order of `spec.dataset.sources`. */
   readonly sources: readonly SourceFacts[];
@@ -124,6 +133,8 @@ export interface Facts {
   readonly gpus: readonly GpuFacts[];
   readonly ramGiB?: number;
   readonly trainer: TrainerFacts;
+  /** By the path as resolved. A file that is not in here was not looked at. */
+  readonly inputFiles?: Readonly<Record<string, InputFileFacts>>;
   /** `WAN22_MINIATURE=1`: the contract tests' small models are allowed. */
   readonly miniature: boolean;
 }

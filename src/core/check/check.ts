@@ -1,0 +1,117 @@
+import type { Diagnostic } from "../diagnostic.ts";
+import {
+  batchesHaveOneShape,
+  cacheFoldersAreDistinct,
+  cacheFoldersAreNoPatterns,
+  captionsHaveAnExtension,
+  chunksAreLongerThanAFrame,
+  logHasItsFolder,
+  persistentWorkersExist,
+  targetFramesAreLegal,
+} from "./data.ts";
+import { checkDataset } from "./dataset.ts";
+import { fp8WeightsAreUsable, halvesBelongTogether, precisionFitsTheWeights, weightsFitTheTask } from "./dit.ts";
+import { inputFilesAreThere, networkWeightsHaveTheRank } from "./input-files.ts";
+import {
+  dimIsGiven,
+  learningRateIsAboveZero,
+  networkArgumentsFit,
+  optimizerArgumentsFit,
+  optimizerIsKnown,
+  optimizerModuleIsInstalled,
+  shiftHasAnEffect,
+} from "./learning.ts";
+import {
+  attentionCanSplit,
+  attentionIsChosen,
+  blockSwapOptionsFit,
+  scaledNeedsBase,
+  someBlockStays,
+  swapExcludesOffload,
+} from "./memory.ts";
+import { eachModelHasItsFile, modelFilesAreReadable, modelsAreNamed, t5IsLoadable, vaeIsWan21 } from "./models.ts";
+import type { Judged, Rule, StageRule } from "./rule.ts";
+import { promptsCanBeSampled, samplesAreMade } from "./samples.ts";
+import {
+  bucketsSuitTheHalves,
+  checkpointsAreSavedBetween,
+  retentionKeepsSomething,
+  runsCanBeResumed,
+  timestepsFitEachOther,
+} from "./schedule.ts";
+import { schedulerOptionsFit } from "./scheduler.ts";
+import { trainerCanRun, trainerIsTheVersionKnown } from "./trainer.ts";
+
+/** Asked once a pipeline, in this order. */
+const RULES: readonly Rule[] = [
+  modelsAreNamed,
+  modelFilesAreReadable,
+  eachModelHasItsFile,
+  halvesBelongTogether,
+  vaeIsWan21,
+  t5IsLoadable,
+  chunksAreLongerThanAFrame,
+  targetFramesAreLegal,
+  captionsHaveAnExtension,
+  cacheFoldersAreNoPatterns,
+  cacheFoldersAreDistinct,
+  batchesHaveOneShape,
+  checkDataset,
+  trainerCanRun,
+  trainerIsTheVersionKnown,
+];
+
+/** Asked for each train stage. */
+const STAGE_RULES: readonly StageRule[] = [
+  weightsFitTheTask,
+  fp8WeightsAreUsable,
+  precisionFitsTheWeights,
+  swapExcludesOffload,
+  scaledNeedsBase,
+  someBlockStays,
+  attentionIsChosen,
+  attentionCanSplit,
+  blockSwapOptionsFit,
+  optimizerIsKnown,
+  optimizerModuleIsInstalled,
+  optimizerArgumentsFit,
+  networkArgumentsFit,
+  dimIsGiven,
+  learningRateIsAboveZero,
+  schedulerOptionsFit,
+  shiftHasAnEffect,
+  timestepsFitEachOther,
+  bucketsSuitTheHalves,
+  persistentWorkersExist,
+  logHasItsFolder,
+  inputFilesAreThere,
+  networkWeightsHaveTheRank,
+  promptsCanBeSampled,
+  samplesAreMade,
+  checkpointsAreSavedBetween,
+  retentionKeepsSomething,
+  runsCanBeResumed,
+];
+
+/** Both halves of `noise: separate` are told nearly the same; what is wrong with both is said once. */
+function withoutRepeats(diagnostics: readonly Diagnostic[]): readonly Diagnostic[] {
+  const seen = new Set<string>();
+  return diagnostics.filter((diagnostic) => {
+    const key = JSON.stringify(diagnostic);
+    if (seen.has(key)) return false;
+    seen.add(key);
+    return true;
+  });
+}
+
+/**
+ * Judges a resolved pipeline by everything that the trainer refuses or spoils (trainer facts §2), and by what its files
+ * show. What is not seen (a model that is elsewhere, a trainer that is not installed) is not judged.
+ */
+export function check(judged: Judged): readonly Diagnostic[] {
+  const { trainStages } = judged.resolved;
+  return withoutRepeats([
+    ...RULES.flatMap((rule) => rule(judged)),
+    ...STAGE_RULES.flatMap((rule) => trainStages.flatMap((stage) => rule(stage, judged))),
+  ]);
+}

@@ -1,0 +1,131 @@
+import { type Diagnostic, diagnose } from "../diagnostic.ts";
+import { nearest } from "../spec/suggest.ts";
+import { GIVEN_TO_OPTIMIZERS, needsMomentum, optimizerArguments } from "../trainer/optimizer-arguments.ts";
+import { OPTIMIZER_NAMES, optimizerModules, optimizerTypeForTrainer } from "../trainer/optimizers.ts";
+import { readKeyword, readPythonLiteral } from "../trainer/python-literal.ts";
+import { LEARNING_CODES, TRAINER_CODES } from "./codes.ts";
+import { cite, isExplicit, isOn, list, numberOf, pointAt, type StageRule, textOf, wordsOf } from "./rule.ts";
+
+/** Rules about what is learnt and how: the optimizer (T7, T22, T29), the network (T24, T30), the learning rate and timesteps. */
+
+/** T7: a name that neither the trainer nor torch.optim nor bitsandbytes knows. */
+export const optimizerIsKnown: StageRule = ({ parameters }) => {
+  const name = textOf(parameters, "optimizer_type");
+  const options = pointAt(parameters, "optimizer_type");
+  if (name === undefined) {
+    const detail = `${cite(parameters, "optimizer_type")}, and the trainer has no default that works. Set \`optimizer_type: adamw8bit\`, or adamw.`;
+    return [diagnose(TRAINER_CODES.unknownOptimizer, detail, options)];
+  }
+  if (optimizerTypeForTrainer(name) !== undefined) return [];
+  const similar = nearest(name, OPTIMIZER_NAMES);
+  const hint = similar === undefined ? "" : ` Did you mean ${similar}?`;
+  const detail = `${cite(parameters, "optimizer_type")}, which is neither one of the trainer's own names nor an optimizer of torch.optim or bitsandbytes.${hint} An optimizer of another package needs its full dotted name, such as prodigyopt.Prodigy.`;
+  return [diagnose(TRAINER_CODES.unknownOptimizer, detail, options)];
+};
+
+/** T22: the module that the optimizer comes from, where the trainer's Python could be looked into. */
+export const optimizerModuleIsInstalled: StageRule = ({ parameters }, { facts, resolved }) => {
+  const name = textOf(parameters, "optimizer_type");
+  if (name === undefined || resolved.spec.trainer.backend !== "musubi") return [];
+  const missing = optimizerModules(name).filter((module) => facts.trainer.missingModules.includes(module));
+  if (missing.length === 0) return [];
+  const python = facts.trainer.python ?? "the trainer's Python";
+  const detail = `${cite(parameters, "optimizer_type")}, which needs the Python module ${list(missing)}, and ${python} has none of that name. Install it there (\`pip install ${missing.join(" ")}\`), or set \`optimizer_type: adamw\`.`;
+  return [diagnose(TRAINER_CODES.optimizerModule, detail, pointAt(parameters, "optimizer_type"))];
+};
+
+/** T29: `optimizer_args`, as far as the optimizer's constructor is known. */
+export const optimizerArgumentsFit: StageRule = ({ parameters }) => {
+  const type = optimizerTypeForTrainer(textOf(parameters, "optimizer_type") ?? "");
+  if (type === undefined) return [];
+  const words = wordsOf(parameters, "optimizer_args");
+  const known = optimizerArguments(type);
+  const finding = (text: string): Diagnostic =>
+    diagnose(LEARNING_CODES.optimizerArguments, text, pointAt(parameters, "optimizer_args", "optimizer_type"));
+  const findings = words.map(readKeyword).flatMap((keyword, index): readonly Diagnostic[] => {
+    const shown = `\`${words[index] ?? ""}\` in \`optimizer_args\``;
+    if (keyword.problem !== undefined) return [finding(`${shown} cannot be read: ${keyword.problem}.`)];
+    if (GIVEN_TO_OPTIMIZERS.includes(keyword.name)) {
+      return [finding(`${shown} is given by the trainer itself. Set \`learning_rate\` instead.`)];
+    }
+    if (known === undefined || known.includes(keyword.name)) return [];
+    const similar = nearest(keyword.name, known);
+    const hint = similar === undefined ? `It takes ${list(known, 12)}.` : `Did you mean ${similar}?`;
+    return [finding(`${shown} is no argument of ${type}. ${hint}`)];
+  });
+  const momentum = words.map(readKeyword).find(({ name }) => name === "momentum");
+  const hasMomentum = momentum !== undefined && "value" in momentum && momentum.value !== 0;
+  if (!needsMomentum(type) || hasMomentum) return findings;
+  const detail = `${cite(parameters, "optimizer_type")}, and ${type} refuses to work without momentum. Add \`momentum=0.9\` to \`optimizer_args\`.`;
+  return [...findings, finding(detail)];
+};
+
+/** `float()` and `int()` of Python. */
+const PYTHON_FLOAT = /^\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?\s*$/;
+const PYTHON_INT = /^\s*[+-]?\d+\s*$/;
+
+/** Why the value of a network argument would be refused, as a clause (`create_network` in the trainer's `networks/lora.py`). */
+function networkArgumentFault(name: string, value: string): string | undefined {
+  switch (name) {
+    case "neuron_dropout":
+      return "it is given by the trainer itself; set `network_dropout` instead";
+    case "conv_dim":
+      return PYTHON_INT.test(value) ? undefined : "it has to be a whole number";
+    case "rank_dropout":
+      if (!PYTHON_FLOAT.test(value)) return "it has to be a number";
+      return Number(value) === 1 ? "a dropout of 1 leaves nothing, and the trainer divides by zero" : undefined;
+    case "module_dropout":
+    case "loraplus_lr_ratio":
+      return PYTHON_FLOAT.test(value) ? undefined : "it has to be a number";
+    case "include_patterns":
+    case "exclude_patterns": {
+      const patterns = readPythonLiteral(value);
+      const fits = Array.isArray(patterns) && patterns.every((pattern) => typeof pattern === "string");
+      return fits ? undefined : "it has to be a Python list of patterns, such as ['.*ffn.*']";
+    }
+    default:
+      return undefined;
+  }
+}
+
+/** T30: `network_args`; names that the network does not know are ignored there, and so pass. */
+export const networkArgumentsFit: StageRule = ({ parameters }) => {
+  const words = wordsOf(parameters, "network_args");
+  return words.flatMap((word): readonly Diagnostic[] => {
+    const [name = "", value, ...more] = word.split("=");
+    const fault =
+      value === undefined || more.length > 0
+        ? "it has to be name=value with exactly one `=`"
+        : networkArgumentFault(name, value);
+    if (fault === undefined) return [];
+    const detail = `\`${word}\` in \`network_args\` cannot be used: ${fault}.`;
+    return [diagnose(LEARNING_CODES.networkArguments, detail, pointAt(parameters, "network_args"))];
+  });
+};
+
+/** T24: not in the parameter table; this holds whatever else may bring it in. */
+export const dimIsGiven: StageRule = ({ parameters }) => {
+  if (!isOn(parameters, "dim_from_weights")) return [];
+  const detail = `${cite(parameters, "dim_from_weights")}, which always fails in the trainer. Set \`network_dim\` to the rank of \`network_weights\`.`;
+  return [diagnose(TRAINER_CODES.dimFromWeights, detail, pointAt(parameters, "dim_from_weights"))];
+};
+
+/** T28: without a learning rate the optimizer gets no parameters at all (`prepare_optimizer_params` in `networks/lora.py`). */
+export const learningRateIsAboveZero: StageRule = ({ parameters }) => {
+  if (numberOf(parameters, "learning_rate") !== 0) return [];
+  const detail = `${cite(parameters, "learning_rate")}. The trainer then has nothing to train and fails. Use a rate above 0.`;
+  return [diagnose(LEARNING_CODES.learningRateZero, detail, pointAt(parameters, "learning_rate"))];
+};
+
+/** T15: only one way of drawing timesteps looks at the shift. A user who chose the other way is told, not warned. */
+export const shiftHasAnEffect: StageRule = ({ parameters }) => {
+  const sampling = textOf(parameters, "timestep_sampling");
+  const shift = numberOf(parameters, "discrete_flow_shift");
+  const isDecided = Object.hasOwn(parameters, "discrete_flow_shift");
+  const source = isDecided ? parameters.discrete_flow_shift?.source.layer : undefined;
+  if (sampling === "shift" || shift === undefined || source === undefined || source === "trainer") return [];
+  const isIntended = isExplicit(parameters, "timestep_sampling") && !isExplicit(parameters, "discrete_flow_shift");
+  const detail = `${cite(parameters, "discrete_flow_shift")}, and ${cite(parameters, "timestep_sampling")}, which does not use it. Set \`timestep_sampling: shift\` if the shift is wanted${isIntended ? "" : ", or leave it out"}.`;
+  const options = pointAt(parameters, "discrete_flow_shift", "timestep_sampling");
+  return [diagnose(TRAINER_CODES.shiftIgnored, detail, { ...options, ...(isIntended ? { severity: "note" } : {}) })];
+};

@@ -1,0 +1,82 @@
+import { diagnose } from "../diagnostic.ts";
+import { findParameter } from "../trainer/parameters.ts";
+import { LEARNING_CODES, TRAINER_CODES } from "./codes.ts";
+import { ditsOf } from "./dit.ts";
+import { A14B, readDitSizes } from "./dit-layout.ts";
+import { cite, isOn, numberOf, pointAt, type StageRule, textOf } from "./rule.ts";
+
+/** Rules about how the model is kept in memory and computed: T2, T3, T5, T6, T25. */
+
+/** T2: with both halves in one run, swapping blocks and offloading the idle half exclude each other. */
+export const swapExcludesOffload: StageRule = ({ half, parameters }) => {
+  const swapped = numberOf(parameters, "blocks_to_swap") ?? 0;
+  if (half !== "dual" || swapped <= 0 || !isOn(parameters, "offload_inactive_dit")) return [];
+  const detail = `${cite(parameters, "blocks_to_swap")}, and ${cite(parameters, "offload_inactive_dit")}. With both halves in one run the trainer takes only one of them. Set \`offload_inactive_dit: false\`, or \`blocks_to_swap: 0\`.`;
+  const options = pointAt(parameters, "offload_inactive_dit", "blocks_to_swap");
+  return [diagnose(TRAINER_CODES.blockSwapWithOffload, detail, options)];
+};
+
+/** T3 */
+export const scaledNeedsBase: StageRule = ({ parameters }) => {
+  if (!isOn(parameters, "fp8_scaled") || isOn(parameters, "fp8_base")) return [];
+  const detail = `${cite(parameters, "fp8_scaled")}, and ${cite(parameters, "fp8_base")}. Set \`fp8_base: true\`, or leave \`fp8_scaled\` out.`;
+  return [diagnose(TRAINER_CODES.fp8ScaledWithoutBase, detail, pointAt(parameters, "fp8_scaled", "fp8_base"))];
+};
+
+/** T5: at least one block stays on the GPU. */
+export const someBlockStays: StageRule = (stage, judged) => {
+  const { parameters } = stage;
+  const swapped = numberOf(parameters, "blocks_to_swap") ?? 0;
+  const tensors = ditsOf(stage, judged)[0]?.facts?.tensors;
+  const seen = judged.facts.miniature && tensors !== undefined ? readDitSizes(tensors)?.blocks : undefined;
+  const blocks = seen ?? A14B.blocks;
+  if (swapped <= blocks - 1) return [];
+  const detail = `${cite(parameters, "blocks_to_swap")}, and of the model's ${blocks} blocks at least one has to stay on the GPU. Use a number from 0 to ${blocks - 1}.`;
+  return [diagnose(TRAINER_CODES.tooManyBlocksToSwap, detail, pointAt(parameters, "blocks_to_swap"))];
+};
+
+/** T6: exactly one implementation that can train. */
+export const attentionIsChosen: StageRule = ({ parameters }) => {
+  const attention = textOf(parameters, "attention");
+  const choices = Object.keys(findParameter("attention")?.flagOf ?? {});
+  if (attention !== undefined && choices.includes(attention)) return [];
+  const detail = `${cite(parameters, "attention")}, and the trainer trains with ${choices.join(", ")} only. Set \`attention: sdpa\`, which needs nothing but PyTorch.`;
+  return [diagnose(TRAINER_CODES.attentionMissing, detail, pointAt(parameters, "attention"))];
+};
+
+/** T31: `assert not split_attn` in the trainer's `wan/modules/attention.py`. */
+export const attentionCanSplit: StageRule = ({ parameters }) => {
+  if (!isOn(parameters, "split_attn") || textOf(parameters, "attention") !== "flash3") return [];
+  const detail = `${cite(parameters, "split_attn")}, and ${cite(parameters, "attention")}, which cannot compute samples one at a time. Leave \`split_attn\` out, or set \`attention: sdpa\`.`;
+  return [diagnose(LEARNING_CODES.splitAttention, detail, pointAt(parameters, "split_attn", "attention"))];
+};
+
+/** T25: what streaming blocks to the GPU needs. Nothing of it is looked at without swapped blocks. */
+export const blockSwapOptionsFit: StageRule = ({ parameters }) => {
+  if ((numberOf(parameters, "blocks_to_swap") ?? 0) <= 0) return [];
+  const streams = isOn(parameters, "block_swap_h2d_only");
+  const ring = numberOf(parameters, "block_swap_ring_size") ?? 2;
+  const keepsActivations = streams && !isOn(parameters, "gradient_checkpointing");
+  const streamingDetail = `${cite(parameters, "block_swap_h2d_only")}, and ${cite(parameters, "gradient_checkpointing")}. Streamed blocks are gone when the backward pass needs them, unless they are computed again. Set \`gradient_checkpointing: true\`, or leave \`block_swap_h2d_only\` out.`;
+  const ringDetail = `${cite(parameters, "block_swap_ring_size")}, and streaming needs a buffer of at least 1. Leave \`block_swap_ring_size\` out, which is 2.`;
+  return [
+    ...(keepsActivations
+      ? [
+          diagnose(
+            TRAINER_CODES.blockSwapOptions,
+            streamingDetail,
+            pointAt(parameters, "block_swap_h2d_only", "gradient_checkpointing", "blocks_to_swap"),
+          ),
+        ]
+      : []),
+    ...(ring < 1
+      ? [
+          diagnose(
+            TRAINER_CODES.blockSwapOptions,
+            ringDetail,
+            pointAt(parameters, "block_swap_ring_size", "blocks_to_swap"),
+          ),
+        ]
+      : []),
+  ];
+};

@@ -1,0 +1,251 @@
+import { optimizerTypeForTrainer } from "./optimizers.ts";
+import { type PythonValue, readKeyword } from "./python-literal.ts";
+
+/**
+ * Whether the trainer can build a learning-rate scheduler (`get_lr_scheduler` in its `training/trainer_base.py`, with the
+ * schedules of transformers 4.57 and diffusers 0.32). Every row was tried on the trainer.
+ */
+
+export interface SchedulerChoice {
+  readonly name: string;
+  /** `lr_scheduler_type`, which replaces the name; empty for none. */
+  readonly type: string;
+  /** Whole steps, or a fraction of all. */
+  readonly warmup: number;
+  readonly minLrRatio: number | undefined;
+  readonly words: readonly string[];
+  readonly learningRate: number;
+  readonly optimizerType: string;
+  readonly optimizerWords: readonly string[];
+  /** Optimizer steps in all, times processes: what fractions are of. Undefined where it is not known. */
+  readonly totalSteps: number | undefined;
+}
+
+/** What does not fit: the parameters it is about, the first one to be pointed at, and a sentence. */
+export interface SchedulerFault {
+  readonly parameters: readonly string[];
+  readonly text: string;
+}
+
+/** Keyword arguments that each schedule takes in `lr_scheduler_args`, besides those that the trainer gives it itself. */
+const ARGUMENTS: Readonly<Record<string, readonly string[]>> = {
+  constant: [],
+  constant_with_warmup: [],
+  inverse_sqrt: [],
+  linear: [],
+  cosine: ["num_cycles"],
+  cosine_with_restarts: [],
+  polynomial: ["lr_end"],
+  cosine_with_min_lr: ["min_lr"],
+  warmup_stable_decay: ["num_training_steps", "warmup_type", "decay_type"],
+  piecewise_constant: ["step_rules"],
+  rex: ["rex_alpha", "rex_beta"],
+};
+
+const CURVES: readonly PythonValue[] = ["linear", "cosine", "1-sqrt"];
+
+/** The arguments that a class of torch.optim.lr_scheduler needs; null for a class that no argument list can make. */
+const TORCH_CLASSES: Readonly<Record<string, readonly string[] | null>> = {
+  ConstantLR: [],
+  LinearLR: [],
+  PolynomialLR: [],
+  ExponentialLR: ["gamma"],
+  StepLR: ["step_size"],
+  MultiStepLR: ["milestones"],
+  CosineAnnealingLR: ["T_max"],
+  CosineAnnealingWarmRestarts: ["T_0"],
+  CyclicLR: ["base_lr", "max_lr"],
+  OneCycleLR: ["max_lr"],
+  LambdaLR: null,
+  MultiplicativeLR: null,
+  SequentialLR: null,
+  ChainedScheduler: null,
+  LRScheduler: null,
+  ReduceLROnPlateau: null,
+};
+
+/** Adafactor's own schedule replaces any other, unless it is told to keep to the learning rate given. */
+function replacesSchedule({ optimizerType, optimizerWords }: SchedulerChoice): boolean {
+  if (optimizerTypeForTrainer(optimizerType)?.toLowerCase() !== "adafactor") return false;
+  const given = (name: string) => {
+    const keyword = optimizerWords.map(readKeyword).findLast((each) => each.name === name);
+    return keyword !== undefined && "value" in keyword ? keyword.value : undefined;
+  };
+  const truthy = (value: PythonValue | undefined) =>
+    value === undefined || (value !== false && value !== 0 && value !== null);
+  const warms = given("warmup_init");
+  return truthy(given("relative_step")) || (warms !== undefined && truthy(warms));
+}
+
+/** `step_rules` as diffusers reads them: `1:200,0.1` is factor 1 up to step 200, then 0.1. */
+function stepRulesFault(value: PythonValue | undefined): string | undefined {
+  const shape = "such as step_rules='1:200,0.1' (factor 1 up to step 200, then 0.1)";
+  if (value === undefined) return `it needs \`step_rules\` in \`lr_scheduler_args\`, ${shape}`;
+  if (typeof value !== "string") return `\`step_rules\` has to be a text in quotes, ${shape}`;
+  const rules = value.split(",");
+  const last = rules.pop() ?? "";
+  const isNumber = (text: string) => /^\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?\s*$/.test(text);
+  const fits = rules.every((rule) => {
+    const [factor = "", steps = "", ...more] = rule.split(":");
+    return more.length === 0 && isNumber(factor) && /^\s*[+-]?\d+\s*$/.test(steps);
+  });
+  return fits && isNumber(last) ? undefined : `\`step_rules\` cannot be read, it has to be ${shape}`;
+}
+
+function torchClassFaults({ type, words }: SchedulerChoice): readonly SchedulerFault[] {
+  const fault = (text: string) => [{ parameters: ["lr_scheduler_type", "lr_scheduler_args"], text }];
+  const name = type.replace(/^torch\.optim\.lr_scheduler\./, "");
+  if (name.includes(".")) return [];
+  const needed = Object.hasOwn(TORCH_CLASSES, name) ? TORCH_CLASSES[name] : undefined;
+  if (needed === undefined) {
+    return fault(
+      `\`lr_scheduler_type\` ${type} is no class of torch.optim.lr_scheduler. Give a class of another package by its full dotted name.`,
+    );
+  }
+  if (needed === null) return fault(`\`lr_scheduler_type\` ${type} cannot be made from arguments. Use another class.`);
+  const given = new Set(words.map((word) => readKeyword(word).name));
+  const missing = needed.filter((argument) => !given.has(argument));
+  if (missing.length === 0) return [];
+  return fault(`\`lr_scheduler_type\` ${type} needs ${missing.join(" and ")} in \`lr_scheduler_args\`.`);
+}
+
+/** Whole steps of warm-up, as the trainer counts them; undefined for a fraction of an unknown total. */
+function warmupSteps({ warmup, totalSteps }: SchedulerChoice): number | undefined {
+  if (warmup >= 1 && Number.isInteger(warmup)) return warmup;
+  if (warmup === 0) return 0;
+  return totalSteps === undefined ? undefined : Math.trunc(warmup * totalSteps);
+}
+
+function argumentFaults(choice: SchedulerChoice, known: readonly string[]): readonly SchedulerFault[] {
+  return choice.words.flatMap((word): readonly SchedulerFault[] => {
+    const keyword = readKeyword(word);
+    const fault = (text: string) => [{ parameters: ["lr_scheduler_args", "lr_scheduler"], text }];
+    if (keyword.problem !== undefined) return [];
+    if (keyword.name === "last_epoch") {
+      return keyword.value === -1
+        ? []
+        : fault("`last_epoch` in `lr_scheduler_args` belongs to resuming, which is not done with it. Leave it out.");
+    }
+    if (!known.includes(keyword.name)) {
+      const takes = known.length === 0 ? "none" : `only ${known.join(", ")}`;
+      return fault(
+        `\`${word}\` in \`lr_scheduler_args\` is not taken by ${choice.name}, which takes ${takes}. Remove it.`,
+      );
+    }
+    if ((keyword.name === "warmup_type" || keyword.name === "decay_type") && !CURVES.includes(keyword.value)) {
+      return fault(`\`${word}\` in \`lr_scheduler_args\` has to be 'linear', 'cosine' or '1-sqrt'.`);
+    }
+    return [];
+  });
+}
+
+function keywordValue(words: readonly string[], name: string): PythonValue | undefined {
+  const keyword = words.map(readKeyword).findLast((each) => each.name === name);
+  return keyword !== undefined && "value" in keyword ? keyword.value : undefined;
+}
+
+/** What one schedule wants beyond its arguments' names. */
+function ownFaults(choice: SchedulerChoice): readonly SchedulerFault[] {
+  const { name, minLrRatio, words, learningRate, totalSteps } = choice;
+  const warmup = warmupSteps(choice);
+  const fault = (parameters: readonly string[], text: string) => [{ parameters, text }];
+  switch (name) {
+    case "constant": {
+      if (warmup === undefined || warmup === 0) return [];
+      return fault(
+        ["lr_warmup_steps", "lr_scheduler"],
+        "`lr_scheduler: constant` takes no warm-up. Use `lr_scheduler: constant_with_warmup`, or leave `lr_warmup_steps` out.",
+      );
+    }
+    case "piecewise_constant": {
+      const rules = stepRulesFault(keywordValue(words, "step_rules"));
+      return rules === undefined
+        ? []
+        : fault(["lr_scheduler", "lr_scheduler_args"], `\`lr_scheduler: piecewise_constant\`: ${rules}.`);
+    }
+    case "cosine_with_min_lr": {
+      const minLr = keywordValue(words, "min_lr");
+      const floors = [minLrRatio, minLr ?? undefined].filter((floor) => floor !== undefined).length;
+      if (floors === 1) return [];
+      return floors === 0
+        ? fault(
+            ["lr_scheduler", "lr_scheduler_min_lr_ratio"],
+            "`lr_scheduler: cosine_with_min_lr` needs `lr_scheduler_min_lr_ratio`, the floor as a fraction of the learning rate, such as 0.1.",
+          )
+        : fault(
+            ["lr_scheduler_min_lr_ratio", "lr_scheduler_args"],
+            "`lr_scheduler_min_lr_ratio` and `min_lr` in `lr_scheduler_args` are two floors. Keep one.",
+          );
+    }
+    case "polynomial": {
+      const end = keywordValue(words, "lr_end") ?? 1e-7;
+      if (typeof end !== "number" || end < learningRate) return [];
+      return fault(
+        ["learning_rate", "lr_scheduler"],
+        `\`lr_scheduler: polynomial\` falls to ${end}, which has to be below \`learning_rate\` (${learningRate}). Raise the rate, or lower \`lr_end\` in \`lr_scheduler_args\`.`,
+      );
+    }
+    case "rex": {
+      if (minLrRatio !== undefined && minLrRatio > 1) {
+        return fault(
+          ["lr_scheduler_min_lr_ratio"],
+          "`lr_scheduler_min_lr_ratio` is above 1: the floor would be above the learning rate.",
+        );
+      }
+      if (warmup === undefined || totalSteps === undefined || warmup <= totalSteps) return [];
+      return fault(
+        ["lr_warmup_steps", "lr_scheduler"],
+        `\`lr_scheduler: rex\` takes at most as many warm-up steps as there are steps: ${warmup} of ${totalSteps}.`,
+      );
+    }
+    default:
+      return [];
+  }
+}
+
+/** Everything that the trainer would refuse about the scheduler. An empty list: it can be built. */
+export function findSchedulerFaults(given: SchedulerChoice): readonly SchedulerFault[] {
+  // Such an optimizer brings no schedule, and the trainer looks at none of it.
+  if (given.optimizerType.toLowerCase().endsWith("schedulefree")) return [];
+  const choice = { ...given, name: given.name.toLowerCase() === "rex" ? "rex" : given.name };
+  const unreadable = choice.words.flatMap((word): readonly SchedulerFault[] => {
+    const { problem } = readKeyword(word);
+    return problem === undefined
+      ? []
+      : [
+          {
+            parameters: ["lr_scheduler_args"],
+            text: `\`${word}\` in \`lr_scheduler_args\` cannot be read: ${problem}.`,
+          },
+        ];
+  });
+  if (choice.type !== "") return [...unreadable, ...torchClassFaults(choice)];
+
+  const isAdafactor = optimizerTypeForTrainer(choice.optimizerType)?.toLowerCase() === "adafactor";
+  const replaced = replacesSchedule(choice);
+  if (replaced || choice.name.startsWith("adafactor")) {
+    const warmup = warmupSteps(choice);
+    const faults: SchedulerFault[] = [...unreadable];
+    if (!isAdafactor)
+      faults.push({
+        parameters: ["lr_scheduler", "optimizer_type"],
+        text: `\`lr_scheduler: ${choice.name}\` works with \`optimizer_type: adafactor\` only. Choose another scheduler, or that optimizer.`,
+      });
+    else if (warmup !== undefined && warmup !== 0) {
+      const why = replaced
+        ? "`optimizer_type: adafactor` brings a schedule of its own, which takes no warm-up. Leave `lr_warmup_steps` out, or add `relative_step=False` to `optimizer_args`."
+        : "Adafactor's schedule takes no warm-up. Leave `lr_warmup_steps` out.";
+      faults.push({ parameters: ["lr_warmup_steps", "optimizer_type"], text: why });
+    }
+    return faults;
+  }
+  const known = Object.hasOwn(ARGUMENTS, choice.name) ? ARGUMENTS[choice.name] : undefined;
+  if (known === undefined) {
+    const always = choice.name === "reduce_lr_on_plateau" || choice.name === "cosine_warmup_with_min_lr";
+    const text = always
+      ? `\`lr_scheduler: ${choice.name}\` always fails in the trainer, which hands it arguments that it does not take. Use cosine_with_min_lr or another one.`
+      : `\`lr_scheduler: ${choice.name}\` is not known to the trainer. Use one of ${Object.keys(ARGUMENTS).join(", ")}.`;
+    return [...unreadable, { parameters: ["lr_scheduler"], text }];
+  }
+  return [...unreadable, ...argumentFaults(choice, known), ...ownFaults(choice)];
+}

@@ -1,0 +1,100 @@
+/** Python literals as `ast.literal_eval` takes them: what may stand after the `=` of `optimizer_args` and `lr_scheduler_args`. */
+
+export type PythonValue = string | number | boolean | null | readonly PythonValue[] | PythonDict;
+
+/** A dict's or set's entries are checked for their form and not kept. */
+export interface PythonDict {
+  readonly kind: "dict";
+}
+
+interface Reading {
+  readonly value: PythonValue;
+  /** Where the next token starts. */
+  readonly end: number;
+}
+
+const NUMBER = /[+-]?(?:0[xX][0-9a-fA-F]+|(?:\d[\d_]*\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)/y;
+const WORD = /True|False|None/y;
+const STRING = /'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*"/y;
+const WORDS: Readonly<Record<string, boolean | null>> = { True: true, False: false, None: null };
+
+/** Nested deeper than this is no option of any optimizer. */
+const MAX_DEPTH = 20;
+
+function match(pattern: RegExp, text: string, start: number): string | undefined {
+  pattern.lastIndex = start;
+  return pattern.exec(text)?.[0];
+}
+
+function skipSpace(text: string, start: number): number {
+  let index = start;
+  while (text[index] === " ") index++;
+  return index;
+}
+
+/** Values with commas between them up to `close`, or up to the end of the text. */
+function readSequence(text: string, start: number, close: string | undefined, depth: number): Reading | undefined {
+  const values: PythonValue[] = [];
+  let index = skipSpace(text, start);
+  let commas = 0;
+  while (close === undefined ? index < text.length : text[index] !== close) {
+    const item = readValue(text, index, depth);
+    if (item === undefined) return undefined;
+    values.push(item.value);
+    index = skipSpace(text, item.end);
+    if (close === "}" && text[index] === ":") {
+      const entry = readValue(text, skipSpace(text, index + 1), depth);
+      if (entry === undefined) return undefined;
+      index = skipSpace(text, entry.end);
+    }
+    if (text[index] === ",") {
+      commas++;
+      index = skipSpace(text, index + 1);
+    } else if (close === undefined ? index < text.length : text[index] !== close) return undefined;
+  }
+  const end = close === undefined ? index : index + 1;
+  if (close === "}") return { value: { kind: "dict" }, end };
+  // `(1)` and `1` are a number, `(1,)` and `1,` a tuple.
+  const [only] = values;
+  if (close !== "]" && values.length === 1 && commas === 0 && only !== undefined) return { value: only, end };
+  return close === undefined && values.length === 0 ? undefined : { value: values, end };
+}
+
+function readValue(text: string, start: number, depth: number): Reading | undefined {
+  if (depth > MAX_DEPTH) return undefined;
+  const first = text[start];
+  if (first === "(") return readSequence(text, start + 1, ")", depth + 1);
+  if (first === "[") return readSequence(text, start + 1, "]", depth + 1);
+  if (first === "{") return readSequence(text, start + 1, "}", depth + 1);
+  const string = match(STRING, text, start);
+  if (string !== undefined) return { value: string.slice(1, -1), end: start + string.length };
+  const word = match(WORD, text, start);
+  if (word !== undefined) return { value: WORDS[word] ?? null, end: start + word.length };
+  const number = match(NUMBER, text, start);
+  if (number !== undefined) return { value: Number(number.replaceAll("_", "")), end: start + number.length };
+  return undefined;
+}
+
+/** The value of a literal (`0.9,0.999` is a tuple); undefined for anything that Python would not read as one. */
+export function readPythonLiteral(text: string): PythonValue | undefined {
+  const start = skipSpace(text, 0);
+  if (start === text.length) return undefined;
+  const reading = readSequence(text, start, undefined, 0);
+  return reading === undefined || reading.end < text.length ? undefined : reading.value;
+}
+
+/** One `name=value` word; `problem` is a clause on why the trainer would refuse it. */
+export type Keyword =
+  | { readonly name: string; readonly value: PythonValue; readonly problem?: undefined }
+  | { readonly name: string; readonly problem: string };
+
+/** Reads a word as the trainer does: `key, value = word.split("=")`, then `literal_eval`. */
+export function readKeyword(word: string): Keyword {
+  const [name = "", text, ...more] = word.split("=");
+  if (text === undefined || more.length > 0) return { name, problem: "it has to be name=value with exactly one `=`" };
+  const value = readPythonLiteral(text);
+  if (value === undefined) {
+    return { name, problem: `\`${text}\` is no Python literal, such as 0.1, True, (0.9, 0.99) or 'text'` };
+  }
+  return { name, value };
+}
