@@ -39,7 +39,7 @@ describe("keys of a source", () => {
       [[640, 352], 2],
       [[1280, 720], 2],
     ]);
-    expect(parameters["batch_size"]).toMatchObject({
+    expect(parameters.batch_size).toMatchObject({
       value: 2,
       source: { layer: "pipeline", text: "pipelines/fox.yaml:6" },
     });
