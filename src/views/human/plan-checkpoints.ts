@@ -13,8 +13,8 @@ const ACTIONS: Readonly<Record<CheckpointAction, { readonly sign: string; readon
   create: { sign: "+", remark: "" },
   replace: { sign: "-/+", remark: "replaced" },
   keep: { sign: "=", remark: "kept" },
-  prune: { sign: "-", remark: "removed by retention" },
-  orphan: { sign: "?", remark: "no longer part of the plan" },
+  prune: { sign: "-", remark: "pruned later" },
+  orphan: { sign: "?", remark: "orphaned" },
 };
 
 /** A longer run of rows alike is shown by its beginning and its end. */

@@ -1,0 +1,391 @@
+import { describe, expect, it } from "vitest";
+import type { Plan } from "../../../src/core/plan/plan.ts";
+import { viewPlanHuman } from "../../../src/views/human/plan.ts";
+import { textColumns } from "../../../src/views/text/width.ts";
+import { aCheckpoint, aDiagnostic, aPipeline, aPlan, aStage, FIRST_PLAN } from "./plans.ts";
+
+function view(plan: Plan, options: { readonly width?: number; readonly details?: "summary" | "full" } = {}): string {
+  return viewPlanHuman(plan, { colour: false, ...options });
+}
+
+describe("a first plan", () => {
+  it("reads as this", () => {
+    expect(view(FIRST_PLAN)).toMatchInlineSnapshot(`
+      "fox-t2v: create cache-latents and train · 4 checkpoints · ~14 h · 21 GiB of 24
+        pipelines/fox.yaml · t2v-A14B · dual · tier high-end · musubi
+        8 files, 16 items, 16 batches · 16 steps an epoch, 64 in all
+
+        Stages
+          +  cache-latents  create because nothing is recorded yet
+                            2 cache files
+          +  train          create because nothing is recorded yet
+                            64 steps in 4 epochs
+
+        Checkpoints in output/fox (4 files, 2.5 GB)
+          +  fox-t2v-000001.safetensors  epoch 1, step 16  613 MB
+          +  fox-t2v-000002.safetensors  epoch 2, step 32  613 MB
+          +  fox-t2v-000003.safetensors  epoch 3, step 48  613 MB
+          +  fox-t2v.safetensors         epoch 4, step 64  613 MB
+
+        Estimates
+          time  13 h to 15 h        table: RTX 4090, 35 to 40 s a step
+          vram  19 to 21 GiB of 24  formula: 14 B weights in fp8, 20 of 40 blocks
+                                    swapped
+
+        Learning
+          learning_rate  2e-4  pipelines/fox.yaml:17 (recommended: 1e-4 to 3e-4)
+          network_dim    32    size rule 20 files: 32 (recommended: 32)
+
+        Memory
+          blocks_to_swap  20  tier high-end (recommended: 10 to 20)
+
+        Dataset
+          dataset.resolution  [1280, 720]  pipelines/fox.yaml:6
+
+        2 more parameters at their defaults, or following from other keys: --details
+        shows them.
+
+      Plan: 2 stages to run, 4 checkpoints to create.
+      Apply it with: wan22 apply pipelines/fox.yaml
+      "
+    `);
+  });
+
+  it("reads as this in full", () => {
+    expect(view(FIRST_PLAN, { details: "full" })).toMatchInlineSnapshot(`
+      "fox-t2v: create cache-latents and train · 4 checkpoints · ~14 h · 21 GiB of 24
+        pipelines/fox.yaml · t2v-A14B · dual · tier high-end · musubi
+        8 files, 16 items, 16 batches · 16 steps an epoch, 64 in all
+
+        Stages
+          +  cache-latents  create because nothing is recorded yet
+                            2 cache files
+          +  train          create because nothing is recorded yet
+                            64 steps in 4 epochs
+
+        Checkpoints in output/fox (4 files, 2.5 GB)
+          +  fox-t2v-000001.safetensors  epoch 1, step 16  613 MB
+          +  fox-t2v-000002.safetensors  epoch 2, step 32  613 MB
+          +  fox-t2v-000003.safetensors  epoch 3, step 48  613 MB
+          +  fox-t2v.safetensors         epoch 4, step 64  613 MB
+
+        Estimates
+          time  13 h to 15 h        table: RTX 4090, 35 to 40 s a step
+          vram  19 to 21 GiB of 24  formula: 14 B weights in fp8, 20 of 40 blocks
+                                    swapped
+
+        Learning
+          learning_rate  2e-4  pipelines/fox.yaml:17 (recommended: 1e-4 to 3e-4)
+          network_dim    32    size rule 20 files: 32 (recommended: 32)
+          seed           42    the manual's default
+
+        Memory
+          blocks_to_swap  20  tier high-end (recommended: 10 to 20)
+
+        Dataset
+          dataset.resolution  [1280, 720]  pipelines/fox.yaml:6
+
+        Following from other keys
+          output_name  fox-t2v  output.name
+
+        dataset.toml (cache-latents, train)
+          [general]
+          resolution = [1280, 720]
+
+          [[datasets]]
+          video_directory = "data/fox"
+
+        Arguments of cache-latents: wan_cache_latents.py
+          --dataset_config .wan22/work/fox-t2v/dataset.toml
+          --vae "my models/vae.safetensors"
+          --vae_cache_cpu
+
+        Arguments of train: wan_train_network.py
+          --task t2v-A14B
+          --sdpa
+          --optimizer_args weight_decay=0.01 betas=0.9,0.999
+
+      Plan: 2 stages to run, 4 checkpoints to create.
+      Apply it with: wan22 apply pipelines/fox.yaml
+      "
+    `);
+  });
+
+  it("fits into a narrow terminal", () => {
+    const text = view(FIRST_PLAN, { width: 44 });
+    expect(text).toMatchInlineSnapshot(`
+      "fox-t2v: create cache-latents and train ·
+        4 checkpoints · ~14 h · 21 GiB of 24
+        pipelines/fox.yaml · t2v-A14B · dual ·
+        tier high-end · musubi
+        8 files, 16 items, 16 batches · 16 steps
+        an epoch, 64 in all
+
+        Stages
+          +  cache-latents
+              create because nothing is recorded
+              yet
+              2 cache files
+          +  train
+              create because nothing is recorded
+              yet
+              64 steps in 4 epochs
+
+        Checkpoints in output/fox (4 files, 2.5
+        GB)
+          +  fox-t2v-000001.safetensors
+              epoch 1, step 16, 613 MB
+          +  fox-t2v-000002.safetensors
+              epoch 2, step 32, 613 MB
+          +  fox-t2v-000003.safetensors
+              epoch 3, step 48, 613 MB
+          +  fox-t2v.safetensors
+              epoch 4, step 64, 613 MB
+
+        Estimates
+          time  13 h to 15 h
+              table: RTX 4090, 35 to 40 s a step
+          vram  19 to 21 GiB of 24
+              formula: 14 B weights in fp8, 20 of
+              40 blocks swapped
+
+        Learning
+          learning_rate  2e-4
+              pipelines/fox.yaml:17 (recommended:
+              1e-4 to 3e-4)
+          network_dim    32
+              size rule 20 files: 32 (recommended:
+              32)
+
+        Memory
+          blocks_to_swap  20
+              tier high-end (recommended: 10 to
+              20)
+
+        Dataset
+          dataset.resolution  [1280, 720]
+              pipelines/fox.yaml:6
+
+        2 more parameters at their defaults, or
+        following from other keys: --details shows
+        them.
+
+      Plan: 2 stages to run, 4 checkpoints to
+      create.
+      Apply it with: wan22 apply
+      pipelines/fox.yaml
+      "
+    `);
+    expect(text.split("\n").filter((line) => textColumns(line) > 44)).toEqual([]);
+  });
+
+  it("says in its first line what it comes to", () => {
+    expect(view(FIRST_PLAN).split("\n")[0]).toBe(
+      "fox-t2v: create cache-latents and train · 4 checkpoints · ~14 h · 21 GiB of 24",
+    );
+  });
+});
+
+describe("stages", () => {
+  /** The stages' lines. */
+  function stages(...list: readonly ReturnType<typeof aStage>[]): string {
+    const lines = view(aPlan([aPipeline({ stages: [...list] })])).split("\n");
+    return lines.slice(lines.indexOf("  Stages") + 1, lines.indexOf("", lines.indexOf("  Stages"))).join("\n");
+  }
+
+  it("are shown with a sign for each action, the reason and the work", () => {
+    const reason = { cause: "parameter-changed", text: "learning_rate 2e-4 → 1e-4 (fox.yaml:17)" } as const;
+    const text = stages(
+      aStage({
+        id: "cache-latents",
+        action: "none",
+        reasons: [{ cause: "up-to-date", text: "16 cache files are up to date" }],
+      }),
+      aStage({
+        id: "cache-text",
+        action: "update",
+        reasons: [{ cause: "stale", text: "2 captions changed" }],
+        cache_files: ["a", "b", "c"],
+        pending: ["a", "b"],
+      }),
+      aStage({
+        id: "train-low",
+        action: "replace",
+        reasons: [reason, { cause: "dataset-changed", text: "2 captions changed" }],
+        total_steps: 64,
+        total_epochs: 4,
+        archive: ["output/fox.safetensors", "output/fox-state"],
+      }),
+      aStage({ id: "train-high", action: "wait", reasons: [] }),
+    );
+    expect(text).toMatchInlineSnapshot(`
+      "    =    cache-latents  none: 16 cache files are up to date
+          ~    cache-text     update because 2 captions changed
+                              2 of 3 cache files
+          -/+  train-low      replace because learning_rate 2e-4 → 1e-4 (fox.yaml:17);
+                              2 captions changed
+                              64 steps in 4 epochs
+                              archives 2 files and folders; nothing is deleted
+          …    train-high     wait"
+    `);
+  });
+
+  it("say from where they resume", () => {
+    const text = stages(
+      aStage({
+        id: "train",
+        action: "resume",
+        reasons: [{ cause: "unfinished", text: "it was stopped at step 135" }],
+        total_epochs: 16,
+        total_steps: 480,
+        done_epochs: 4,
+        done_steps: 135,
+        done_batches: 15,
+        resume_from: "output/fox/fox-t2v-step00000135-state",
+      }),
+    );
+    expect(text).toMatchInlineSnapshot(`
+      "    >  train  resume because it was stopped at step 135
+                    480 steps in 16 epochs; 345 to go after step 135 (4 epochs and 15
+                    batches done), from fox-t2v-step00000135-state"
+    `);
+  });
+
+  it("say what is renamed before they go on", () => {
+    const text = stages(
+      aStage({
+        id: "train",
+        action: "extend",
+        reasons: [{ cause: "more-epochs", text: "max_train_epochs 4 → 8" }],
+        total_epochs: 8,
+        total_steps: 128,
+        done_epochs: 4,
+        done_steps: 64,
+        renames: [{ from: "output/fox/fox-t2v.safetensors", to: "output/fox/fox-t2v-000004.safetensors" }],
+      }),
+    );
+    expect(text).toMatchInlineSnapshot(`
+      "    »  train  extend because max_train_epochs 4 → 8
+                    128 steps in 8 epochs; 64 to go after step 64 (4 epochs done)
+                    renames fox-t2v.safetensors to fox-t2v-000004.safetensors"
+    `);
+  });
+});
+
+describe("checkpoints", () => {
+  function checkpoints(
+    list: readonly ReturnType<typeof aCheckpoint>[],
+    details: "summary" | "full" = "summary",
+  ): string {
+    const stage = aStage({ id: "train", action: "create", reasons: [] });
+    const text = view(aPlan([aPipeline({ stages: [stage], checkpoints: [...list] })]), { details });
+    return text.slice(text.indexOf("  Checkpoints"), text.indexOf("\nPlan:")).trimEnd();
+  }
+  const sixteen = Array.from({ length: 16 }, (_, index) => aCheckpoint(index + 1));
+
+  it("are folded where many are alike", () => {
+    expect(checkpoints(sixteen)).toMatchInlineSnapshot(`
+      "  Checkpoints in output/fox (16 files, 9.8 GB)
+          +  fox-t2v-000001.safetensors  epoch  1, step  16  613 MB
+          +  fox-t2v-000002.safetensors  epoch  2, step  32  613 MB
+          +  fox-t2v-000003.safetensors  epoch  3, step  48  613 MB
+          …  11 more, epochs 4 to 14
+          +  fox-t2v-000015.safetensors  epoch 15, step 240  613 MB
+          +  fox-t2v-000016.safetensors  epoch 16, step 256  613 MB"
+    `);
+  });
+
+  it("are listed one by one in full", () => {
+    expect(checkpoints(sixteen, "full").split("\n")).toHaveLength(17);
+  });
+
+  it("say what is kept, replaced, removed by retention, or left over", () => {
+    const actions = ["keep", "replace", "prune", "orphan"] as const;
+    expect(checkpoints(actions.map((action, index) => aCheckpoint(index + 9, { action })))).toMatchInlineSnapshot(`
+      "  Checkpoints in output/fox (3 files, 1.8 GB)
+          =    fox-t2v-000009.safetensors  epoch  9, step 144  613 MB, kept
+          -/+  fox-t2v-000010.safetensors  epoch 10, step 160  613 MB, replaced
+          -    fox-t2v-000011.safetensors  epoch 11, step 176  613 MB, pruned later
+          ?    fox-t2v-000012.safetensors  epoch 12, step 192  613 MB, orphaned"
+    `);
+  });
+
+  it("stand apart from training states, of which those that go again are only counted", () => {
+    const states = sixteen.map(({ epoch }) =>
+      aCheckpoint(epoch, {
+        kind: "state",
+        file: `output/fox/fox-t2v-${String(epoch).padStart(6, "0")}-state`,
+        action: epoch < 15 ? "prune" : "create",
+        bytes: 1.8e9,
+      }),
+    );
+    expect(checkpoints([aCheckpoint(16), ...states])).toMatchInlineSnapshot(`
+      "  Checkpoints in output/fox (1 file, 613 MB)
+          +  fox-t2v-000016.safetensors  epoch 16, step 256  613 MB
+
+        Training states in output/fox (2 files, 3.6 GB)
+          -  14 earlier ones removed by retention on the way
+          +  fox-t2v-000015-state  epoch 15, step 240  1.8 GB
+          +  fox-t2v-000016-state  epoch 16, step 256  1.8 GB"
+    `);
+  });
+});
+
+describe("the end of a plan", () => {
+  const done = aPipeline({
+    name: "cat",
+    stages: [aStage({ id: "train", action: "none" })],
+    checkpoints: [aCheckpoint(1, { action: "keep" })],
+  });
+  const note = aDiagnostic({ severity: "note", code: "R2", summary: "Clash resolved", detail: "The trainer wins." });
+  const warning = aDiagnostic({ severity: "warning", code: "D4", summary: "Few words", detail: "Two." });
+
+  it("is a single line where nothing is to do", () => {
+    expect(view(aPlan([done]))).toBe("No changes. cat is as described; nothing is to do.\n");
+    expect(view(aPlan([done, aPipeline({ name: "owl" })], [note]))).toBe(
+      "No changes. cat and owl are as described; nothing is to do.\n",
+    );
+  });
+
+  it("keeps warnings in sight where nothing is to do", () => {
+    expect(view(aPlan([done], [warning, note]))).toMatchInlineSnapshot(`
+      "warning[D4] Few words
+        = Two.
+
+      1 warning
+
+      No changes. cat is as described; nothing is to do.
+      "
+    `);
+  });
+
+  it("names each of several pipelines by what becomes of it", () => {
+    const broken = aPipeline({ name: "owl", valid: false });
+    const text = view(aPlan([done, broken, ...FIRST_PLAN.pipelines], [aDiagnostic(), note]));
+    expect(text.slice(text.indexOf("  Notes"))).toMatchInlineSnapshot(`
+      "  Notes
+          R2  Clash resolved: The trainer wins.
+
+      error[S3] Unknown key
+        = \`learing_rate\` is no key of \`train\`. Did you mean \`learning_rate\`?
+
+      1 error
+
+      owl can't be planned; see the errors above.
+      No changes. cat is as described; nothing is to do.
+      Plan: 2 stages to run, 4 checkpoints to create.
+      Apply it with: wan22 apply pipelines/fox.yaml
+      "
+    `);
+  });
+
+  it("is the errors alone where no pipeline could be read", () => {
+    expect(view(aPlan([], [aDiagnostic()]))).toMatchInlineSnapshot(`
+      "error[S3] Unknown key
+        = \`learing_rate\` is no key of \`train\`. Did you mean \`learning_rate\`?
+
+      1 error
+      "
+    `);
+  });
+});

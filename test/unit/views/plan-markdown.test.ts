@@ -1,0 +1,197 @@
+import { describe, expect, it } from "vitest";
+import { planSchema } from "../../../src/core/plan/plan.ts";
+import { viewPlanJson } from "../../../src/views/json.ts";
+import { codeSpan, prose } from "../../../src/views/markdown/escape.ts";
+import { viewPlanMarkdown } from "../../../src/views/markdown/plan.ts";
+import { aCheckpoint, aDiagnostic, aPipeline, aPlan, aStage, FIRST_PLAN } from "./plans.ts";
+
+describe("viewPlanMarkdown", () => {
+  it("begins with a line that says what it comes to, and folds the rest", () => {
+    expect(viewPlanMarkdown(FIRST_PLAN)).toMatchInlineSnapshot(`
+      "fox-t2v: create cache-latents and train · 4 checkpoints · ~14 h · 21 GiB of 24
+
+      Plan: 2 stages to run, 4 checkpoints to create.
+
+      <details><summary><code>fox-t2v</code> in <code>pipelines/fox.yaml</code></summary>
+
+      \`\`\`diff
+      @@ Stages @@
+      +  cache-latents  create because nothing is recorded yet
+                        2 cache files
+      +  train          create because nothing is recorded yet
+                        64 steps in 4 epochs
+
+      @@ Checkpoints in output/fox (4 files, 2.5 GB) @@
+      +  fox-t2v-000001.safetensors  epoch 1, step 16  613 MB
+      +  fox-t2v-000002.safetensors  epoch 2, step 32  613 MB
+      +  fox-t2v-000003.safetensors  epoch 3, step 48  613 MB
+      +  fox-t2v.safetensors         epoch 4, step 64  613 MB
+      \`\`\`
+
+      \`\`\`text
+      Estimates
+        time  13 h to 15 h        table: RTX 4090, 35 to 40 s a step
+        vram  19 to 21 GiB of 24  formula: 14 B weights in fp8, 20 of 40 blocks swapped
+
+      Learning
+        learning_rate  2e-4  pipelines/fox.yaml:17 (recommended: 1e-4 to 3e-4)
+        network_dim    32    size rule 20 files: 32 (recommended: 32)
+        seed           42    the manual's default
+
+      Memory
+        blocks_to_swap  20  tier high-end (recommended: 10 to 20)
+
+      Dataset
+        dataset.resolution  [1280, 720]  pipelines/fox.yaml:6
+
+      Following from other keys
+        output_name  fox-t2v  output.name
+      \`\`\`
+
+      \`\`\`text
+      dataset.toml (cache-latents, train)
+        [general]
+        resolution = [1280, 720]
+
+        [[datasets]]
+        video_directory = "data/fox"
+      \`\`\`
+
+      \`\`\`text
+      Arguments of cache-latents: wan_cache_latents.py
+        --dataset_config .wan22/work/fox-t2v/dataset.toml
+        --vae "my models/vae.safetensors"
+        --vae_cache_cpu
+
+      Arguments of train: wan_train_network.py
+        --task t2v-A14B
+        --sdpa
+        --optimizer_args weight_decay=0.01 betas=0.9,0.999
+      \`\`\`
+
+      </details>
+      "
+    `);
+  });
+
+  it("gives every pipeline a line, and opens the errors", () => {
+    const broken = aPipeline({ name: "owl", valid: false });
+    const done = aPipeline({ name: "cat", stages: [aStage({ id: "train", action: "none" })] });
+    const text = viewPlanMarkdown(aPlan([done, broken, ...FIRST_PLAN.pipelines], [aDiagnostic()]));
+    expect(text.slice(0, text.indexOf("</details>"))).toMatchInlineSnapshot(`
+      "- cat: no changes
+      - owl: can't be planned
+      - fox-t2v: create cache-latents and train · 4 checkpoints · ~14 h · 21 GiB of 24
+
+      Plan: 2 stages to run, 4 checkpoints to create. 1 error.
+
+      <details open><summary>1 error</summary>
+
+      \`\`\`text
+      error[S3] Unknown key
+        = \`learing_rate\` is no key of \`train\`. Did you mean \`learning_rate\`?
+
+      1 error
+      \`\`\`
+
+      "
+    `);
+  });
+
+  it("says so where nothing is to do", () => {
+    const done = aPipeline({ stages: [aStage({ id: "train", action: "none" })] });
+    expect(viewPlanMarkdown(aPlan([done]))).toBe("fox-t2v: no changes\n\nNo changes.\n");
+  });
+
+  it("cuts what doesn't fit, says how much, and closes every fence and fold", () => {
+    const stage = aStage({ id: "train", action: "create", files: { "dataset.toml": "x = 1\n".repeat(40_000) } });
+    const checkpoints = Array.from({ length: 3_000 }, (_, index) =>
+      aCheckpoint(index + 1, { action: index % 2 === 0 ? "keep" : "create" }),
+    );
+    const text = viewPlanMarkdown(
+      aPlan([aPipeline({ stages: [stage], checkpoints }), aPipeline({ name: "owl", stages: [stage] })]),
+    );
+    expect(text.length).toBeLessThanOrEqual(65_000);
+    expect(text.length).toBeGreaterThan(60_000);
+    expect(text).toMatch(/… \d+ more lines\n```/);
+    expect(text.endsWith("_Cut to fit into a comment; `wan22 plan` shows all of it._\n")).toBe(true);
+    expect(text.match(/<details/g)?.length).toBe(text.match(/<\/details>/g)?.length);
+    expect((text.match(/^```/gm)?.length ?? 1) % 2).toBe(0);
+  });
+
+  it("counts pipelines that find no room", () => {
+    const pipelines = Array.from({ length: 2_000 }, (_, index) =>
+      aPipeline({ name: `fox-${index}`, stages: [aStage({ id: "train", action: "create", argv: ["a", "--b"] })] }),
+    );
+    const text = viewPlanMarkdown(aPlan(pipelines));
+    expect(text.length).toBeLessThanOrEqual(65_000);
+    expect(text).toContain("and 1950 pipelines more");
+    expect(text.match(/<details/g)?.length).toBe(text.match(/<\/details>/g)?.length);
+  });
+});
+
+describe("text from outside, in Markdown", () => {
+  it("can't close a fence, a fold or a code span", () => {
+    const evil = "```\n</details>\n<img src=x onerror=alert(1)> @everyone `x` | a | #1 [l](http://e.com)";
+    const pipeline = aPipeline({
+      name: evil,
+      file: evil,
+      stages: [
+        aStage({
+          id: "train",
+          action: "create",
+          reasons: [{ cause: "stale", text: evil }],
+          argv: [evil],
+          files: { [evil]: `${evil}\n\`\`\`\`\`\`` },
+        }),
+      ],
+      checkpoints: [aCheckpoint(1, { file: evil })],
+      parameters: { seed: { value: evil, source: { layer: "pipeline", text: evil } } },
+    });
+    const text = viewPlanMarkdown(aPlan([pipeline], [aDiagnostic({ detail: evil, file: evil, summary: evil })]));
+    const outside = withoutCode(text);
+    expect(outside).not.toMatch(/everyone|onerror|http|\[l\]|#1/);
+    expect(outside.match(/<\/?details/g)).toHaveLength(4);
+  });
+
+  it("is a code span whatever it holds", () => {
+    expect(codeSpan("a`b")).toBe("``a`b``");
+    expect(codeSpan("`")).toBe("`` ` ``");
+    expect(codeSpan("a``b`")).toBe("``` a``b` ```");
+    expect(codeSpan("")).toBe('`""`');
+    expect(codeSpan("a\nb")).toBe("`a\\nb`");
+  });
+
+  it("is prose without formatting, links, mentions or HTML", () => {
+    expect(prose("*a* _b_ [c](d) <e> & `f`")).toBe("\\*a\\* \\_b\\_ \\[c\\]\\(d\\) &lt;e&gt; &amp; \\`f\\`");
+    expect(prose("@everyone #12 www.example.com http://e.com")).toBe(
+      "@\u200beveryone \\#\u200b12 www\u200b.example.com http\\://e.com",
+    );
+    expect(prose("~14 h")).toBe("~14 h");
+    expect(prose("~a~")).toBe("\\~a\\~");
+  });
+});
+
+describe("viewPlanJson", () => {
+  it("is the plan itself, indented, and the same every time", () => {
+    const text = viewPlanJson(FIRST_PLAN);
+    expect(planSchema.parse(JSON.parse(text))).toEqual(FIRST_PLAN);
+    expect(text).toBe(viewPlanJson(structuredClone(FIRST_PLAN)));
+    expect(text.split("\n").slice(0, 3)).toEqual(["{", '  "format_version": "1.0",', '  "changes": true,']);
+  });
+
+  it("holds no character that a terminal would obey, and yet says the same", () => {
+    const plan = aPlan([aPipeline({ name: "\u001b[2J\u009b\u202e\u2028🦊学" })]);
+    const text = viewPlanJson(plan);
+    expect(text).not.toMatch(/[^\n\P{C}]/u);
+    expect(JSON.parse(text)).toEqual(plan);
+  });
+});
+
+/** What is left of Markdown when fenced blocks, code spans and `<code>` are taken away. */
+function withoutCode(markdown: string): string {
+  return markdown
+    .replace(/^(`{3,})\w*\n[\s\S]*?\n\1$/gm, "")
+    .replace(/<code>[^<]*<\/code>/g, "")
+    .replace(/(?<!`)(`+)(?!`)[\s\S]*?(?<!`)\1(?!`)/g, "");
+}
