@@ -14,10 +14,8 @@ export interface ApplyInput {
   readonly items: DatasetItems;
   /** What was observed of the dataset: `Facts.sources`. */
   readonly sources: readonly SourceFacts[];
-  /** The state that the plan was made from, as `settleState` gave it. */
+  /** The state that the plan was made from, read after `settlePipeline`. */
   readonly state: State | undefined;
-  /** From `loadState`: set aside before the state is written. */
-  readonly damagedFile?: string | undefined;
   /** The project root, absolute; every stage runs there. */
   readonly root: string;
   /** The Python to run (`Facts.trainer.python`). */

@@ -65,13 +65,13 @@ async function carryOut(input: ApplyInput): Promise<ApplyResult> {
 
 /** Makes the run's folder and says so in its journal, or goes on with the run whose trainer still runs. */
 async function openRun(input: ApplyInput, stages: readonly StagePlan[], stateDir: string): Promise<Recorder> {
-  const { plan, state, damagedFile } = input;
+  const { plan, state } = input;
   const { runsDir } = statePaths(stateDir, plan.name);
   const running = stages.find(isRunning);
   const adopted = running === undefined ? undefined : state?.stages[running.id]?.run;
   const run = adopted ?? newRunId(plan.name);
   const runDir = join(runsDir, run);
-  const recorder = openRecorder({ run, runDir, stateDir, state, damagedFile });
+  const recorder = openRecorder({ run, runDir, stateDir, state });
   if (adopted !== undefined) return recorder;
   await mkdir(runDir, { recursive: true });
   await writeWholeFile(runFiles.plan(runDir), `${JSON.stringify(plan, null, 2)}\n`);

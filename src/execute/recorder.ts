@@ -32,7 +32,6 @@ export interface RecorderOptions {
   /** Absolute. */
   readonly stateDir: string;
   readonly state: State | undefined;
-  readonly damagedFile?: string | undefined;
 }
 
 /** Events that a resume, or a reader of the state, depends on. */
@@ -41,14 +40,13 @@ const SAVE_INTERVAL_SECONDS = 1;
 
 export function openRecorder(options: RecorderOptions): Recorder {
   const { run, runDir, stateDir } = options;
-  let { state, damagedFile } = options;
+  let { state } = options;
   let savedAt = 0;
   let unsaved = 0;
 
   const save = async () => {
     if (state === undefined) return;
-    await saveState(state, { stateDir, damagedFile });
-    damagedFile = undefined;
+    await saveState(state, { stateDir });
     savedAt = nowSeconds();
     unsaved = 0;
   };

@@ -1,11 +1,11 @@
 import { access } from "node:fs/promises";
 import { join } from "node:path";
+import { pathInside } from "../core/paths.ts";
 import type { StateEntry } from "../core/state/fold.ts";
 import type { JournalEntry } from "../core/state/journal.ts";
-import type { State } from "../core/state/state.ts";
 import type { StageId } from "../core/vocabulary.ts";
 import { appendJournal, readJournal, runFiles, statePaths } from "../host/run-store.ts";
-import { type LoadedState, saveState } from "../host/state-store.ts";
+import { loadState, saveState } from "../host/state-store.ts";
 import { carryOutMoves, movesOf } from "./outputs.ts";
 import { writeRunResult } from "./run-result.ts";
 
@@ -16,15 +16,16 @@ export interface SettleOptions {
   readonly root: string;
   readonly stateDir: string;
   readonly pipeline: string;
+  /** Name of this machine. */
+  readonly host: string;
 }
 
-/** Finishes moves that had begun, writes down the ends that nobody saw, and the state that follows. */
-export async function settleState(
-  loaded: LoadedState,
-  { root, stateDir, pipeline }: SettleOptions,
-): Promise<State | undefined> {
+/** Finishes moves that had begun, writes down the ends that nobody saw, and sets a damaged state file aside. */
+export async function settlePipeline({ root, stateDir, pipeline, host }: SettleOptions): Promise<void> {
+  const { stateFile } = statePaths(stateDir, pipeline);
+  const loaded = await loadState({ stateDir, pipeline, shownFile: pathInside(root, stateFile), host });
   const { state, unrecorded, damagedFile } = loaded;
-  if (state === undefined) return undefined;
+  if (state === undefined) return;
   const { runsDir } = statePaths(stateDir, pipeline);
   for (const { run, entry } of unrecorded) {
     const runDir = join(runsDir, run);
@@ -37,7 +38,6 @@ export async function settleState(
     }
   }
   if (unrecorded.length > 0 || damagedFile !== undefined) await saveState(state, { stateDir, damagedFile });
-  return state;
 }
 
 /** Moves stand before the process: with a process they are all done, and names may have been used again since. */

@@ -1,6 +1,6 @@
+import { randomBytes } from "node:crypto";
 import { copyFile, link, mkdir, open, rename, unlink } from "node:fs/promises";
 import { dirname } from "node:path";
-import writeFileAtomic from "write-file-atomic";
 import { errorCode } from "./read-file.ts";
 
 /** Files that are either the old ones or the new ones, whatever happens in between. */
@@ -15,7 +15,20 @@ export async function writeWholeFile(file: string, text: string, options: Atomic
   const folder = dirname(file);
   await mkdir(folder, { recursive: true });
   if (options.previous === "keep") await keepBackup(file);
-  await writeFileAtomic(file, text, { encoding: "utf8" });
+  const temporary = `${file}.${process.pid}-${randomBytes(4).toString("hex")}.tmp`;
+  try {
+    const handle = await open(temporary, "wx");
+    try {
+      await handle.writeFile(text);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    await rename(temporary, file);
+  } catch (error) {
+    await unlink(temporary).catch(() => undefined);
+    throw error;
+  }
   await syncFolder(folder);
 }
 
