@@ -4,6 +4,7 @@ import type { State } from "../state/state.ts";
 import {
   type CheckpointOptions,
   lastCheckpointName,
+  lastStateName,
   type ScheduledFile,
   scheduleCheckpoints,
   scheduleRemovals,
@@ -92,9 +93,9 @@ function scheduledAction(
   }
 }
 
-/** The last checkpoint is written whenever a process ends, even one that had no steps left to train. */
-function isLast(file: ScheduledFile, { name }: CheckpointOptions): boolean {
-  return file.file === lastCheckpointName(name);
+/** The last checkpoint and state are written whenever training ends, even by a process that had no steps left. */
+function isLast({ file }: ScheduledFile, { name }: CheckpointOptions): boolean {
+  return file === lastCheckpointName(name) || file === lastStateName(name);
 }
 
 /** A stop on an epoch's last batch leaves that epoch's own saves to be made; saves by step were made with the step. */

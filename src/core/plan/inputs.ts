@@ -3,6 +3,7 @@ import { baseName } from "../paths.ts";
 import type { Resolved, ResolvedParameters, ResolvedSource, ResolvedTrainStage } from "../resolve/resolved.ts";
 import { effectiveExtraction } from "../trainer/crops.ts";
 import { roundTargetFrames } from "../trainer/frames.ts";
+import { optimizerTypeForTrainer } from "../trainer/optimizers.ts";
 import type { Change, Parameter } from "../trainer/parameter.ts";
 import { changeOf, findParameter, parametersOf } from "../trainer/parameters.ts";
 import type { ModelRole, ParameterValue, Script } from "../vocabulary.ts";
@@ -42,6 +43,21 @@ function isTrainerDefault(parameter: Parameter, value: ParameterValue): boolean 
   return value === parameter.trainerDefault;
 }
 
+/** Names that mean the same to the trainer. */
+const DTYPES: Readonly<Record<string, string>> = {
+  bf16: "bfloat16",
+  fp16: "float16",
+  fp32: "float32",
+  float: "float32",
+};
+
+/** One of several ways to write the same thing: another way of writing it changes nothing. */
+function withoutSynonyms({ name }: Parameter, value: ParameterValue): ParameterValue {
+  if (typeof value !== "string") return value;
+  if (name === "vae_dtype") return DTYPES[value] ?? value;
+  return name === "optimizer_type" ? (optimizerTypeForTrainer(value) ?? value) : value;
+}
+
 /** Without the folders: the same file in another place is the same file, and its bytes are in the identities. */
 function withoutFolders(parameter: Parameter, value: ParameterValue): ParameterValue {
   if (parameter.type.kind === "path" && typeof value === "string") return baseName(value);
@@ -62,7 +78,9 @@ function shapingParameters(script: Script, parameters: ResolvedParameters): Reco
     const value = parameters[parameter.name]?.value;
     if (value === undefined || isTrainerDefault(parameter, value)) continue;
     if (changeOf(parameter, script, given) !== SHAPING[script]) continue;
-    shaping[`${SCRIPT_PREFIX[script]}${parameter.name}`] = planValue(withoutFolders(parameter, value));
+    shaping[`${SCRIPT_PREFIX[script]}${parameter.name}`] = planValue(
+      withoutFolders(parameter, withoutSynonyms(parameter, value)),
+    );
   }
   return shaping;
 }
