@@ -18,7 +18,8 @@ await build({
   legalComments: "external",
   define: { WAN22_VERSION: JSON.stringify(version), WAN22_PRESETS: JSON.stringify(await readBuiltInPresets()) },
   banner: {
-    js: '#!/usr/bin/env node\nimport { createRequire as __createRequire } from "node:module";\nconst require = __createRequire(import.meta.url);',
+    // `require` and `__filename` for the CommonJS packages in the bundle (write-file-atomic names its files by the latter).
+    js: '#!/usr/bin/env node\nimport { createRequire as __createRequire } from "node:module";\nconst require = __createRequire(import.meta.url);\nconst __filename = process.argv[1] ?? "wan22";',
   },
   logLevel: "warning",
 });
