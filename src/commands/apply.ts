@@ -1,9 +1,10 @@
 import { hostname } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { type Diagnostic, diagnose } from "../core/diagnostic.ts";
 import type { StageId } from "../core/vocabulary.ts";
 import { applyPipeline } from "../execute/apply-pipeline.ts";
 import { EXECUTE_CODES } from "../execute/codes.ts";
+import { settlePipeline } from "../execute/settle.ts";
 import { acquireLock, type Lock } from "../host/lock.ts";
 import { errorCode } from "../host/read-file.ts";
 import { statePaths } from "../host/run-store.ts";
@@ -60,6 +61,10 @@ export async function runApply(files: readonly string[], options: ApplyOptions, 
     if (refused !== undefined) {
       showDiagnostics([refused.diagnostic], first, options, terminal);
       return refused.exitCode;
+    }
+    // What a killed runner left is put in order before anything is planned on it.
+    for (const { root, spec } of first.pipelines) {
+      await settlePipeline({ root, stateDir: resolve(root, spec.stateDir), pipeline: spec.name, host: hostname() });
     }
     // Planned again under the lock: what another apply did between is in it.
     const prepared = await plan();
@@ -144,6 +149,7 @@ async function applyAll(
         resolved,
         items,
         state,
+        sources: facts.sources,
         root,
         python: facts.trainer.python,
         rehearsalDir: join(installationFolder(), "python", "rehearsal"),
