@@ -14,8 +14,9 @@ export function summarizePipeline(pipeline: PipelinePlan): string {
   const checkpoints = countNewCheckpoints(pipeline);
   if (checkpoints > 0) parts.push(count(checkpoints, "checkpoint"));
   const { time, vram } = pipeline.estimates;
-  if (time !== undefined) parts.push(`~${formatEstimate(narrow(time))}`);
-  if (vram !== undefined) {
+  if (time !== undefined) parts.push(`~${formatEstimate(narrow(time))}`.replace("~up to", "up to"));
+  // What needs no GPU memory has nothing to say about it.
+  if (vram !== undefined && vram.high > 0) {
     // The high end: whether it fits is what a reader wants to know.
     const needed = formatEstimate({ ...vram, low: vram.high });
     parts.push(vram.available === undefined ? `${needed} of VRAM` : needed);
@@ -67,29 +68,53 @@ export function summarizePlan(plan: Plan): string {
   return `Plan: ${parts.join(", ")}.`;
 }
 
-/** Both ends of an estimate with its unit, once where they read the same: `13 h to 15 h`, `21 GiB`, `20 to 22 GiB of 24`. */
+/** Both ends of an estimate: `13 h to 15 h`, `21 GiB`, `20 to 22 GiB of 24`, `up to 8.5 MiB of 77 GiB`. */
 export function formatEstimate(estimate: Estimate): string {
-  const [format, unit] = estimateFormat(estimate.unit);
+  const format = estimateFormat(estimate);
   const low = format(estimate.low);
   const high = format(estimate.high);
-  const range = low === high ? high : `${low} to ${high}`;
-  const suffix = unit === "" ? "" : ` ${unit}`;
-  return estimate.available === undefined ? `${range}${suffix}` : `${range}${suffix} of ${format(estimate.available)}`;
+  const range = joinRange(low, high, estimate.low <= 0 || parseFloat(low) === 0);
+  if (estimate.available === undefined) return range;
+  const available = estimateFormat({ ...estimate, high: estimate.available })(estimate.available);
+  const unit = high.slice(high.lastIndexOf(" "));
+  return `${range} of ${available.endsWith(unit) ? available.slice(0, -unit.length) : available}`;
 }
 
-/** How figures of a unit are written, and what stands after them. */
-function estimateFormat(unit: string): readonly [(value: number) => string, string] {
+function joinRange(low: string, high: string, startsAtZero: boolean): string {
+  if (low === high) return high;
+  if (startsAtZero) return `up to ${high}`;
+  const unit = high.slice(high.lastIndexOf(" "));
+  // One unit for both where each is a number and a unit; a duration of two units keeps them.
+  const shared = low.endsWith(unit) && low.split(" ").length === 2 && high.split(" ").length === 2;
+  return `${shared ? low.slice(0, -unit.length) : low} to ${high}`;
+}
+
+const BINARY_UNITS: readonly string[] = ["KiB", "MiB", "GiB", "TiB"];
+
+/** How figures of an estimate are written. Binary units are chosen by its high end, so that both ends have the same. */
+function estimateFormat({ unit, high }: Estimate): (value: number) => string {
   switch (unit) {
     case "s":
     case "seconds":
-      return [formatDuration, ""];
+      return formatDuration;
     case "h":
     case "hours":
-      return [(hours) => formatDuration(hours * 3600), ""];
+      return (hours) => formatDuration(hours * 3600);
     case "B":
     case "bytes":
-      return [formatBytes, ""];
+      return formatBytes;
     default:
-      return [formatRough, unit];
+      return formatInUnit(unit, high);
   }
+}
+
+function formatInUnit(unit: string, high: number): (value: number) => string {
+  let index = BINARY_UNITS.indexOf(unit);
+  if (index < 0) return (value) => `${formatRough(value)} ${unit}`;
+  let divisor = 1;
+  while (high / divisor >= 1024 && index < BINARY_UNITS.length - 1) {
+    divisor *= 1024;
+    index += 1;
+  }
+  return (value) => `${formatRough(value / divisor)} ${BINARY_UNITS[index] ?? unit}`;
 }

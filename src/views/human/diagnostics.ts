@@ -13,6 +13,8 @@ export interface DiagnosticsOptions {
   readonly width?: number | undefined;
 }
 
+const NARROWEST_COLUMNS = 40;
+
 const ORDER: readonly Severity[] = ["error", "warning", "note"];
 
 /** Every diagnostic with its place in the text, then how many there are. Empty for none; ends with a line break otherwise. */
@@ -21,7 +23,9 @@ export function viewDiagnostics(diagnostics: readonly Diagnostic[], options: Dia
   if (sorted.length === 0) return "";
   const style = createStyle(options);
   const lines = linesOf(options.texts);
-  const blocks = sorted.map((diagnostic) => viewDiagnostic(diagnostic, { style, lines, columns: options.width ?? 80 }));
+  const blocks = sorted.map((diagnostic) =>
+    viewDiagnostic(diagnostic, { style, lines, columns: Math.max(NARROWEST_COLUMNS, options.width || 80) }),
+  );
   return `${[...blocks, countDiagnostics(sorted)].join("\n\n")}\n`;
 }
 

@@ -1,5 +1,5 @@
 import { baseName } from "../../core/paths.ts";
-import type { PipelinePlan, StageAction, StagePlan } from "../../core/plan/plan.ts";
+import type { PipelinePlan, Reason, StageAction, StagePlan } from "../../core/plan/plan.ts";
 import { type Cell, layoutTable } from "../text/columns.ts";
 import { printable } from "../text/printable.ts";
 import { count, listWords } from "../text/quantity.ts";
@@ -45,24 +45,27 @@ export function viewStages(pipeline: PipelinePlan, context: PlanContext): readon
   return section("Stages", layoutTable(rows, { columns: context.columns, indent: ROW_INDENT }), context);
 }
 
+/** Causes whose texts are a change that made the action necessary; the others say by themselves what they mean. */
+const BECAUSE: ReadonlySet<Reason["cause"]> = new Set([
+  "parameter-changed",
+  "dataset-changed",
+  "model-changed",
+  "backend-changed",
+  "no-training-state",
+  "more-epochs",
+]);
+
 function describeStage(stage: StagePlan, details: PlanDetails): string {
-  const reasons = stage.reasons.map((reason) => printable(reason.text));
-  const why = reasons.length === 0 ? "" : `${stage.action === "none" ? ": " : " because "}${reasons.join("; ")}`;
-  return [`${stage.action}${why}`, describeWork(stage), ...describeMoves(stage, details)]
-    .filter((line) => line !== "")
-    .join("\n");
+  const reasons = stage.reasons.map((reason) => printable(reason.text)).join("; ");
+  const [first] = stage.reasons;
+  const joint = first !== undefined && BECAUSE.has(first.cause) && stage.action !== "none" ? " because " : ": ";
+  const why = `${stage.action}${reasons === "" ? "" : joint}${reasons}`;
+  return [why, describeWork(stage), ...describeMoves(stage, details)].filter((line) => line !== "").join("\n");
 }
 
-/** Steps or cache files, in a line; nothing for a stage that is left as it is. */
+/** A train stage's steps, in a line; nothing for one that is left as it is. */
 function describeWork(stage: StagePlan): string {
-  if (stage.action === "none") return "";
-  if (stage.cache_files !== undefined) {
-    const pending = stage.pending?.length ?? stage.cache_files.length;
-    return pending === stage.cache_files.length
-      ? count(pending, "cache file")
-      : `${pending} of ${count(stage.cache_files.length, "cache file")}`;
-  }
-  if (stage.total_steps === undefined) return "";
+  if (stage.action === "none" || stage.total_steps === undefined) return "";
   const epochs = stage.total_epochs === undefined ? "" : ` in ${count(stage.total_epochs, "epoch")}`;
   const total = `${count(stage.total_steps, "step")}${epochs}`;
   if (stage.done_steps === undefined || stage.done_steps === 0) return total;

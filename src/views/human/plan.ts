@@ -24,13 +24,14 @@ export interface PlanViewOptions {
 }
 
 const DEFAULT_COLUMNS = 80;
+const NARROWEST_COLUMNS = 40;
 const NO_CHANGES = "No changes.";
 
 /** The plan for people: what would happen and why, what it takes, what is wrong. Ends with a line break. */
 export function viewPlanHuman(plan: Plan, options: PlanViewOptions): string {
   const context: PlanContext = {
     style: createStyle(options),
-    columns: options.width ?? DEFAULT_COLUMNS,
+    columns: columnsOf(options.width),
     details: options.details ?? "summary",
   };
   const changing = plan.pipelines.filter((pipeline) => pipeline.valid && hasChanges(pipeline));
@@ -43,11 +44,22 @@ export function viewPlanHuman(plan: Plan, options: PlanViewOptions): string {
   const faults = found.filter(({ severity }) => severity !== "note");
   if (notes.length > 0) blocks.push(viewNotes(notes, context).join("\n"));
   if (faults.length > 0) {
-    blocks.push(viewDiagnostics(faults, { ...options, texts: options.sources ?? new Map() }).trimEnd());
+    blocks.push(
+      viewDiagnostics(faults, {
+        colour: options.colour,
+        width: context.columns,
+        texts: options.sources ?? new Map(),
+      }).trimEnd(),
+    );
   }
   const end = viewEnd(plan, changing, context).join("\n");
   if (end !== "") blocks.push(end);
   return `${blocks.join("\n\n")}\n`;
+}
+
+/** A terminal that doesn't know its width says 0; below the narrowest nothing could be laid out. */
+function columnsOf(width: number | undefined): number {
+  return width === undefined || !(width > 0) ? DEFAULT_COLUMNS : Math.max(NARROWEST_COLUMNS, width);
 }
 
 function viewPipeline(pipeline: PipelinePlan, context: PlanContext): readonly string[] {
@@ -84,7 +96,7 @@ function viewHead(pipeline: PipelinePlan, { style, columns }: PlanContext): read
 /** What it takes, with the ground of each figure. */
 export function viewEstimates(pipeline: PipelinePlan, context: PlanContext): readonly string[] {
   const rows = Object.entries(pipeline.estimates).map(([name, estimate]): readonly Cell[] => [
-    { text: printable(name) },
+    { text: printable(name).replaceAll("_", " ") },
     { text: printable(formatEstimate(estimate)) },
     { text: printable(estimate.basis), colour: context.style.faint },
   ]);

@@ -16,9 +16,8 @@ describe("a first plan", () => {
         8 files, 16 items, 16 batches · 16 steps an epoch, 64 in all
 
         Stages
-          +  cache-latents  create because nothing is recorded yet
-                            2 cache files
-          +  train          create because nothing is recorded yet
+          +  cache-latents  create: nothing is recorded yet
+          +  train          create: nothing is recorded yet
                             64 steps in 4 epochs
 
         Checkpoints in output/fox (4 files, 2.5 GB)
@@ -28,7 +27,7 @@ describe("a first plan", () => {
           +  fox-t2v.safetensors         epoch 4, step 64  613 MB
 
         Estimates
-          time  13 h to 15 h        table: RTX 4090, 35 to 40 s a step
+          time  13 to 15 h          table: RTX 4090, 35 to 40 s a step
           vram  19 to 21 GiB of 24  formula: 14 B weights in fp8, 20 of 40 blocks
                                     swapped
 
@@ -58,9 +57,8 @@ describe("a first plan", () => {
         8 files, 16 items, 16 batches · 16 steps an epoch, 64 in all
 
         Stages
-          +  cache-latents  create because nothing is recorded yet
-                            2 cache files
-          +  train          create because nothing is recorded yet
+          +  cache-latents  create: nothing is recorded yet
+          +  train          create: nothing is recorded yet
                             64 steps in 4 epochs
 
         Checkpoints in output/fox (4 files, 2.5 GB)
@@ -70,7 +68,7 @@ describe("a first plan", () => {
           +  fox-t2v.safetensors         epoch 4, step 64  613 MB
 
         Estimates
-          time  13 h to 15 h        table: RTX 4090, 35 to 40 s a step
+          time  13 to 15 h          table: RTX 4090, 35 to 40 s a step
           vram  19 to 21 GiB of 24  formula: 14 B weights in fp8, 20 of 40 blocks
                                     swapped
 
@@ -123,12 +121,9 @@ describe("a first plan", () => {
 
         Stages
           +  cache-latents
-              create because nothing is recorded
-              yet
-              2 cache files
+              create: nothing is recorded yet
           +  train
-              create because nothing is recorded
-              yet
+              create: nothing is recorded yet
               64 steps in 4 epochs
 
         Checkpoints in output/fox (4 files, 2.5
@@ -143,7 +138,7 @@ describe("a first plan", () => {
               epoch 4, step 64, 613 MB
 
         Estimates
-          time  13 h to 15 h
+          time  13 to 15 h
               table: RTX 4090, 35 to 40 s a step
           vram  19 to 21 GiB of 24
               formula: 14 B weights in fp8, 20 of
@@ -220,8 +215,7 @@ describe("stages", () => {
     );
     expect(text).toMatchInlineSnapshot(`
       "    =    cache-latents  none: 16 cache files are up to date
-          ~    cache-text     update because 2 captions changed
-                              2 of 3 cache files
+          ~    cache-text     update: 2 captions changed
           -/+  train-low      replace because learning_rate 2e-4 → 1e-4 (fox.yaml:17);
                               2 captions changed
                               64 steps in 4 epochs
@@ -245,7 +239,7 @@ describe("stages", () => {
       }),
     );
     expect(text).toMatchInlineSnapshot(`
-      "    >  train  resume because it was stopped at step 135
+      "    >  train  resume: it was stopped at step 135
                     480 steps in 16 epochs; 345 to go after step 135 (4 epochs and 15
                     batches done), from fox-t2v-step00000135-state"
     `);

@@ -16,9 +16,8 @@ describe("viewPlanMarkdown", () => {
 
       \`\`\`diff
       @@ Stages @@
-      +  cache-latents  create because nothing is recorded yet
-                        2 cache files
-      +  train          create because nothing is recorded yet
+      +  cache-latents  create: nothing is recorded yet
+      +  train          create: nothing is recorded yet
                         64 steps in 4 epochs
 
       @@ Checkpoints in output/fox (4 files, 2.5 GB) @@
@@ -30,7 +29,7 @@ describe("viewPlanMarkdown", () => {
 
       \`\`\`text
       Estimates
-        time  13 h to 15 h        table: RTX 4090, 35 to 40 s a step
+        time  13 to 15 h          table: RTX 4090, 35 to 40 s a step
         vram  19 to 21 GiB of 24  formula: 14 B weights in fp8, 20 of 40 blocks swapped
 
       Learning
