@@ -3,7 +3,6 @@ import { mkdir, readFile, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { promisify } from "node:util";
 import { crc32 } from "node:zlib";
-import writeFileAtomic from "write-file-atomic";
 
 /**
  * Remembers what was read out of files, so that a second look costs a `stat` and no reading.
@@ -142,6 +141,8 @@ export function openStatCache(file: string, { now = Date.now }: StatCacheOptions
       }
       for (const [path, entry] of changed) entries.set(path, entry);
       try {
+        // Only here: a run that changes nothing must not pay for it.
+        const { default: writeFileAtomic } = await import("write-file-atomic");
         await mkdir(dirname(file), { recursive: true });
         await writeFileAtomic(file, indexText(entries), { fsync: false });
         loading = Promise.resolve(entries);

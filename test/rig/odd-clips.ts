@@ -32,6 +32,10 @@ export const ODD_CLIPS: Readonly<Record<string, Expected>> = {
   "audio-first.mkv": { ...SIZE, frames: 100 },
   "anamorphic.mp4": { ...SIZE, frames: 20 },
   "odd-size.mp4": { width: 161, height: 97, frames: 20 },
+  // The size in the container is another than the one in the stream.
+  "stretched.mp4": { ...SIZE, frames: 100 },
+  "stretched-h265.mp4": { width: 160, height: 98, frames: 20 },
+  "interlaced.mp4": { ...SIZE, frames: 20 },
   "turned.mp4": { ...SIZE, frames: 100, rotation: 270 },
   "really-mp4.avi": { ...SIZE, frames: 100 },
   "really-webm.mp4": { ...SIZE, frames: 60 },
@@ -45,6 +49,15 @@ export const ODD_CLIPS: Readonly<Record<string, Expected>> = {
 
 /** Cut short as well, but the trainer decodes what there is: said to be broken all the same. */
 export const CUT_WEBM = "cut-short.webm";
+
+/** Copies an MP4 with another size in its sample entry, 28 bytes behind the codec's name. */
+async function stretch(from: string, to: string, codec: string): Promise<void> {
+  const bytes = await readFile(from);
+  const entry = bytes.indexOf(Buffer.from(codec, "latin1"), bytes.indexOf(Buffer.from("stsd", "latin1")));
+  bytes.writeUInt16BE(200, entry + 28);
+  bytes.writeUInt16BE(120, entry + 30);
+  await writeFile(to, bytes);
+}
 
 /** Makes them all in a folder that exists. Some seconds. */
 export async function makeOddClips(folder: string): Promise<void> {
@@ -93,6 +106,11 @@ export async function makeOddClips(folder: string): Promise<void> {
   await ffmpeg(...sound, "-c:a", "aac", at("sound.mp4"));
   await ffmpeg(...pictures(20), "-vf", "setsar=4/3", ...h264, at("anamorphic.mp4"));
   await ffmpeg(...pictures(20, "161x97"), "-c:v", "libx264", "-pix_fmt", "yuv444p", at("odd-size.mp4"));
+  await ffmpeg(...pictures(20), "-flags", "+ilme+ildct", ...h264, at("interlaced.mp4"));
+  const h265 = ["-c:v", "libx265", "-x265-params", "log-level=none", "-tag:v", "hvc1"] as const;
+  await ffmpeg(...pictures(20, "160x98"), ...h265, "-pix_fmt", "yuv420p", at("h265.mp4"));
+  await stretch(base, at("stretched.mp4"), "avc1");
+  await stretch(at("h265.mp4"), at("stretched-h265.mp4"), "hvc1");
   await copyFile(base, at("really-mp4.avi"));
   await copyFile(at("whole.webm"), at("really-webm.mp4"));
   await writeFile(at("empty.mp4"), "");

@@ -1,4 +1,3 @@
-import { execa } from "execa";
 import type { FileProblem } from "../../core/facts.ts";
 
 /** What `ffprobe` says of a video, every frame decoded. */
@@ -63,6 +62,8 @@ function parseOutput(stdout: string): ProbedVideo {
 
 /** Decodes a video with `ffprobe` to count its frames. Takes about as long as playing it ten times as fast. */
 export async function probeWithFfprobe(path: string, { ffprobe }: { readonly ffprobe: string }): Promise<ProbedVideo> {
+  // Only here: starting up must not pay for it.
+  const { execa } = await import("execa");
   const result = await execa(
     ffprobe,
     [

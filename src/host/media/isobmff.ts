@@ -1,6 +1,7 @@
 import type { FileHandle } from "node:fs/promises";
 import { readExactly } from "../read-file.ts";
 import { countDecoded, type Decoding, type Edit } from "./edit-list.ts";
+import { decodedSize, type PictureSize } from "./parameter-sets.ts";
 import { type Box, boxesIn, readSampleTable, type SampleTable } from "./sample-table.ts";
 
 /**
@@ -115,6 +116,15 @@ function rotationOf(tkhd: Box | undefined): number {
 
 const CODECS: Readonly<Record<string, Decoding["codec"]>> = { avc1: "h264", avc3: "h264", hvc1: "hevc", hev1: "hevc" };
 
+/** Of a sample entry, the boxes after its 86 bytes: the decoder's own account of the size. */
+function sizeInStream(entry: Buffer, codec: Decoding["codec"]): PictureSize | undefined {
+  if (codec === "other") return undefined;
+  const wanted = codec === "h264" ? "avcC" : "hvcC";
+  const end = Math.min(entry.length, entry.readUInt32BE(0));
+  const record = boxesIn({ type: "", content: entry.subarray(86, end) }).find(({ type }) => type === wanted);
+  return record === undefined ? undefined : decodedSize(codec, record.content);
+}
+
 function readVideoTrack(trak: Box, movieTimescale: number): Track | undefined {
   const handler = descend(trak, "mdia", "hdlr");
   if (handler?.content.toString("latin1", 8, 12) !== "vide") return undefined;
@@ -124,13 +134,14 @@ function readVideoTrack(trak: Box, movieTimescale: number): Track | undefined {
   const entry = descend(table, "stsd")?.content.subarray(8);
   if (table === undefined || tkhd === undefined || entry === undefined || entry.length < 36) return undefined;
   const timescale = timescaleOf(descend(trak, "mdia", "mdhd"));
+  const codec = CODECS[entry.toString("latin1", 4, 8)] ?? "other";
+  const size = sizeInStream(entry, codec) ?? { width: entry.readUInt16BE(32), height: entry.readUInt16BE(34) };
   return {
     id: tkhd.content.readUInt32BE(tkhd.content[0] === 1 ? 20 : 12),
     timescale,
-    width: entry.readUInt16BE(32),
-    height: entry.readUInt16BE(34),
+    ...size,
     rotation: rotationOf(tkhd),
-    codec: CODECS[entry.toString("latin1", 4, 8)] ?? "other",
+    codec,
     edits: readEdits(descend(trak, "edts", "elst"), movieTimescale, timescale),
     samples: readSampleTable(table),
   };
@@ -176,7 +187,7 @@ export async function readIsoVideo(handle: FileHandle, fileBytes: number): Promi
   for (let start = 0; start < fileBytes; ) {
     const box = await readTopLevelBox(handle, start, fileBytes);
     if (box === undefined) break;
-    if (box.end > fileBytes) cutAt = box.type;
+    if (box.end > fileBytes) cutAt = TOP_LEVEL.has(box.type) ? box.type : "contents";
     if (box.end <= fileBytes && ((box.type === "moov" && moov === undefined) || box.type === "moof")) {
       const bytes = box.end - box.start - box.headerBytes;
       if (bytes > LARGEST_HEADER_BYTES) return { kind: "broken", text: `its ${box.type} header claims ${bytes} bytes` };

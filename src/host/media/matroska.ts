@@ -1,5 +1,6 @@
 import type { FileHandle } from "node:fs/promises";
 import { readExactly } from "../read-file.ts";
+import { decodedSize } from "./parameter-sets.ts";
 import { countShownFrames } from "./vp-frames.ts";
 
 /** WebM and Matroska, through mediabunny. */
@@ -82,6 +83,12 @@ export function rateOf(frames: number, seconds: number): number | undefined {
   return near.sort((a, b) => Math.abs(a - measured) - Math.abs(b - measured))[0] ?? measured;
 }
 
+function bytesOf(source: ArrayBufferView | ArrayBufferLike): Uint8Array {
+  return ArrayBuffer.isView(source)
+    ? new Uint8Array(source.buffer, source.byteOffset, source.byteLength)
+    : new Uint8Array(source);
+}
+
 /** Reads the first video track. Packets are counted, and of VP8 and VP9 the frames in them that are shown. */
 export async function readMatroskaVideo(
   path: string,
@@ -99,7 +106,13 @@ export async function readMatroskaVideo(
     if (track === undefined) return { kind: "no-video" };
     const codec = await track.getCodec();
     if (codec === null) return { kind: "unknown" };
-    const size = { width: await track.getCodedWidth(), height: await track.getCodedHeight() };
+    const record = codec === "avc" || codec === "hevc" ? (await track.getDecoderConfig())?.description : undefined;
+    const size = (record === undefined
+      ? undefined
+      : decodedSize(codec === "avc" ? "h264" : "hevc", bytesOf(record))) ?? {
+      width: await track.getCodedWidth(),
+      height: await track.getCodedHeight(),
+    };
     const rotation = await track.getRotation();
     const hidden = codec === "vp8" || codec === "vp9";
     let frames = 0;
@@ -117,11 +130,9 @@ export async function readMatroskaVideo(
     }
     const fps = rateOf(frames, latest - earliest);
     return { kind: "video", ...size, frames, ...(fps === undefined ? {} : { fps }), rotation };
-  } catch (error) {
-    return {
-      kind: "broken",
-      text: `its container can't be read (${error instanceof Error ? error.message : String(error)})`,
-    };
+  } catch {
+    // The reader's own words are about its insides.
+    return { kind: "broken", text: "its container is damaged" };
   } finally {
     input.dispose();
   }
