@@ -76,7 +76,7 @@ export type MatroskaVideo =
 const COMMON_RATES = [10, 12, 15, 16, 20, 24000 / 1001, 24, 25, 30000 / 1001, 30, 48, 50, 60000 / 1001, 60, 120];
 
 /** The average rate of frames whose first and last are `seconds` apart, by a clock of whole milliseconds. */
-export function rateOf(frames: number, seconds: number): number | undefined {
+function rateOf(frames: number, seconds: number): number | undefined {
   if (frames < 2 || seconds <= 0) return undefined;
   const near = COMMON_RATES.filter((rate) => Math.abs((frames - 1) / rate - seconds) <= 0.0011);
   const measured = (frames - 1) / seconds;
