@@ -11,7 +11,7 @@ import { fileProblem } from "./read-file.ts";
 
 /** Finding a project and reading its two files as text. What they say is core's business. */
 
-export const PROJECT_FILE = "wan22.yaml";
+const PROJECT_FILE = "wan22.yaml";
 
 /** A character takes at most four bytes in UTF-8. */
 const MAX_BYTES = MAX_TEXT_LENGTH * 4;

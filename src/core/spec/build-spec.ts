@@ -1,5 +1,4 @@
 import type { Place } from "../diagnostic.ts";
-import { pathInside } from "../paths.ts";
 import type { Parameter } from "../trainer/parameter.ts";
 import { parametersOf } from "../trainer/parameters.ts";
 import { type ParameterValue, SCRIPTS, SECTION_OF, type Section } from "../vocabulary.ts";
@@ -226,8 +225,9 @@ function parameterValue(
       return value === true;
     case "integer":
     case "number":
-    case "steps-or-fraction":
       return Number(value);
+    case "steps-or-fraction":
+      return typeof value === "string" ? Number(value.replace("%", "")) / 100 : Number(value);
   }
 }
 
@@ -243,9 +243,4 @@ function placesOf(input: BuildInput): ReadonlyMap<string, Place> {
     });
   }
   return places;
-}
-
-/** A file's name as shown to people: relative to the root where it lies inside. */
-export function shownName(root: string, file: string): string {
-  return file.startsWith("/") ? pathInside(root, file) : file;
 }

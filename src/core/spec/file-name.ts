@@ -3,7 +3,7 @@ import { indexOfControl } from "./control-characters.ts";
 /** Names that every file system takes: what a checkpoint of this name must be on Linux, Windows and a network share. */
 
 /** A state's folder adds up to 23 letters (`-step00000000-state`, `.backup`); file systems take 255. */
-export const MAX_NAME_BYTES = 200;
+const MAX_NAME_BYTES = 200;
 
 const RESERVED = /^(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?$/i;
 
@@ -25,7 +25,6 @@ const RULES: readonly NameRule[] = [
     because: "holds a line break, a tab or another control character",
   },
   { breaks: (name) => /^[\s.]|[\s.]$/.test(name), because: "begins or ends with a space or a dot" },
-  { breaks: (name) => name.startsWith("-"), because: "begins with a dash, which the trainer takes for an option" },
   { breaks: (name) => RESERVED.test(name), because: "is the name of a device on Windows" },
   { breaks: (name) => /[\uD800-\uDFFF]/u.test(name), because: "holds half a character" },
   {

@@ -232,17 +232,15 @@ function unquotedText(node: YamlNode, words: FieldWords): string | undefined {
   return `If a text is meant, put it in quotes: "${node.written}".`;
 }
 
-/** `1,000`, `1_000`, `24GB`, `10%`: texts that hold a number. */
+/** `1,000`, `1_000`, `24GB`: texts that hold a number. */
 function looseNumber(node: YamlNode, words: FieldWords): string | undefined {
   const text = textOf(node);
   if (text === undefined || words.wants !== "number") return undefined;
   const plain = text.replaceAll(/[_,](?=\d{3}(\D|$))/g, "");
   if (plain !== text && NUMBER.test(plain)) return `Write the digits without separators: ${plain.trim()}.`;
-  const number = /^\s*([-+]?\d*\.?\d+)\s*(%|[a-zA-Z]+)\s*$/.exec(text);
+  const number = /^\s*([-+]?\d*\.?\d+)\s*[a-zA-Z]+\s*$/.exec(text);
   if (number === null) return undefined;
-  return number[2] === "%"
-    ? `Write it as a fraction: ${Number(number[1]) / 100}.`
-    : `Write the number alone: ${number[1] ?? ""}.`;
+  return `Write the number alone: ${number[1] ?? ""}.`;
 }
 
 /** `target_frames: 25`, `gpus: 0`. */

@@ -32,6 +32,9 @@ interface Shaped {
   readonly words: FieldWords;
 }
 
+/** A part of all steps as the trainer reads it too. A whole 100 % would be a number of steps once it is a number. */
+const PERCENTAGE = /^[0-9]{1,2}(\.[0-9]+)?%$/;
+
 function shapeOf(type: ParameterType): Shaped {
   switch (type.kind) {
     case "flag":
@@ -41,10 +44,10 @@ function shapeOf(type: ParameterType): Shaped {
       return numberShape(type);
     case "steps-or-fraction":
       return {
-        schema: z.union([z.int().min(0), z.number().min(0).lt(1)]),
+        schema: z.union([z.int().min(0), z.number().min(0).lt(1), z.string().regex(PERCENTAGE)]),
         words: {
           wants: "number",
-          expected: "a whole number of steps, or a fraction of all steps below 1",
+          expected: "a whole number of steps, or a fraction of all steps below 1 (0.1 or 10%)",
           example: "100",
         },
       };

@@ -158,16 +158,18 @@ const models = map(
 const hardware = field(
   z.union([
     z.string().min(1),
-    z.strictObject({
-      gpu: field(z.string().min(1), {
-        wants: "text",
-        expected: "a GPU's name",
-        example: "RTX 4090",
-        doc: "The GPU's name.",
-      }).optional(),
-      vram_gb: field(z.number().gt(0), { ...positive, example: "24", doc: "GPU memory in GiB." }).optional(),
-      ram_gb: field(z.number().gt(0), { ...positive, example: "64", doc: "Host memory in GiB." }).optional(),
-    }),
+    z
+      .strictObject({
+        gpu: field(z.string().min(1), {
+          wants: "text",
+          expected: "a GPU's name",
+          example: "RTX 4090",
+          doc: "The GPU's name.",
+        }).optional(),
+        vram_gb: field(z.number().gt(0), { ...positive, example: "24", doc: "GPU memory in GiB." }).optional(),
+        ram_gb: field(z.number().gt(0), { ...positive, example: "64", doc: "Host memory in GiB." }).optional(),
+      })
+      .meta({ minProperties: 1 }),
   ]),
   {
     wants: "text",

@@ -1,4 +1,4 @@
-import type { Place, SourceRange } from "../diagnostic.ts";
+import type { Place } from "../diagnostic.ts";
 import type { Backend, ModelRole, Noise, ParameterValue, Section, Strategy, Task } from "../vocabulary.ts";
 
 /** A path as written in a file, and what it means. */
@@ -106,5 +106,3 @@ export interface SourceText {
   readonly file: string;
   readonly text: string;
 }
-
-export type { Place, SourceRange };

@@ -60,14 +60,8 @@ export function locatePath(path: WrittenPath, root: string, environment: Environ
   const whole = unset.length === 0;
   return {
     written: path.written,
-    path: whole ? locate(text, path.file, root) : path.written,
+    path: whole ? pathInside(root, joinPath(joinPath(root, folderOf(path.file)), text)) : path.written,
     place: path.place,
     unset,
   };
-}
-
-/** A path of a file (or of the root, with the file `.`) as seen from the root. */
-export function locate(path: string, file: string, root: string): string {
-  const folder = joinPath(root, folderOf(file));
-  return pathInside(root, joinPath(folder, path));
 }

@@ -20,7 +20,7 @@ export interface YamlScalar extends Located {
   readonly quoted: boolean;
 }
 
-export interface YamlList extends Located {
+interface YamlList extends Located {
   readonly kind: "list";
   readonly items: readonly YamlNode[];
 }
@@ -31,7 +31,7 @@ export interface YamlMap extends Located {
 }
 
 /** A value that could not be read, and was reported already. */
-export interface YamlUnreadable extends Located {
+interface YamlUnreadable extends Located {
   readonly kind: "unreadable";
 }
 

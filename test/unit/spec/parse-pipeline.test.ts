@@ -182,6 +182,12 @@ test("YAML's own truth values are taken where the trainer wants the words", () =
   );
 });
 
+test("A percentage of steps is a fraction of them", () => {
+  const [override] = parseSound(pipelineWith("train:\n  lr_warmup_steps: 10%")).overrides;
+  expect(override?.value).toBe(0.1);
+  expect(parse(pipelineWith("train:\n  lr_warmup_steps: 100%")).diagnostics).toMatchObject([{ code: "S23" }]);
+});
+
 test("Lists of numbers and paths become arguments", () => {
   const spec = parseSound(
     pipelineWith("train:\n  base_weights: [a.safetensors, ../b.safetensors]\n  base_weights_multiplier: [1, 0.5]"),

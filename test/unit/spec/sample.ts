@@ -42,7 +42,7 @@ trainer:
 gpus: [0]
 `;
 
-export const ENVIRONMENT = { HOME: "/home/fox", MODELS: "/models", EMPTY: "" };
+const ENVIRONMENT = { HOME: "/home/fox", MODELS: "/models", EMPTY: "" };
 
 /** Parses texts as `pipelines/fox.yaml` and `wan22.yaml` of the project in /project. */
 export function parse(pipeline: string, project?: string): Outcome<Spec> {
