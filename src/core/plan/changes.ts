@@ -1,4 +1,4 @@
-import type { Resolved } from "../resolve/resolved.ts";
+import type { Resolved, ResolvedParameters } from "../resolve/resolved.ts";
 import { findParameter } from "../trainer/parameters.ts";
 import type { InputValue, StageInputs } from "./fingerprint.ts";
 import type { Reason } from "./plan.ts";
@@ -16,11 +16,7 @@ export function provenanceOf(resolved: Resolved): Provenance {
     const [section, ...rest] = name.split(".");
     if (section === "cache-latents") return resolved.cacheLatents[rest.join(".")]?.source.text;
     if (section === "cache-text") return resolved.cacheText[rest.join(".")]?.source.text;
-    if (section === "dataset") {
-      const key = rest.at(-1) ?? "";
-      const ofSource = dataset.parameters[rest.join(".")] ?? dataset.parameters[`${rest.slice(0, 2).join(".")}.${key}`];
-      return (ofSource ?? dataset.parameters[key])?.source.text;
-    }
+    if (section === "dataset") return settingSource(dataset.parameters, rest);
     const stage = resolved.trainStages.find(({ parameters }) => parameters[name] !== undefined);
     const place = spec.places.get(name === "half" ? "noise" : name);
     return (
@@ -28,6 +24,13 @@ export function provenanceOf(resolved: Resolved): Provenance {
       (place === undefined ? undefined : `${place.file}${place.range === undefined ? "" : `:${place.range.line}`}`)
     );
   };
+}
+
+/** A setting of one source is written there or for all sources; one that was merged, in the first source that has it. */
+function settingSource(parameters: ResolvedParameters, path: readonly string[]): string | undefined {
+  const key = path.at(-1) ?? "";
+  const inSource = Object.keys(parameters).find((name) => name.startsWith("sources.") && name.endsWith(`.${key}`));
+  return (parameters[path.join(".")] ?? parameters[key] ?? parameters[inSource ?? ""])?.source.text;
 }
 
 /** How the trainer behaves where a plan name has no value. */

@@ -85,7 +85,8 @@ function recordMatches(
   { inputs, identities }: StageInputs,
   { resolved }: Planning,
 ): boolean {
-  if (record === undefined || record.backend !== resolved.spec.trainer.backend) return false;
+  // Before its process was started, stale files still lay where the new ones were to be.
+  if (record?.begun !== true || record.backend !== resolved.spec.trainer.backend) return false;
   const told = ({ dataset, ...models }: Readonly<Record<string, string>>) =>
     id === "cache-latents" ? { dataset, ...models } : models;
   return canonicalJson([record.inputs, told(record.identities)]) === canonicalJson([inputs, told(identities)]);

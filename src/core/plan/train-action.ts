@@ -56,6 +56,10 @@ function decideUnfinished(situation: TrainSituation, record: StageRecord): Train
   const { backend, wanted, outputs, scheduleAllowsExtend } = situation;
   const total = record.total_epochs ?? wanted.epochs;
   const stopped = unfinishedReason(record);
+  // Interrupted before old files were archived: they are of the work that was to be given up.
+  if (record.begun !== true && (record.action === "create" || record.action === "replace")) {
+    return beginAgain({ cause: "unfinished", text: "its process was never started" }, outputs);
+  }
   if (backend === "musubi") {
     return outputs.files.some(({ kind }) => kind === "state")
       ? { action: "refuse", because: "no-exact-resume", record, reasons: [stopped] }

@@ -25,7 +25,10 @@ interface Draft {
   readonly ownLedgers: Map<StageId, Record<string, string>>;
 }
 
-/** Adds entries to a state. Without a previous one, everything before the first `run` entry is passed over. */
+/**
+ * Adds entries to a state; entries after a stage's start may be added again and change nothing but the serial. Without
+ * a previous state, everything before the first `run` entry is passed over.
+ */
 export function foldState(previous: State | undefined, entries: readonly StateEntry[]): State | undefined {
   let draft = previous === undefined ? undefined : draftOf(previous);
   for (const entry of entries) {
@@ -75,6 +78,7 @@ function foldEntry(draft: Draft, entry: Exclude<StateEntry, { type: "run" }>): v
       break;
     case "process":
       update(draft, entry.stage, {
+        begun: true,
         process: { pid: entry.pid, boot_id: entry.boot_id, start_time: entry.start_time },
       });
       break;
@@ -245,8 +249,10 @@ function forget(draft: Draft, path: string): void {
   draft.trainingStates.delete(normalizePath(path));
 }
 
+/** A name that is taken has been renamed to before: the entry is read again, and the old name may be another file's by now. */
 function rename(draft: Draft, from: string, to: string): void {
   const [oldPath, newPath] = [normalizePath(from), normalizePath(to)];
+  if (draft.checkpoints.has(newPath) || draft.trainingStates.has(newPath)) return;
   const checkpoint = draft.checkpoints.get(oldPath);
   const trainingState = draft.trainingStates.get(oldPath);
   forget(draft, oldPath);

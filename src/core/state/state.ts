@@ -19,6 +19,10 @@ const stageRecordSchema = z.strictObject({
   run: z.string().describe("The run that last worked on it"),
   segment: count.describe("Trainer processes so far, in this lineage"),
   action: z.string().optional().describe("The plan's action that the last process carried out"),
+  begun: z
+    .boolean()
+    .optional()
+    .describe("Whether its process was started: what was to be archived, renamed or removed first is done then"),
   started: z.string().optional().describe("When the last process was to start, ISO 8601"),
   process: z
     .strictObject({ pid: count, boot_id: z.string(), start_time: z.string() })
@@ -65,6 +69,10 @@ const historySchema = z.strictObject({
   stage: z.enum(STAGE_IDS),
   action: z.string(),
   outcome: z.enum(["finished", "stopped", "failed", "lost"]),
+  begun: z
+    .boolean()
+    .optional()
+    .describe("Whether its process was started: what was to be archived, renamed or removed first is done then"),
   started: z.string(),
   ended: z.string(),
   done_steps: count.optional(),

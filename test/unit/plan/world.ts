@@ -183,11 +183,6 @@ export function entriesOf({ plan }: Planned, options: RunOptions = {}): readonly
   for (const stage of plan.stages) {
     if (stage.action === "none") continue;
     const train = stage.id.startsWith("train");
-    const { archive = [], renames = [], pending = [], leftover = [] } = stage;
-    const archived = archive.map((from) => ({ from, to: `${folderOf(from)}/archive/run-1/${baseName(from)}` }));
-    if (archived.length > 0) entries.push({ ...base, type: "archived", stage: stage.id, files: archived });
-    for (const rename of renames) entries.push({ ...base, type: "renamed", stage: stage.id, ...rename });
-    for (const file of [...pending, ...leftover]) entries.push({ ...base, type: "unlinked", stage: stage.id, file });
     entries.push({
       ...base,
       type: "stage",
@@ -209,6 +204,12 @@ export function entriesOf({ plan }: Planned, options: RunOptions = {}): readonly
           }
         : {}),
     });
+    const { archive = [], renames = [], pending = [], leftover = [] } = stage;
+    const archived = archive.map((from) => ({ from, to: `${folderOf(from)}/archive/run-1/${baseName(from)}` }));
+    if (archived.length > 0) entries.push({ ...base, type: "archived", stage: stage.id, files: archived });
+    for (const rename of renames) entries.push({ ...base, type: "renamed", stage: stage.id, ...rename });
+    for (const file of [...pending, ...leftover]) entries.push({ ...base, type: "unlinked", stage: stage.id, file });
+    entries.push({ ...base, type: "process", stage: stage.id, pid: 42, boot_id: "boot", start_time: "1" });
     if (!train) {
       const caches = Object.fromEntries(pending.map((file) => [file, stage.cache_digests?.[file] ?? ""]));
       entries.push({ ...base, type: "cached", stage: stage.id, caches });
