@@ -2,8 +2,9 @@
 
 const SHOWN_NAMES = 10;
 
-/** `a, b and c`; of more than ten names the first ten and how many more there are. */
-export function listNames(names: readonly string[]): string {
+/** `a, b and c`, each once; of more than ten names the first ten and how many more there are. */
+export function listNames(all: readonly string[]): string {
+  const names = [...new Set(all)];
   const shown = names.slice(0, SHOWN_NAMES);
   const more = names.length - shown.length;
   if (more > 0) return `${shown.join(", ")} and ${more} more`;
