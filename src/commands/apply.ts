@@ -85,7 +85,7 @@ interface Refusal {
 /** Takes the lock of every pipeline, or says why that can't be. Those taken are added to `locks` as they are. */
 async function lockAll(pipelines: readonly PreparedPipeline[], locks: Lock[]): Promise<Refusal | undefined> {
   for (const { root, spec } of pipelines) {
-    const { lockFile } = statePaths(join(root, spec.stateDir), spec.name);
+    const { lockFile } = statePaths(resolve(root, spec.stateDir), spec.name);
     try {
       const result = await acquireLock(lockFile);
       if (result.kind === "acquired") {

@@ -4,12 +4,12 @@ import { resolve } from "node:path";
 import { parseEventLine, type TrainerEvent } from "../core/event.ts";
 import { folderOf, joinPath } from "../core/paths.ts";
 import type { StagePlan } from "../core/plan/plan.ts";
+import { readMusubiLog } from "../core/trainer/musubi-log.ts";
 import { scriptOf } from "../core/vocabulary.ts";
 import { nowSeconds } from "../host/clock.ts";
 import { appendEvents } from "../host/run-store.ts";
 import { isWhole, readSafetensorsHeader } from "../host/safetensors.ts";
 import { openTail } from "../host/tail.ts";
-import { readMusubiLog } from "./musubi-log.ts";
 
 /** Where a stage's events come from: its own events file, or, for a trainer that writes none, its log. */
 

@@ -4,7 +4,7 @@ import { pathInside } from "../core/paths.ts";
 import type { StateEntry } from "../core/state/fold.ts";
 import type { JournalEntry } from "../core/state/journal.ts";
 import type { StageId } from "../core/vocabulary.ts";
-import { appendJournal, readJournal, runFiles, statePaths } from "../host/run-store.ts";
+import { appendEvents, appendJournal, readJournal, runFiles, statePaths } from "../host/run-store.ts";
 import { loadState, saveState } from "../host/state-store.ts";
 import { carryOutMoves, movesOf } from "./outputs.ts";
 import { writeRunResult } from "./run-result.ts";
@@ -23,10 +23,12 @@ export interface SettleOptions {
 /** Finishes moves that had begun, writes down the ends that nobody saw, and sets a damaged state file aside. */
 export async function settlePipeline({ root, stateDir, pipeline, host }: SettleOptions): Promise<void> {
   const { stateFile } = statePaths(stateDir, pipeline);
-  const loaded = await loadState({ stateDir, pipeline, shownFile: pathInside(root, stateFile), host });
-  const { state, unrecorded, damagedFile } = loaded;
+  const loaded = await loadState({ root, stateDir, pipeline, shownFile: pathInside(root, stateFile), host });
+  const { state, unrecorded, unwritten, damagedFile } = loaded;
   if (state === undefined) return;
   const { runsDir } = statePaths(stateDir, pipeline);
+  for (const { run, stage, events } of unwritten)
+    await appendEvents(runFiles.events(join(runsDir, run), stage), events);
   for (const { run, entry } of unrecorded) {
     const runDir = join(runsDir, run);
     if (entry.type === "end")

@@ -1,6 +1,7 @@
 import { readFile, rename } from "node:fs/promises";
 import { join } from "node:path";
 import { type Diagnostic, diagnose } from "../core/diagnostic.ts";
+import type { TrainerEvent } from "../core/event.ts";
 import { STATE_CODES } from "../core/state/codes.ts";
 import { foldState, type StateEntry } from "../core/state/fold.ts";
 import type { JournalEntry } from "../core/state/journal.ts";
@@ -12,7 +13,8 @@ import { nowSeconds } from "./clock.ts";
 import { HOST_CODES } from "./codes.ts";
 import { findProcessByEnvironment, isProcessAlive, type ProcessIdentity } from "./process.ts";
 import { errorCode } from "./read-file.ts";
-import { listRuns, readRun, STAGE_MARKER, type StatePaths, stageMark, statePaths } from "./run-store.ts";
+import { listRuns, readEvents, readRun, STAGE_MARKER, type StatePaths, stageMark, statePaths } from "./run-store.ts";
+import { readUnwrittenEvents } from "./unwritten-events.ts";
 
 /**
  * The record of a pipeline on disk. Reading it changes nothing: what it lacks of a run whose runner died is added in memory,
@@ -26,11 +28,19 @@ export interface LoadedState {
   readonly alive: readonly StageId[];
   /** Ends that nobody has seen yet, already folded into `state`: to be added to the journal of the run they belong to. */
   readonly unrecorded: readonly { readonly run: string; readonly entry: JournalEntry }[];
+  /** What a dead trainer's log says beyond its events file, already folded in too. */
+  readonly unwritten: readonly {
+    readonly run: string;
+    readonly stage: StageId;
+    readonly events: readonly TrainerEvent[];
+  }[];
   /** A damaged file that is to be set aside before the next write. */
   readonly damagedFile?: string;
 }
 
 export interface StateRequest {
+  /** The project root, absolute. */
+  readonly root: string;
   /** Absolute. */
   readonly stateDir: string;
   readonly pipeline: string;
@@ -44,11 +54,11 @@ export interface StateRequest {
 export async function loadState(request: StateRequest): Promise<LoadedState> {
   const paths = statePaths(request.stateDir, request.pipeline);
   const found = await findState(request, paths);
-  const nothing = { alive: [], unrecorded: [] };
+  const nothing = { alive: [], unrecorded: [], unwritten: [] };
   if (found.state === undefined) return { ...found, ...nothing };
   // Processes of another machine can't be seen from here.
   if (found.state.host !== request.host) return { ...found, ...nothing };
-  return { ...found, ...(await catchUp(found.state, paths)) };
+  return { ...found, ...(await catchUp(found.state, paths, request.root)) };
 }
 
 type FoundState = Pick<LoadedState, "state" | "diagnostics" | "damagedFile">;
@@ -108,31 +118,38 @@ async function rebuildState({ pipeline }: StateRequest, { runsDir }: StatePaths)
   return state;
 }
 
+type CaughtUp = Pick<LoadedState, "state" | "alive" | "unrecorded" | "unwritten">;
+
 /** Adds what a stage's process said after the state was last written, and sees which processes are still there. */
-async function catchUp(
-  state: State,
-  { runsDir }: StatePaths,
-): Promise<Pick<LoadedState, "state" | "alive" | "unrecorded">> {
+async function catchUp(state: State, { runsDir }: StatePaths, root: string): Promise<CaughtUp> {
   const alive: StageId[] = [];
   const unrecorded: { run: string; entry: JournalEntry }[] = [];
+  const unwritten: { run: string; stage: StageId; events: readonly TrainerEvent[] }[] = [];
   let caughtUp: State | undefined = state;
   for (const stage of STAGE_IDS) {
     const record = state.stages[stage];
     if (record?.status !== "running") continue;
-    const runDir = join(runsDir, record.run);
+    const { run } = record;
+    const runDir = join(runsDir, run);
     const recorded = (await readStage(runDir, stage)).findLast((entry) => entry.type === "process");
-    const identity = recorded ?? (await findProcessByEnvironment(STAGE_MARKER, stageMark(record.run, stage)));
+    const identity = recorded ?? (await findProcessByEnvironment(STAGE_MARKER, stageMark(run, stage)));
     const isAlive = identity !== undefined && (await isProcessAlive(identity));
     // Read again only now: a process that is gone has said everything.
-    const entries = await readStage(runDir, stage);
+    const said = await readStage(runDir, stage);
+    const hasEnd = said.some(({ type }) => type === "end");
+    const written = (await readEvents(runDir, stage)).length;
+    const events = hasEnd ? [] : await readUnwrittenEvents({ root, runDir, stage, record, written });
+    const entries = [...said, ...events.map((event) => ({ ...event, stage }))];
     caughtUp = foldState(caughtUp, entries);
     const unseen = isAlive ? unseenProcess(stage, identity, recorded) : unseenEnd(stage, entries);
     if (isAlive) alive.push(stage);
+    // A living trainer's log is read on by whoever follows it.
+    if (!isAlive && events.length > 0) unwritten.push({ run, stage, events });
     if (unseen === undefined) continue;
-    unrecorded.push({ run: record.run, entry: unseen });
+    unrecorded.push({ run, entry: unseen });
     caughtUp = foldState(caughtUp, [unseen]);
   }
-  return { state: caughtUp, alive, unrecorded };
+  return { state: caughtUp, alive, unrecorded, unwritten };
 }
 
 /** What is recorded of a stage in a run, but for its start: that is in the state, and would make it forget what came after. */

@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { hostname } from "node:os";
-import { join } from "node:path";
+import { resolve } from "node:path";
 import { type Diagnostic, diagnose } from "../core/diagnostic.ts";
 import type { DiskFacts, Facts, ModelFacts } from "../core/facts.ts";
 import type { Resolved } from "../core/resolve/resolved.ts";
@@ -80,11 +80,11 @@ export interface History {
 
 /** What happened before: the state, and what earlier runs left on disk. */
 export async function observeHistory(resolved: Resolved, { spec, root, statCache }: Observation): Promise<History> {
-  const stateDir = join(root, spec.stateDir);
+  const stateDir = resolve(root, spec.stateDir);
   const host = hostname();
   const shownFile = `${spec.stateDir}/state/${spec.name}.json`;
   const [loaded, disk] = await Promise.all([
-    loadState({ stateDir, pipeline: spec.name, shownFile, host }),
+    loadState({ root, stateDir, pipeline: spec.name, shownFile, host }),
     observeDisk({
       root,
       cacheDirs: resolved.dataset.sources.map(({ cacheDir }) => cacheDir),
@@ -99,7 +99,7 @@ export async function observeHistory(resolved: Resolved, { spec, root, statCache
 
 /** A renamed pipeline file keeps its state; a second file of the same name must not take it. */
 function stateOfAnother(state: State | undefined, spec: Spec, root: string): readonly Diagnostic[] {
-  if (state === undefined || state.file === spec.file || !existsSync(join(root, state.file))) return [];
+  if (state === undefined || state.file === spec.file || !existsSync(resolve(root, state.file))) return [];
   const detail = `${state.file}, which still exists, was applied under the name \`${spec.name}\`; ${spec.file} would take its checkpoints for its own. Give one of them another \`name\`.`;
   return [diagnose(PREPARE_CODES.stateOfAnother, detail, { at: placeOf(spec, "name"), path: "name" })];
 }

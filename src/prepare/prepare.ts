@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { join } from "node:path";
+import { resolve } from "node:path";
 import { check } from "../core/check/check.ts";
 import { type Diagnostic, hasErrors } from "../core/diagnostic.ts";
 import type { Facts } from "../core/facts.ts";
@@ -110,7 +110,7 @@ async function prepareOne(
   const presets = readPresets.value;
   if (presets === undefined) return invalid();
 
-  const statCache = openStatCache(join(root, spec.stateDir, "index", `${spec.name}.json`));
+  const statCache = openStatCache(resolve(root, spec.stateDir, "index", `${spec.name}.json`));
   const observation = { spec, root, statCache, environment: options.environment };
   const facts = await observeFacts({
     ...observation,
@@ -155,7 +155,7 @@ function templateReader(): (spec: Spec, root: string) => Promise<TemplatesAndPre
   const known = new Map<string, Promise<TemplatesAndPresets>>();
   return (spec, root) => {
     const path = spec.templatesDir?.path;
-    const key = path === undefined ? "" : join(root, path);
+    const key = path === undefined ? "" : resolve(root, path);
     const reading = known.get(key) ?? readTemplatesAndPresets(path, root);
     known.set(key, reading);
     return reading;

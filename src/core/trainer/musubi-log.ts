@@ -1,4 +1,4 @@
-import type { TrainerEvent } from "../core/event.ts";
+import type { TrainerEvent } from "../event.ts";
 
 /** Reads Musubi's own words (trainer facts §6) as events: until the bridge exists, its log is all that it says. */
 
@@ -27,6 +27,8 @@ const SAVING = /^saving checkpoint: (?<file>.+)$/;
 const REMOVING = /removing old (?:checkpoint|state): (?<file>.+)$/;
 const SAVING_STATE = /Saving current state to (?<dir>.+)$/;
 const STATE_SAVED = /Random states saved in /;
+/** The last that it says: everything is on disk. */
+const ALL_SAVED = /model saved\.\s*$/;
 const OUT_OF_MEMORY = /torch\.(?:cuda\.)?OutOfMemoryError|CUDA out of memory/;
 
 export function readMusubiLog(options: MusubiLogOptions): MusubiLog {
@@ -37,6 +39,7 @@ export function readMusubiLog(options: MusubiLogOptions): MusubiLog {
   let savingCheckpoint: string | undefined;
   let savingState: string | undefined;
   let outOfMemory = false;
+  let allSaved = false;
   const base = () => ({ v: 1 as const, t: now() });
 
   /** The trainer prints before it saves: a checkpoint is whole when it says something else. */
@@ -64,6 +67,7 @@ export function readMusubiLog(options: MusubiLogOptions): MusubiLog {
     savingCheckpoint = SAVING.exec(line)?.groups?.file;
     savingState = SAVING_STATE.exec(line)?.groups?.dir ?? savingState;
     if (STATE_SAVED.test(line)) return savedState();
+    allSaved ||= ALL_SAVED.test(line);
     if (!OUT_OF_MEMORY.test(line) || outOfMemory) return [];
     outOfMemory = true;
     return [{ ...base(), type: "oom" }];
@@ -77,7 +81,9 @@ export function readMusubiLog(options: MusubiLogOptions): MusubiLog {
     if (number <= step) return [];
     step = number;
     const rate = Number(groups.rate);
-    const seconds = Number.isFinite(rate) && rate > 0 ? (groups.unit === "s/it" ? rate : 1 / rate) : undefined;
+    // The bar is reset at the first step: its rate says nothing yet.
+    const timed = step > 1 && Number.isFinite(rate) && rate > 0;
+    const seconds = timed ? (groups.unit === "s/it" ? rate : 1 / rate) : undefined;
     return [{ ...base(), type: "step", step, epoch, loss, ...(seconds === undefined ? {} : { seconds }) }];
   };
 
@@ -102,10 +108,10 @@ export function readMusubiLog(options: MusubiLogOptions): MusubiLog {
 
   return {
     accept,
-    end: () => [
-      ...savedCheckpoint(),
-      ...(epoch === totalEpochs && step >= totalEpochs * stepsPerEpoch ? endEpoch() : []),
-    ],
+    end: () => {
+      const saved = savedCheckpoint();
+      return allSaved ? [...saved, ...endEpoch(), { ...base(), type: "finished" }] : saved;
+    },
   };
 }
 
