@@ -23,13 +23,13 @@ const half = z.strictObject({ min_timestep: z.number().int(), max_timestep: z.nu
 /** An amount from one figure up to another; without the other, and more. */
 const span = z.strictObject({ from: z.number().nonnegative(), to: z.number().positive().optional() });
 
-export const defaultsSchema = z.strictObject({
+const defaultsSchema = z.strictObject({
   version,
   parameters: recommendations,
   keys: z.record(z.string(), z.strictObject({ value: scalar, reason: text })),
 });
 
-export const tasksSchema = z.strictObject({
+const tasksSchema = z.strictObject({
   version,
   tasks: z.record(
     z.enum(TASKS),
@@ -42,7 +42,7 @@ export const tasksSchema = z.strictObject({
   ),
 });
 
-export const sizeRulesSchema = z.strictObject({
+const sizeRulesSchema = z.strictObject({
   version,
   rules: z
     .array(
@@ -59,7 +59,7 @@ export const sizeRulesSchema = z.strictObject({
     .min(1),
 });
 
-export const tiersSchema = z.strictObject({
+const tiersSchema = z.strictObject({
   version,
   tiers: z.record(
     z.enum(TIERS),
@@ -91,7 +91,7 @@ export const tiersSchema = z.strictObject({
 
 const factor = z.strictObject({ percent: range, reason: text });
 
-export const memorySchema = z.strictObject({
+const memorySchema = z.strictObject({
   version,
   ram_by_blocks_to_swap: z
     .array(z.strictObject({ blocks: range, ram_gib: z.number().positive(), reason: text }))
@@ -130,23 +130,15 @@ const remedy = z.strictObject({
 });
 
 /** The problems whose remedies `wan22` looks up by name. */
-export const PROBLEMS = [
-  "out-of-memory",
-  "slow",
-  "unstable",
-  "dual-model",
-  "estimate",
-  "host-memory",
-  "tensorboard",
-] as const;
+const PROBLEMS = ["out-of-memory", "slow", "unstable", "dual-model", "estimate", "host-memory", "tensorboard"] as const;
 export type Problem = (typeof PROBLEMS)[number];
 
-export const remediesSchema = z.strictObject({
+const remediesSchema = z.strictObject({
   version,
   problems: z.record(z.enum(PROBLEMS), z.strictObject({ symptom: text, remedies: z.array(remedy).min(1) })),
 });
 
-export const adviceSchema = z.strictObject({
+const adviceSchema = z.strictObject({
   version,
   buying: z.array(
     z.strictObject({

@@ -69,7 +69,7 @@ export function resolve({ spec, presets, facts, sha256 }: ResolveInput): {
 }
 
 /** The first rule made for at least so many files, else the last. */
-export function chooseSizeRule({ sizeRules }: Presets, files: number): SizeRule {
+function chooseSizeRule({ sizeRules }: Presets, files: number): SizeRule {
   const { rules } = sizeRules;
   const found = rules.find((rule) => rule.files !== undefined && rule.files >= files) ?? rules.at(-1);
   if (found === undefined) throw new Error("Presets hold at least one size rule.");

@@ -52,7 +52,7 @@ function expectedVram(presets: Presets, { tier, cardName }: Hardware): readonly 
 }
 
 /** Host memory in GiB for a number of swapped blocks; a number that stands in two rows, or between two, gets the higher. */
-export function ramForBlocks({ memory }: Presets, blocks: number): number {
+function ramForBlocks({ memory }: Presets, blocks: number): number {
   const rows = memory.ram_by_blocks_to_swap;
   const row = rows.findLast((each) => blocks >= each.blocks[0] && blocks <= each.blocks[1]);
   return (row ?? rows.find((each) => blocks <= each.blocks[1]) ?? rows.at(-1))?.ram_gib ?? 0;
