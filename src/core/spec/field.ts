@@ -8,7 +8,7 @@ export interface FieldWords {
   readonly expected: string;
   /** As a user would write it after the colon. */
   readonly example?: string;
-  /** The words taken, where they can be listed. */
+  /** The words taken or usually meant, where they can be listed: the nearest one is suggested. */
   readonly choices?: readonly string[];
 }
 

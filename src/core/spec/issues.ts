@@ -142,6 +142,12 @@ function explainValue(misfit: Misfit): KeyFinding {
       detail: `\`${name}\` has no value. Write ${expected}${isOptionalAt(shape, path) ? ", or remove the line" : ""}.${example}`,
     };
   }
+  if (code === "too_big" && node.kind === "scalar" && typeof node.value === "string") {
+    return {
+      kind: SPEC_CODES.outOfBounds,
+      detail: `\`${name}\` is ${node.value.length.toLocaleString("en-US")} characters long, more than the trainer can be given. Shorten it.`,
+    };
+  }
   const must = `\`${name}\` must be ${expected}, not ${describeNode(node)}.`;
   const hint = hintFor(misfit);
   if (hint !== undefined) return { kind: SPEC_CODES.wrongType, detail: `${must} ${hint}` };
@@ -150,8 +156,10 @@ function explainValue(misfit: Misfit): KeyFinding {
   }
   if (node.kind === "scalar" && typeof node.value === "string") {
     if (words?.wants === "choice")
-      return { kind: SPEC_CODES.unknownChoice, detail: `${must}${choiceHint(node, words)}` };
-    if (code !== "invalid_type") return { kind: SPEC_CODES.badFormat, detail: `${must} Change it.${example}` };
+      return { kind: SPEC_CODES.unknownChoice, detail: `${must}${choiceHint(node, words) ?? " Use one of these."}` };
+    if (code !== "invalid_type") {
+      return { kind: SPEC_CODES.badFormat, detail: `${must}${choiceHint(node, words) ?? ` Change it.${example}`}` };
+    }
   }
   if (node.kind === "list" && words?.wants === "list") {
     return { kind: SPEC_CODES.outOfBounds, detail: `${must} Write at least one.${example}` };
@@ -159,9 +167,9 @@ function explainValue(misfit: Misfit): KeyFinding {
   return { kind: SPEC_CODES.wrongType, detail: `${must} Change it.${example}` };
 }
 
-function choiceHint(node: YamlScalar, words: FieldWords): string {
-  const near = nearest(String(node.value), words.choices ?? []);
-  return near === undefined ? " Use one of these." : ` Did you mean \`${near}\`?`;
+function choiceHint(node: YamlScalar, words: FieldWords | undefined): string | undefined {
+  const near = nearest(String(node.value), words?.choices ?? []);
+  return near === undefined ? undefined : ` Did you mean \`${near}\`?`;
 }
 
 type Hint = (node: YamlNode, words: FieldWords, misfit: Misfit) => string | undefined;
@@ -190,8 +198,9 @@ function hintFor(misfit: Misfit): string | undefined {
 
 const NUMBER = /^\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*$/;
 
+/** A text short enough to be a slip; the patterns below take quadratic time. */
 function textOf(node: YamlNode): string | undefined {
-  return node.kind === "scalar" && typeof node.value === "string" ? node.value : undefined;
+  return node.kind === "scalar" && typeof node.value === "string" && node.value.length < 100 ? node.value : undefined;
 }
 
 function quotedValue(node: YamlNode, words: FieldWords): string | undefined {

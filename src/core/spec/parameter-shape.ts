@@ -32,6 +32,12 @@ interface Shaped {
   readonly words: FieldWords;
 }
 
+/** One argument holds 128 KiB on Linux, and nobody writes a remark of more than this. In UTF-16 units. */
+const MAX_TEXT = 8192;
+
+/** Linux takes no longer path. */
+const MAX_PATH = 4096;
+
 /** A part of all steps as the trainer reads it too. A whole 100 % would be a number of steps once it is a number. */
 const PERCENTAGE = /^[0-9]{1,2}(\.[0-9]+)?%$/;
 
@@ -52,7 +58,7 @@ function shapeOf(type: ParameterType): Shaped {
         },
       };
     case "text":
-      return textShape(type, "a text");
+      return textShape(type);
     case "choice":
       return choiceShape(type.choices);
     case "path":
@@ -92,8 +98,8 @@ function shapeOf(type: ParameterType): Shaped {
 }
 
 /** A path as text; `${VAR}` in it is no concern of the shape. */
-function pathText() {
-  return z.string().min(1);
+export function pathText() {
+  return z.string().min(1).max(MAX_PATH);
 }
 
 function numberShape(type: Extract<ParameterType, { kind: "integer" | "number" }>): Shaped {
@@ -124,16 +130,27 @@ export function boundsText(bounds: {
   return max === undefined ? "" : ` of ${max} or less`;
 }
 
-function textShape(type: { readonly pattern?: string; readonly patternHint?: string }, noun: string): Shaped {
-  const text = z.string().min(1);
+interface TextType {
+  readonly pattern?: string;
+  readonly patternHint?: string;
+  readonly suggestions?: readonly string[];
+}
+
+function textShape(type: TextType): Shaped {
+  // Aborting keeps patterns from long texts, on which some take quadratic time.
+  const text = z.string().min(1).max(MAX_TEXT, { abort: true });
   return {
     schema: type.pattern === undefined ? text : text.regex(new RegExp(type.pattern)),
-    words: { wants: "text", expected: type.patternHint === undefined ? noun : `${noun}: ${type.patternHint}` },
+    words: {
+      wants: "text",
+      expected: type.patternHint ?? "a text",
+      ...(type.suggestions === undefined ? {} : { choices: type.suggestions }),
+    },
   };
 }
 
-function wordField(type: { readonly pattern?: string; readonly patternHint?: string }): z.ZodType {
-  const { schema, words } = textShape(type, "a text");
+function wordField(type: TextType): z.ZodType {
+  const { schema, words } = textShape(type);
   return field(schema, words);
 }
 

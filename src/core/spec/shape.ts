@@ -2,7 +2,7 @@
 import * as z from "zod";
 import { BACKENDS, NOISES, STRATEGIES, TASKS, TIERS } from "../vocabulary.ts";
 import { type FieldWords, field } from "./field.ts";
-import { boundsText, sectionShape } from "./parameter-shape.ts";
+import { boundsText, pathText, sectionShape } from "./parameter-shape.ts";
 import type { SourceKind } from "./spec.ts";
 
 /** The shape of the two files. Parsing, the JSON Schemas and the known keys all come from here. */
@@ -26,7 +26,7 @@ export const MAX_SIDE = 16_384;
 
 function path(doc: string, example: string, defaultValue?: string) {
   const variables = " Relative to this file; `${VAR}`, `${VAR:-default}` and `~/` are replaced.";
-  return field(z.string().min(1), {
+  return field(pathText(), {
     wants: "path",
     expected: "a path",
     example,
@@ -199,7 +199,7 @@ const shared = {
           "Who trains: musubi, or the embedded rehearsal trainer that runs anywhere in seconds. Left out: musubi where `path` is set.",
         ).optional(),
         path: path("The Musubi Tuner checkout.", "../musubi-tuner"),
-        python: field(z.string().min(1), {
+        python: field(pathText(), {
           wants: "path",
           expected: "the path of a Python, or a command's name",
           example: "../musubi-tuner/.venv/bin/python",

@@ -10,7 +10,13 @@ export type ParameterType =
   | { readonly kind: "number"; readonly min?: number; readonly max?: number; readonly above?: number }
   /** An integer of steps, or a fraction of all steps below 1 (`lr_warmup_steps`). */
   | { readonly kind: "steps-or-fraction" }
-  | { readonly kind: "text"; readonly pattern?: string; readonly patternHint?: string }
+  /** `suggestions` are the words usually meant: the nearest one is named when the pattern does not hold. */
+  | {
+      readonly kind: "text";
+      readonly pattern?: string;
+      readonly patternHint?: string;
+      readonly suggestions?: readonly string[];
+    }
   | { readonly kind: "choice"; readonly choices: readonly string[] }
   /** A file or folder; relative to the file it is written in, `${VAR}` allowed. */
   | { readonly kind: "path" }

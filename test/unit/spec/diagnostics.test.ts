@@ -239,7 +239,7 @@ const CASES: readonly Case[] = [
     when: "a value is empty",
     text: pipelineWith("train:\n  learning_rate:"),
     finds: ["S19 learning_rate"],
-    saying: ["`train.learning_rate` has no value. Write a number of 0 or more, or remove the line."],
+    saying: ["`train.learning_rate` has no value. Write a number"],
   },
   {
     when: "hardware is an empty map",
@@ -286,11 +286,7 @@ const CASES: readonly Case[] = [
     when: "numbers are out of bounds",
     text: pipelineWith("train:\n  blocks_to_swap: 40\n  network_dim: 0\n  learning_rate: .nan"),
     finds: ["S21 40", "S21 0", "S21 .nan"],
-    saying: [
-      "must be a whole number from 0 to 39, not `40`",
-      "a whole number of 1 or more",
-      "a number of 0 or more, not `.nan`",
-    ],
+    saying: ["must be a whole number from 0 to 39, not `40`", "a whole number of 1 or more", "must be a number"],
   },
   {
     when: "a resolution is too small",
@@ -312,6 +308,18 @@ const CASES: readonly Case[] = [
       "must be a name of small letters, digits and dashes",
       "must be WIDTHxHEIGHT in pixels, or [width, height]",
     ],
+  },
+  {
+    when: "a scheduler is misspelt",
+    text: pipelineWith("train:\n  lr_scheduler: cosin"),
+    finds: ["S23 cosin"],
+    saying: ["Did you mean `cosine`?"],
+  },
+  {
+    when: "a text is longer than an argument can be",
+    text: pipelineWith(`train:\n  lr_scheduler: "${"1".repeat(400_000)}"\n  seed: "${"1".repeat(20_000)}x"`),
+    finds: [`S21 "${"1".repeat(400_000)}"`, `S20 "${"1".repeat(20_000)}x"`],
+    saying: ["is 400,000 characters long", "must be a whole number"],
   },
   {
     when: "a file is of a newer version",
