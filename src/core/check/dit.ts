@@ -184,8 +184,10 @@ export const halvesBelongTogether = ({ resolved, facts }: Judged): readonly Diag
     const detail = `\`models.${role}\` is ${path.path}, which by its name is the other half. \`dit\` is the low-noise model and \`dit_high_noise\` the high-noise one. Exchange the paths if the names are right.`;
     findings.push(diagnose(MODEL_CODES.halvesSwapped, detail, { at: path.place, path: `models.${role}` }));
   };
-  if (usesLow) swapped(dit, "dit", /high/, /low/);
-  if (usesHigh) swapped(high, "dit_high_noise", /low/, /high/);
+  // One path for both is said below; its name is then no sign of anything.
+  const isOnePath = usesLow && usesHigh && dit?.path === high?.path;
+  if (usesLow && !isOnePath) swapped(dit, "dit", /high/, /low/);
+  if (usesHigh && !isOnePath) swapped(high, "dit_high_noise", /low/, /high/);
   if (dit === undefined || high === undefined || !usesHigh || !usesLow) return findings;
 
   const related = [{ ...dit.place, message: "the low-noise model" }];
