@@ -8,7 +8,7 @@ import { nearest } from "../spec/suggest.ts";
 import { type KeyPath, markAt, plainValue, type YamlNode } from "../spec/yaml-tree.ts";
 import type { Parameter } from "../trainer/parameter.ts";
 import { findParameter, PARAMETERS } from "../trainer/parameters.ts";
-import { SCRIPTS, TASKS, TIERS } from "../vocabulary.ts";
+import { SCRIPTS, type Script, TASKS, TIERS } from "../vocabulary.ts";
 import { RESOLVE_CODES } from "./codes.ts";
 import {
   type AdvicePreset,
@@ -182,13 +182,19 @@ function valueProblem(parameter: Parameter, value: unknown): string | undefined 
   return misfit(parameter, value);
 }
 
-/** Made once: a section's shape is a hundred schemas. */
-const SHAPES = new Map(SCRIPTS.map((script) => [script, sectionShape(script, "")] as const));
+/** Made once and only when needed: a section's shape is a hundred schemas, and built-in presets are not read at run time. */
+const shapes = new Map<Script, z.ZodType>();
+
+function shapeOf(script: Script): z.ZodType {
+  const shape = shapes.get(script) ?? sectionShape(script, "");
+  shapes.set(script, shape);
+  return shape;
+}
 
 function misfit(parameter: Parameter, value: unknown): string | undefined {
   const script = SCRIPTS.find((each) => parameter.takes[each] !== undefined);
-  const shape = script === undefined ? undefined : SHAPES.get(script);
-  if (shape === undefined) return undefined;
+  if (script === undefined) return undefined;
+  const shape = shapeOf(script);
   if (shape.safeParse({ [parameter.name]: value }).success) return undefined;
   const wanted = fieldAt(shape, [parameter.name])?.expected ?? "a value of another type";
   return `must be ${wanted}, not \`${String(value)}\``;
