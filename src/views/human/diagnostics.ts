@@ -1,5 +1,5 @@
 import type { Diagnostic, Place, RelatedPlace, Severity } from "../../core/diagnostic.ts";
-import { printable, printableLines } from "../text/printable.ts";
+import { printable, printableLines, tidy } from "../text/printable.ts";
 import { count } from "../text/quantity.ts";
 import { createStyle, type Style } from "../text/style.ts";
 import { wrapText } from "../text/wrap.ts";
@@ -26,7 +26,7 @@ export function viewDiagnostics(diagnostics: readonly Diagnostic[], options: Dia
   const blocks = sorted.map((diagnostic) =>
     viewDiagnostic(diagnostic, { style, lines, columns: Math.max(NARROWEST_COLUMNS, options.width || 80) }),
   );
-  return `${[...blocks, countDiagnostics(sorted)].join("\n\n")}\n`;
+  return tidy([...blocks, countDiagnostics(sorted)].join("\n\n"));
 }
 
 /** Errors first, then warnings, then notes; equal ones once. Inside a severity the order stays. */

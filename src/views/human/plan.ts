@@ -2,7 +2,7 @@ import type { Diagnostic } from "../../core/diagnostic.ts";
 import type { PipelinePlan, Plan } from "../../core/plan/plan.ts";
 import { formatEstimate, hasChanges, summarizePipeline, summarizePlan } from "../plan-summary.ts";
 import { type Cell, layoutTable } from "../text/columns.ts";
-import { printable, printableLines } from "../text/printable.ts";
+import { printable, printableLines, tidy } from "../text/printable.ts";
 import { count, listWords } from "../text/quantity.ts";
 import { createStyle } from "../text/style.ts";
 import { wrapText } from "../text/wrap.ts";
@@ -54,7 +54,7 @@ export function viewPlanHuman(plan: Plan, options: PlanViewOptions): string {
   }
   const end = viewEnd(plan, changing, context).join("\n");
   if (end !== "") blocks.push(end);
-  return `${blocks.join("\n\n")}\n`;
+  return tidy(blocks.join("\n\n"));
 }
 
 /** A terminal that doesn't know its width says 0; below the narrowest nothing could be laid out. */
@@ -77,7 +77,7 @@ function viewPipeline(pipeline: PipelinePlan, context: PlanContext): readonly st
 
 function viewHead(pipeline: PipelinePlan, { style, columns }: PlanContext): readonly string[] {
   const { dataset } = pipeline;
-  const [first = "", ...rest] = wrapText(`${printable(pipeline.name)}: ${summarizePipeline(pipeline)}`, columns - 2);
+  const [first = "", ...rest] = wrapText(printable(`${pipeline.name}: ${summarizePipeline(pipeline)}`), columns - 2);
   const about = [pipeline.file, pipeline.task, pipeline.noise, `tier ${pipeline.tier}`, pipeline.backend].map(
     printable,
   );

@@ -24,3 +24,13 @@ function escapeCharacter(character: string): string {
   const hex = code.toString(16);
   return code <= 0xff ? `\\x${hex.padStart(2, "0")}` : `\\u{${hex}}`;
 }
+
+/** A finished text: no spaces at line ends, no two empty lines in a row, one line break at the end. Empty stays empty. */
+export function tidy(text: string): string {
+  const lines = text.split("\n").map((line) => line.trimEnd());
+  const tidied = lines
+    .filter((line, index) => line !== "" || (lines[index - 1] ?? "") !== "")
+    .join("\n")
+    .trimEnd();
+  return tidied === "" ? "" : `${tidied}\n`;
+}

@@ -1,4 +1,4 @@
-import { graphemes, textColumns } from "./width.ts";
+import { graphemes, isNarrow, textColumns } from "./width.ts";
 
 /**
  * Breaks a text into lines of at most `columns`. Line breaks of the text stay; lines that begin with two spaces (a patch,
@@ -41,6 +41,7 @@ function wrapLine(line: string, columns: number): readonly string[] {
 
 /** A word's unbreakable pieces: one for most words, one a character for Chinese. */
 function splitWord(word: string): readonly string[] {
+  if (isNarrow(word)) return [word];
   const pieces: string[] = [];
   let narrow = "";
   for (const grapheme of graphemes(word)) {

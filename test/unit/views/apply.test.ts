@@ -1,0 +1,281 @@
+import { PassThrough } from "node:stream";
+import { stripVTControlCharacters } from "node:util";
+import { describe, expect, it } from "vitest";
+import { type ApplyEvent, applyEventSchema } from "../../../src/core/apply-event.ts";
+import type { TrainerEvent } from "../../../src/core/event.ts";
+import { openApplyView } from "../../../src/views/apply.ts";
+import { createApplyLines } from "../../../src/views/human/apply-lines.ts";
+import { createApplyProgress } from "../../../src/views/human/apply-progress.ts";
+import { advanceProgress, startProgress } from "../../../src/views/progress.ts";
+
+type Given<Type extends ApplyEvent["type"]> = Omit<
+  Extract<ApplyEvent, { type: Type }>,
+  "v" | "t" | "pipeline" | "type"
+>;
+
+/** An event of the pipeline `fox`, `t` seconds after the beginning. */
+function event<Type extends ApplyEvent["type"]>(t: number, type: Type, given: Given<Type>): ApplyEvent {
+  return applyEventSchema.parse({ v: 1, t: 1_700_000_000 + t, pipeline: "fox", type, ...given });
+}
+
+function said(t: number, stage: "cache-latents" | "train", given: Record<string, unknown>): ApplyEvent {
+  return event(t, "trainer", { stage, event: { v: 1, t: 1_700_000_000 + t, ...given } as TrainerEvent });
+}
+
+const STARTED = event(0, "run-started", {
+  run: "20260101T000000Z-fox-ab12",
+  folder: ".wan22/runs/20260101T000000Z-fox-ab12",
+  plan_digest: "d",
+  stages: [
+    { id: "cache-latents", action: "create" },
+    { id: "train", action: "replace" },
+  ],
+});
+
+const LATENTS_LOG = "runs/latents.log";
+const TRAIN_LOG = "runs/train.log";
+
+/** A run from its beginning to its end, as it is recorded. */
+const RUN: readonly ApplyEvent[] = [
+  STARTED,
+  event(0, "unlinked", { stage: "cache-latents", files: ["a", "b"] }),
+  event(0, "stage-started", {
+    stage: "cache-latents",
+    action: "create",
+    unit: "items",
+    done: 0,
+    total: 3,
+    log: LATENTS_LOG,
+    attached: false,
+  }),
+  said(4, "cache-latents", { type: "item", file: "a", done: 1, total: 3 }),
+  said(12, "cache-latents", { type: "item", file: "b", done: 2, total: 3 }),
+  said(13, "cache-latents", { type: "item", file: "c", done: 3, total: 3 }),
+  event(13, "stage-ended", {
+    stage: "cache-latents",
+    outcome: "finished",
+    done: 3,
+    total: 3,
+    seconds: 13,
+    log: LATENTS_LOG,
+  }),
+  event(13, "moved", {
+    stage: "train",
+    reason: "archive",
+    files: [{ from: "output/fox.safetensors", to: "output/archive-1/fox.safetensors" }],
+  }),
+  event(14, "stage-started", {
+    stage: "train",
+    action: "replace",
+    unit: "steps",
+    done: 0,
+    total: 40,
+    log: TRAIN_LOG,
+    attached: false,
+  }),
+  ...Array.from({ length: 20 }, (_, index) =>
+    said(16 + 2 * index, "train", { type: "step", step: index + 1, epoch: 1, loss: 0.08 }),
+  ),
+  said(55, "train", { type: "epoch", epoch: 1, loss: 0.0765 }),
+  said(55, "train", {
+    type: "checkpoint",
+    file: "output/fox-000001.safetensors",
+    epoch: 1,
+    step: 20,
+    bytes: 613_417_760,
+  }),
+  said(57, "train", { type: "warning", text: "the loss is \u001b[31mhigh" }),
+  said(58, "train", { type: "stopping" }),
+  event(60, "stage-ended", { stage: "train", outcome: "stopped", done: 21, total: 40, seconds: 46, log: TRAIN_LOG }),
+  event(60, "run-ended", {
+    run: "20260101T000000Z-fox-ab12",
+    outcome: "stopped",
+    checkpoints: ["output/fox-000001.safetensors"],
+    seconds: 60,
+  }),
+];
+
+function lines(events: readonly ApplyEvent[]): string {
+  let text = "";
+  const view = createApplyLines({ write: (more) => (text += more), colour: false });
+  for (const one of events) view.report(one);
+  return text;
+}
+
+describe("apply as lines", () => {
+  it("says what happens, each line for itself, and progress every ten seconds", () => {
+    expect(lines(RUN)).toMatchInlineSnapshot(`
+      "fox: cache-latents (create) and train (replace); run 20260101T000000Z-fox-ab12
+      fox cache-latents: removed 2 stale cache files, to be made again
+      fox cache-latents: create, 3 items; log runs/latents.log
+      fox cache-latents: item 2/3 · 8 s an item · 0:08 left
+      fox cache-latents: finished in 13 s (3/3)
+      fox train: archived 1 file or folder into output/archive-1
+      fox train: replace, 40 steps; log runs/train.log
+      fox train: step 5/40 · epoch 1 · loss 0.0800 · 2 s a step · 1:10 left
+      fox train: step 10/40 · epoch 1 · loss 0.0800 · 2 s a step · 1:00 left
+      fox train: step 15/40 · epoch 1 · loss 0.0800 · 2 s a step · 0:50 left
+      fox train: step 20/40 · epoch 1 · loss 0.0800 · 2 s a step · 0:40 left
+      fox train: epoch 1 done, loss 0.0765
+      fox train: saved output/fox-000001.safetensors (613 MB)
+      fox train: warning: the loss is \\x1b[31mhigh
+      fox train: stopping: the training state is saved at the next step
+      fox train: stopped at 21/40 after 46 s; apply again to go on from here
+      fox: stopped after 60 s; apply again to go on from here
+      "
+    `);
+  });
+
+  it.each([
+    ["finished", undefined],
+    ["failed", "CUDA out of memory"],
+    ["lost", undefined],
+    ["detached", undefined],
+  ] as const)("says how a stage ended: %s", (outcome, message) => {
+    const ended = event(9, "stage-ended", {
+      stage: "train",
+      outcome,
+      done: 4,
+      total: 40,
+      seconds: 9,
+      log: TRAIN_LOG,
+      ...(message === undefined ? {} : { message }),
+    });
+    expect(lines([ended])).toMatchSnapshot();
+  });
+
+  it.each(["finished", "stopped", "failed", "interrupted", "detached"] as const)(
+    "says how a run ended: %s",
+    (outcome) => {
+      const ended = event(9, "run-ended", {
+        run: "r",
+        outcome,
+        checkpoints: ["output/a.safetensors", "output/b.safetensors"],
+        seconds: 3_700,
+      });
+      expect(lines([ended])).toMatchSnapshot();
+    },
+  );
+});
+
+describe("apply as NDJSON", () => {
+  it("is every event, a line each, with nothing that a terminal would obey", async () => {
+    const { stream, text } = terminal();
+    const view = await openApplyView({ format: "json", stream, terminal: "interactive", colour: true });
+    for (const one of RUN) view.report(one);
+    await view.close();
+    expect(text()).not.toMatch(/[^\n\P{C}]/u);
+    const read = text()
+      .trimEnd()
+      .split("\n")
+      .map((line) => applyEventSchema.parse(JSON.parse(line)));
+    expect(read).toEqual(RUN);
+  });
+});
+
+describe("apply in a terminal", () => {
+  it("ends with a line a stage, then what must not be missed, and gives the cursor back", async () => {
+    const { stream, text } = terminal();
+    const view = createApplyProgress({ stream, colour: false });
+    for (const one of RUN) view.report(one);
+    await view.close();
+    const shown = text();
+    const drawn = stripVTControlCharacters(shown)
+      .split("\n")
+      .filter((line) => line.trim() !== "");
+    expect(drawn.slice(-6)).toEqual([
+      expect.stringMatching(/cache-latents {2}finished in 13 s \(3\/3\)$/),
+      expect.stringMatching(/train {2}stopped at 21\/40 after 46 s; apply again to go on from here$/),
+      "cache-latents: removed 2 stale cache files, to be made again",
+      "train: archived 1 file or folder into output/archive-1",
+      "train: warning: the loss is \\x1b[31mhigh",
+      "fox: stopped after 60 s; apply again to go on from here",
+    ]);
+    expect(shown.lastIndexOf("\u001b[?25h")).toBeGreaterThan(shown.lastIndexOf("\u001b[?25l"));
+  });
+
+  it("leaves the terminal in order when it is closed in the middle", async () => {
+    const { stream, text } = terminal();
+    const view = createApplyProgress({ stream, colour: false });
+    for (const one of RUN.slice(0, 12)) view.report(one);
+    await view.close();
+    expect(stripVTControlCharacters(text())).toMatch(/train {2}interrupted/);
+    expect(text().lastIndexOf("\u001b[?25h")).toBeGreaterThan(text().lastIndexOf("\u001b[?25l"));
+  });
+
+  it("draws one pipeline after the other", async () => {
+    const { stream, text } = terminal();
+    const view = createApplyProgress({ stream, colour: false });
+    for (const one of [...RUN, ...RUN.map((given) => ({ ...given, pipeline: "owl" }))]) view.report(one);
+    await view.close();
+    const shown = stripVTControlCharacters(text());
+    expect(shown.indexOf("fox: stopped")).toBeGreaterThan(0);
+    expect(shown.indexOf("owl: stopped")).toBeGreaterThan(shown.indexOf("fox: stopped"));
+  });
+
+  it("is lines where the terminal doesn't know its size", async () => {
+    const { stream, text } = terminal({ columns: 0, rows: 0 });
+    const view = await openApplyView({ format: "human", stream, terminal: "interactive", colour: false });
+    for (const one of RUN) view.report(one);
+    await view.close();
+    expect(text()).toBe(lines(RUN));
+  });
+});
+
+describe("progress", () => {
+  const started = startProgress({
+    v: 1,
+    t: 0,
+    pipeline: "fox",
+    type: "stage-started",
+    stage: "train",
+    action: "resume",
+    unit: "steps",
+    done: 100,
+    total: 200,
+    log: "",
+    attached: false,
+  });
+  const step = (t: number, number: number, loss: number | null): TrainerEvent => ({
+    v: 1,
+    t,
+    type: "step",
+    step: number,
+    epoch: 3,
+    loss,
+  });
+
+  it("measures from what it has seen, not from what was done before", () => {
+    const progress = [step(10, 101, 0.5), step(14, 103, 0.3)].reduce(advanceProgress, started);
+    expect(progress).toMatchObject({ done: 103, epoch: 3, loss: 0.4, secondsPerUnit: 2, etaSeconds: 194 });
+  });
+
+  it("forgets what is long ago", () => {
+    const slow = Array.from({ length: 5 }, (_, index) => step(index * 100, 100 + index, 9));
+    const fast = Array.from({ length: 20 }, (_, index) => step(1_000 + index, 105 + index, 1));
+    expect([...slow, ...fast].reduce(advanceProgress, started)).toMatchObject({ secondsPerUnit: 1, loss: 1 });
+  });
+
+  it("says NaN when the loss is", () => {
+    expect(advanceProgress(started, step(1, 101, null)).loss).toBeNull();
+  });
+
+  it("knows no rate after one step, nor when the clock stands still or goes back", () => {
+    expect(advanceProgress(started, step(1, 101, 1))).not.toHaveProperty("secondsPerUnit");
+    expect([step(9, 101, 1), step(1, 102, 1)].reduce(advanceProgress, started)).not.toHaveProperty("secondsPerUnit");
+  });
+});
+
+/** A terminal that remembers what was written on it. */
+function terminal(size = { columns: 80, rows: 24 }): {
+  readonly stream: NodeJS.WriteStream;
+  readonly text: () => string;
+} {
+  let text = "";
+  const stream = Object.assign(new PassThrough(), { isTTY: true, ...size }) as unknown as NodeJS.WriteStream;
+  stream.write = (chunk: string | Uint8Array) => {
+    text += chunk.toString();
+    return true;
+  };
+  return { stream, text: () => text };
+}
