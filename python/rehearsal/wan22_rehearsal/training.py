@@ -86,12 +86,11 @@ class Loop:
         print(f"  num epochs: {self._epochs}")
         print(f"  total optimization steps: {self._total_steps}")
         while progress.epochs < self._epochs:
-            stopped_at = self._train_epoch(progress)
-            if stopped_at is not None:
-                self._outputs.at_stop(stopped_at, self._memory)
+            reached = self._train_epoch(progress)
+            if not self._is_epoch_end(reached):
+                self._outputs.at_stop(reached, self._memory)
                 return STOPPED
-            steps = (progress.epochs + 1) * self._stage.context["steps_per_epoch"]
-            progress = Progress(progress.epochs + 1, steps, 0)
+            progress = Progress(progress.epochs + 1, reached.steps, 0)
             average = moving_average(self._memory.losses)
             self._stage.events.tell("epoch", epoch=progress.epochs, loss=average)
             saved = self._outputs.after_epoch(progress, self._memory, self._epochs)
@@ -104,18 +103,21 @@ class Loop:
         print("model saved.")
         return FINISHED
 
-    def _train_epoch(self, progress: Progress) -> Progress | None:
-        """Trains what is left of the epoch in progress. Where a stop ended it: how far it came."""
+    def _is_epoch_end(self, progress: Progress) -> bool:
+        return progress.batches >= self._batches or progress.steps >= self._total_steps
+
+    def _train_epoch(self, progress: Progress) -> Progress:
+        """Trains what is left of the epoch in progress, up to its end or to where a stop ended it."""
         epoch = progress.epochs + 1
         print(f"\nepoch {epoch}/{self._epochs}")
         order = list(range(self._batches))
         random.Random(f"{self._memory.seed}:order:{epoch}").shuffle(order)
-        step = progress.steps
+        done = progress
         started = time.monotonic()
         gradients: dict[str, list[float]] = {}
         step_loss = 0.0
         micro_batches = 0
-        for batch in range(progress.batches, self._batches):
+        for batch in range(progress.batches, 0 if self._is_epoch_end(progress) else self._batches):
             # Seeded by place, not by history: a resumed run draws what an undisturbed one does.
             rng = random.Random(f"{self._memory.seed}:batch:{epoch}:{batch}")
             loss, batch_gradients = self._lora.loss_and_gradients(self._batch(order[batch]), rng, self._timesteps)
@@ -128,19 +130,21 @@ class Loop:
                 gradients[name] = share if before is None else [a + b for a, b in zip(before, share)]
             if micro_batches < self._accumulation and batch + 1 < self._batches:
                 continue
-            learning_rate = self._learning_rate(step)
-            step += 1
-            self._optimizer.step(self._lora.weights, clip(gradients, self._largest_norm), learning_rate, step)
+            learning_rate = self._learning_rate(done.steps)
+            done = Progress(progress.epochs, done.steps + 1, batch + 1)
+            gradients = clip(gradients, self._largest_norm)
+            self._optimizer.step(self._lora.weights, gradients, learning_rate, done.steps)
             now = time.monotonic()
-            self._report(step, epoch, step_loss / micro_batches, learning_rate, now - started)
+            self._report(done.steps, epoch, step_loss / micro_batches, learning_rate, now - started)
             started, gradients, step_loss, micro_batches = now, {}, 0.0, 0
-            done = Progress(progress.epochs, step, batch + 1)
             self._outputs.after_step(done, self._memory, progress.epochs)
-            # At the last batch the epoch's own saves come first; `run` looks again after them.
-            if batch + 1 < self._batches and self._stage.stop.seen():
+            # At its end the epoch's own saves come first; `run` looks again after them.
+            if self._is_epoch_end(done):
+                break
+            if self._stage.stop.seen():
                 self._stage.events.tell("stopping")
-                return done
-        return None
+                break
+        return done
 
     def _batch(self, slot: int) -> list[Sample]:
         """The samples of a batch: as many batches as the plan counts share out the items evenly."""
