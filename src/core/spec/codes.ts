@@ -65,7 +65,7 @@ export const SPEC_CODES = {
     summary: "The file is too large",
     why: "A pipeline or project file is a page of text; a file of this size is most likely another one.",
     mend: "Name the right file; long lists of prompts belong into a prompts file named by `train.sample_prompts`.",
-    example: "a file of 600 KiB",
+    example: "a file of 300 KiB",
   },
   tooDeep: {
     code: "S9",

@@ -1,10 +1,12 @@
 import type * as z from "zod";
 import { type Diagnostic, diagnose, type SourceRange } from "../diagnostic.ts";
+import { clip } from "./clip.ts";
 import { SPEC_CODES } from "./codes.ts";
 import { type FieldWords, fieldAt, isOptionalAt } from "./field.ts";
 import { FILE_VERSION } from "./shape.ts";
 import { nearest } from "./suggest.ts";
 import { explainUnknownKey, type FileKind, type KeyFinding } from "./unknown-key.ts";
+import { hintFor, keyPrefix, type Misfit } from "./value-hints.ts";
 import { dotted, entryAt, type KeyPath, markAt, nodeAt, type YamlNode, type YamlScalar } from "./yaml-tree.ts";
 
 /** zod's findings as diagnostics. zod says that a value does not fit and where; the words come from the fields. */
@@ -122,20 +124,11 @@ function explainVersion(node: YamlNode): KeyFinding | undefined {
   };
 }
 
-/** A value that does not fit its field. */
-interface Misfit {
-  readonly node: YamlNode;
-  readonly path: KeyPath;
-  readonly words: FieldWords | undefined;
-  readonly code: FlatIssue["code"];
-  readonly shape: z.ZodType;
-}
-
 function explainValue(misfit: Misfit): KeyFinding {
   const { node, path, words, code, shape } = misfit;
   const name = shown(path);
   const expected = words?.expected ?? "another kind of value";
-  const example = words?.example === undefined ? "" : ` For example \`${lastKey(path)}${words.example}\`.`;
+  const example = words?.example === undefined ? "" : ` For example \`${keyPrefix(path)}${words.example}\`.`;
   if (node.kind === "scalar" && node.value === null) {
     return {
       kind: SPEC_CODES.emptyValue,
@@ -172,120 +165,11 @@ function choiceHint(node: YamlScalar, words: FieldWords | undefined): string | u
   return near === undefined ? undefined : ` Did you mean \`${near}\`?`;
 }
 
-type Hint = (node: YamlNode, words: FieldWords, misfit: Misfit) => string | undefined;
-
-/** What is usually wrong when a value is of another kind, by what was wanted and what was found. */
-const HINTS: readonly Hint[] = [
-  quotedValue,
-  wordForFlag,
-  numberForFlag,
-  unquotedText,
-  looseNumber,
-  bareItem,
-  mapForList,
-  listForOne,
-];
-
-function hintFor(misfit: Misfit): string | undefined {
-  const { node, words } = misfit;
-  if (words === undefined) return undefined;
-  for (const hint of HINTS) {
-    const text = hint(node, words, misfit);
-    if (text !== undefined) return text;
-  }
-  return undefined;
-}
-
-const NUMBER = /^\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*$/;
-
-/** A text short enough to be a slip; the patterns below take quadratic time. */
-function textOf(node: YamlNode): string | undefined {
-  return node.kind === "scalar" && typeof node.value === "string" && node.value.length < 100 ? node.value : undefined;
-}
-
-function quotedValue(node: YamlNode, words: FieldWords): string | undefined {
-  const text = textOf(node);
-  if (text === undefined || node.kind !== "scalar" || !node.quoted) return undefined;
-  if (words.wants === "number" && NUMBER.test(text))
-    return `Quotes make it a text: remove the quotes around ${text.trim()}.`;
-  if (words.wants === "flag" && /^(true|false)$/i.test(text)) {
-    return `Quotes make it a text: write ${text.toLowerCase()} without the quotes.`;
-  }
-  return undefined;
-}
-
-function wordForFlag(node: YamlNode, words: FieldWords): string | undefined {
-  const text = textOf(node)?.toLowerCase();
-  if (text === undefined || words.wants !== "flag") return undefined;
-  const meant = ["yes", "on", "y", "1", "enable", "enabled"].includes(text)
-    ? "true"
-    : ["no", "off", "n", "0", "disable", "disabled"].includes(text)
-      ? "false"
-      : undefined;
-  if (meant === undefined) return undefined;
-  return `In YAML 1.2 \`${text}\` is a text, not a truth value: write ${meant}.`;
-}
-
-function numberForFlag(node: YamlNode, words: FieldWords): string | undefined {
-  if (words.wants !== "flag" || node.kind !== "scalar" || typeof node.value !== "number") return undefined;
-  return node.value === 0 ? "Write false." : node.value === 1 ? "Write true." : undefined;
-}
-
-/** `name: 2024`, `training_comment: true`. */
-function unquotedText(node: YamlNode, words: FieldWords): string | undefined {
-  if (node.kind !== "scalar" || typeof node.value === "string" || node.value === null) return undefined;
-  if (words.wants !== "text" && words.wants !== "path" && words.wants !== "choice") return undefined;
-  if (words.wants === "choice") {
-    return words.choices === undefined ? undefined : "Use one of these words.";
-  }
-  return `If a text is meant, put it in quotes: "${node.written}".`;
-}
-
-/** `1,000`, `1_000`, `24GB`: texts that hold a number. */
-function looseNumber(node: YamlNode, words: FieldWords): string | undefined {
-  const text = textOf(node);
-  if (text === undefined || words.wants !== "number") return undefined;
-  const plain = text.replaceAll(/[_,](?=\d{3}(\D|$))/g, "");
-  if (plain !== text && NUMBER.test(plain)) return `Write the digits without separators: ${plain.trim()}.`;
-  const number = /^\s*([-+]?\d*\.?\d+)\s*[a-zA-Z]+\s*$/.exec(text);
-  if (number === null) return undefined;
-  return `Write the number alone: ${number[1] ?? ""}.`;
-}
-
-/** `target_frames: 25`, `gpus: 0`. */
-function bareItem(node: YamlNode, words: FieldWords, { path, shape }: Misfit): string | undefined {
-  if (words.wants !== "list" || node.kind !== "scalar" || fieldAt(shape, [...path, 0])?.wants === "map")
-    return undefined;
-  return `Put it in brackets: \`${lastKey(path)}[${node.quoted ? JSON.stringify(node.value) : node.written}]\`.`;
-}
-
-/** `sources: {videos: data/fox}`. */
-function mapForList(node: YamlNode, words: FieldWords): string | undefined {
-  return words.wants === "list" && node.kind === "map" ? "Begin each entry with a dash." : undefined;
-}
-
-/** `network_dim: [32]`. */
-function listForOne(node: YamlNode, words: FieldWords): string | undefined {
-  if (node.kind !== "list" || words.wants === "list" || words.wants === "map") return undefined;
-  const only = node.items.length === 1 ? node.items[0] : undefined;
-  return only?.kind === "scalar" ? `Remove the brackets or the dash: ${only.written}.` : undefined;
-}
-
-function lastKey(path: KeyPath): string {
-  const key = path.at(-1);
-  return typeof key === "string" ? `${key}: ` : "";
-}
-
 function describeNode(node: YamlNode): string {
   if (node.kind === "list") return node.items.length === 0 ? "an empty list" : "a list";
   if (node.kind !== "scalar") return "a map of keys";
   if (typeof node.value === "string") return node.value === "" ? "an empty text" : `the text \`${clip(node.value)}\``;
   return `\`${clip(node.written)}\``;
-}
-
-function clip(text: string): string {
-  const line = text.replaceAll("`", "'").replace(/\s+/g, " ").trim();
-  return line.length > 60 ? `${line.slice(0, 57)}…` : line;
 }
 
 /** `dataset.sources[0].videos`: how details name a value. */

@@ -1,17 +1,19 @@
 import { type Alias, type Document, isAlias, isMap, isScalar, isSeq, type Node, parseDocument } from "yaml";
 import { type Diagnostic, type DiagnosticKind, diagnose, type SourceRange } from "../diagnostic.ts";
+import { clip } from "./clip.ts";
 import { SPEC_CODES } from "./codes.ts";
 import { indexOfControl, nameOfCharacter } from "./control-characters.ts";
+import { lineStartsOf, rangeOfSpan } from "./positions.ts";
 import type { SourceText } from "./spec.ts";
 import { describeSyntaxError } from "./syntax-errors.ts";
 import type { Span, YamlEntry, YamlNode } from "./yaml-tree.ts";
 
 /** Larger texts are refused unread: the time to parse grows with the size, a pipeline is a page. In UTF-16 units. */
-export const MAX_TEXT_LENGTH = 512 * 1024;
+export const MAX_TEXT_LENGTH = 256 * 1024;
 /** A pipeline's deepest key is four levels down. */
 const MAX_DEPTH = 32;
 /** Values after aliases are expanded. */
-const MAX_VALUES = 50_000;
+const MAX_VALUES = 20_000;
 /** Syntax errors cascade; the first few are the ones to mend. */
 const MAX_SYNTAX_ERRORS = 20;
 
@@ -44,7 +46,7 @@ export function readYaml(source: SourceText): YamlFile {
   }
   const control = indexOfControl(text);
   if (control >= 0) {
-    const range = rangeOfControl(text, control);
+    const range = rangeOfSpan(text, lineStartsOf(text), [control, control + 1]);
     return refuse(
       SPEC_CODES.controlCharacter,
       `Line ${range.line}, column ${range.column} holds the control character ${nameOfCharacter(text, control)}, which YAML forbids. Delete it, or save the file again as plain UTF-8 text.`,
@@ -62,11 +64,6 @@ export function readYaml(source: SourceText): YamlFile {
     prettyErrors: false,
   });
   return buildTree(source.file, text, document);
-}
-
-function rangeOfControl(text: string, index: number): SourceRange {
-  const { line, column } = positionOf(lineStartsOf(text), index);
-  return { line, column, end_line: line, end_column: column + 1 };
 }
 
 /** Collects what goes wrong while YAML's own nodes become ours. */
@@ -121,7 +118,9 @@ function buildTree(file: string, text: string, document: Document.Parsed): YamlF
   return finish(builder, readNode(builder, contents, 0));
 }
 
-function finish(builder: TreeBuilder, root: YamlNode | undefined): YamlFile {
+/** With too many values the tree is cut off anywhere, and says nothing. */
+function finish(builder: TreeBuilder, tree: YamlNode | undefined): YamlFile {
+  const root = builder.values > MAX_VALUES ? undefined : tree;
   return { root, diagnostics: builder.diagnostics, trustedUntil: builder.trustedUntil };
 }
 
@@ -156,38 +155,8 @@ function report(
   );
 }
 
-/** A range inside the text, at least one column wide, however the parser counted at its end. */
-function rangeOf({ text, lineStarts }: TreeBuilder, [from, to]: Span): SourceRange {
-  const start = positionOf(lineStarts, clamp(from, 0, text.length));
-  const end = positionOf(lineStarts, clamp(to, from, text.length));
-  const sameLine = end.line <= start.line;
-  return {
-    ...start,
-    end_line: sameLine ? start.line : end.line,
-    end_column: sameLine ? Math.max(start.column + 1, end.column) : end.column,
-  };
-}
-
-function clamp(value: number, low: number, high: number): number {
-  return Math.min(Math.max(value, low), high);
-}
-
-/** The parser's own count of lines misses some after an error, so they are counted here. */
-function lineStartsOf(text: string): number[] {
-  const starts = [0];
-  for (let at = text.indexOf("\n"); at >= 0; at = text.indexOf("\n", at + 1)) starts.push(at + 1);
-  return starts;
-}
-
-function positionOf(lineStarts: readonly number[], offset: number): { readonly line: number; readonly column: number } {
-  let low = 0;
-  let high = lineStarts.length;
-  while (high - low > 1) {
-    const middle = (low + high) >> 1;
-    if ((lineStarts[middle] ?? 0) <= offset) low = middle;
-    else high = middle;
-  }
-  return { line: low + 1, column: offset - (lineStarts[low] ?? 0) + 1 };
+function rangeOf({ text, lineStarts }: TreeBuilder, span: Span): SourceRange {
+  return rangeOfSpan(text, lineStarts, span);
 }
 
 /** The part of a node's text that holds its value, without trailing comments and blank lines. */
@@ -210,9 +179,8 @@ function readNode(builder: TreeBuilder, node: Node, depth: number): YamlNode {
         builder,
         SPEC_CODES.tooManyValues,
         spanOf(node),
-        `With its aliases written out the file holds more than ${MAX_VALUES.toLocaleString("en-US")} values. Write the values out, or remove the aliases.`,
+        `The file holds more than ${MAX_VALUES.toLocaleString("en-US")} values once its aliases are written out. Shorten it, or remove the aliases.`,
       );
-      builder.trustedUntil = 0;
     }
     return unreadable(builder, node);
   }
@@ -270,8 +238,8 @@ function readEntries(builder: TreeBuilder, pairs: readonly unknown[], depth: num
         builder,
         SPEC_CODES.duplicateKey,
         keySpan,
-        `\`${key}\` stands in line ${earlier.keyRange.line} already. Keep one of the two.`,
-        { span: earlier.keySpan, message: `\`${key}\` is given here first` },
+        `\`${clip(key)}\` stands in line ${earlier.keyRange.line} already. Keep one of the two.`,
+        { span: earlier.keySpan, message: `\`${clip(key)}\` is given here first` },
       );
       continue;
     }
@@ -310,15 +278,16 @@ function readAlias(builder: TreeBuilder, alias: Alias, depth: number): YamlNode 
   const span = spanOf(alias);
   const target = builder.anchors.get(alias.source);
   if (target === undefined || builder.open.has(target)) {
+    const name = clip(alias.source);
     const why =
       target === undefined
-        ? `No value before it is marked \`&${alias.source}\`.`
-        : `It stands inside the value marked \`&${alias.source}\` itself.`;
+        ? `No value before it is marked \`&${name}\`.`
+        : `It stands inside the value marked \`&${name}\` itself.`;
     report(
       builder,
       SPEC_CODES.alias,
       span,
-      `\`*${alias.source}\` stands for another value. ${why} Write the value out; a text that begins with \`*\` needs quotes.`,
+      `\`*${name}\` stands for another value. ${why} Write the value out; a text that begins with \`*\` needs quotes.`,
     );
     return unreadable(builder, alias);
   }

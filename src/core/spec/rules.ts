@@ -1,4 +1,5 @@
 import { type Diagnostic, type DiagnosticKind, diagnose } from "../diagnostic.ts";
+import { clip } from "./clip.ts";
 import { SPEC_CODES } from "./codes.ts";
 import { fieldAt } from "./field.ts";
 import { whyNoFileName } from "./file-name.ts";
@@ -242,25 +243,25 @@ function pathsAreWhole({ file, environment, isOverridden }: RuleInput, report: R
       report(
         SPEC_CODES.malformedVariable,
         path,
-        `\`${part}\` in \`${name}\` is neither \`\${NAME}\` nor \`\${NAME:-default}\`. Close the brace, and use letters, digits and underscores in the name.`,
+        `\`${clip(part)}\` in \`${name}\` is neither \`\${NAME}\` nor \`\${NAME:-default}\`. Close the brace, and use letters, digits and underscores in the name.`,
       );
     }
     for (const variable of unset) {
       const mend =
         variable === "HOME" && node.value.startsWith("~")
           ? "`~` stands for it. Set it, or write the folder out."
-          : `Set it, or give it a default: \`\${${variable}:-/some/folder}\`.`;
+          : `Set it, or give it a default: \`\${${clip(variable)}:-/some/folder}\`.`;
       report(
         SPEC_CODES.unsetVariable,
         path,
-        `\`${name}\` needs the environment variable ${variable}, which is ${environment[variable] === "" ? "empty" : "not set"}. ${mend}`,
+        `\`${name}\` needs the environment variable ${clip(variable)}, which is ${environment[variable] === "" ? "empty" : "not set"}. ${mend}`,
       );
     }
     for (const part of bare) {
       report(
         SPEC_CODES.bareVariable,
         path,
-        `\`${part}\` in \`${name}\` is taken literally. Write \`\${${part.slice(1)}}\` if the variable is meant.`,
+        `\`${clip(part)}\` in \`${name}\` is taken literally. Write \`\${${clip(part.slice(1))}}\` if the variable is meant.`,
       );
     }
     if (text === "" || /[\n\r\t]/.test(text)) {

@@ -217,7 +217,7 @@ const shared = {
 
 const version = field(z.literal(FILE_VERSION), {
   wants: "number",
-  expected: "1",
+  expected: "the number 1",
   example: "1",
   doc: "Version of this file's format.",
 });

@@ -1,5 +1,6 @@
 import type { YAMLError } from "yaml";
 import type { DiagnosticKind } from "../diagnostic.ts";
+import { clip } from "./clip.ts";
 import { SPEC_CODES } from "./codes.ts";
 import type { Span } from "./yaml-tree.ts";
 
@@ -34,7 +35,7 @@ const WORDS: Readonly<Partial<Record<YAMLError["code"], Describe>>> = {
   }),
   TAG_RESOLVE_FAILED: (error, text) => ({
     kind: SPEC_CODES.unsupportedYaml,
-    detail: `\`${text.slice(error.pos[0], error.pos[1])}\` is a tag, and tags have no meaning here. Remove it and write the value plainly; a text that begins with \`!\` needs quotes.`,
+    detail: `\`${clip(text.slice(error.pos[0], error.pos[1]))}\` is a tag, and tags have no meaning here. Remove it and write the value plainly; a text that begins with \`!\` needs quotes.`,
     effect: "sound",
   }),
   BAD_DIRECTIVE: () => ({
@@ -106,13 +107,14 @@ function describeMissing(message: string): string {
 
 function sentence(message: string): string {
   const text = message.trim().split("\n")[0] ?? "";
-  return /[.!?]$/.test(text) ? text : `${text}.`;
+  const line = text.length > 200 ? `${text.slice(0, 200)}…` : text;
+  return /[.!?]$/.test(line) ? line : `${line}.`;
 }
 
 function quoteLine(error: YAMLError, text: string): string {
   const start = text.lastIndexOf("\n", error.pos[0] - 1) + 1;
   const line = text.slice(start, start + 60).split(/\r?\n/)[0] ?? "";
-  return `\`${line.trim().replaceAll("`", "'")}\``;
+  return `\`${clip(line)}\``;
 }
 
 /** An error about indentation marks what is indented, not the space before it. */

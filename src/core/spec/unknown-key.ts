@@ -2,6 +2,7 @@ import * as z from "zod";
 import type { DiagnosticKind } from "../diagnostic.ts";
 import { DERIVED, LEFT_OUT } from "../trainer/left-out.ts";
 import { SECTION_OF } from "../vocabulary.ts";
+import { clip } from "./clip.ts";
 import { SPEC_CODES } from "./codes.ts";
 import { unwrap } from "./field.ts";
 import { KNOWN_NAMES, KNOWN_NAMES_OF_A_MAP, type KnownName } from "./known-names.ts";
@@ -158,7 +159,7 @@ function nearElsewhere(question: Question): KeyFinding | undefined {
 }
 
 function unknown({ key, map }: Question): string {
-  return `\`${shorten(key)}\` is no key ${of(map)}.`;
+  return `\`${clip(key)}\` is no key ${of(map)}.`;
 }
 
 /** The keys to choose from, where they are few enough to read. */
@@ -183,11 +184,6 @@ function under(home: string): string {
 function split(path: string): { readonly home: string; readonly name: string } {
   const dot = path.lastIndexOf(".");
   return { home: dot < 0 ? "" : path.slice(0, dot), name: path.slice(dot + 1) };
-}
-
-function shorten(key: string): string {
-  const text = key.replaceAll("`", "'").replace(/\s+/g, " ");
-  return text.length > 60 ? `${text.slice(0, 57)}…` : text;
 }
 
 /** `["dataset", "sources", 0]` as `dataset.sources[]`. */
