@@ -106,6 +106,7 @@ const memorySchema = z.strictObject({
   configurations: z.array(
     z.strictObject({
       name: text,
+      tier: z.enum(TIERS).optional(),
       vram_gib: span,
       cards: z.array(z.string()),
       ram_gib: z.number().positive(),

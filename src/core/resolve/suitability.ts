@@ -24,14 +24,17 @@ export interface Suiting {
 export function manualFigures({ spec, presets, hardware, stages }: Suiting): ManualFigures {
   const tier = presets.tiers.tiers[hardware.tier];
   const extra = presets.tasks.tasks[spec.task].extra_vram_gib.value;
-  const [low, high] = expectedVram(presets, hardware);
+  const ofTier = expectedVram(presets, hardware);
+  const inTable = presets.memory.configurations.find((row) => row.tier === hardware.tier)?.vram_gib;
+  const low = Math.max(ofTier[0], inTable?.from ?? 0);
+  const high = Math.max(ofTier[1], inTable?.to ?? low);
   const blocks = Math.max(...stages.map((stage) => Number(stage.parameters.blocks_to_swap?.value ?? 0)));
   const byBlocks = ramForBlocks(presets, blocks);
   const ramGiB = Math.max(tier.ram_gib, byBlocks);
   const [slow, slower] = presets.memory.factors.ten_swapped_blocks_cost_time.percent;
   return {
     vramGiB: [low + extra[0], high + extra[1]],
-    vramBasis: `the manual's figure for the tier ${hardware.tier}${extra[1] > 0 ? `, and ${extra[0]}–${extra[1]} GB for ${spec.task}` : ""}`,
+    vramBasis: `the manual's higher figure for the tier ${hardware.tier}${extra[1] > 0 ? `, and ${extra[0]}–${extra[1]} GB for ${spec.task}` : ""}`,
     ramGiB,
     ramBasis:
       byBlocks >= tier.ram_gib

@@ -230,12 +230,12 @@ describe("what does not suit is said", () => {
 
 describe("the manual's figures for a case, the one that promises less", () => {
   test.each([
-    ["RTX 4090", "t2v-A14B", [20, 24], 64],
-    ["A6000", "t2v-A14B", [30, 35], 64],
-    ["L40S", "t2v-A14B", [20, 35], 64],
-    ["RTX 3090", "i2v-A14B", [20, 26], 64],
-    ["entry", "t2v-A14B", [14, 18], 128],
-    ["professional", "i2v-A14B", [47, 54], 128],
+    ["RTX 4090", "t2v-A14B", [32, 40], 64],
+    ["A6000", "t2v-A14B", [32, 40], 64],
+    ["L40S", "t2v-A14B", [32, 40], 64],
+    ["RTX 3090", "i2v-A14B", [26, 32], 64],
+    ["entry", "t2v-A14B", [16, 20], 128],
+    ["professional", "i2v-A14B", [50, 54], 128],
   ])("%s, %s", (hardware, task, vram, ram) => {
     const { resolved } = resolveWith(`task: ${task}\nhardware: ${hardware}`);
     expect(resolved.manual?.vramGiB).toEqual(vram);
