@@ -6,6 +6,7 @@ import hashlib
 import os
 from typing import Callable
 
+from .files import remove_left_behind
 from .stage import FINISHED, STOPPED, Stage, read_items
 from .tensors import Tensor, write_tensors
 
@@ -67,6 +68,8 @@ def cache(stage: Stage, suffix: str, make: Callable[[dict], None]) -> int:
     """Makes what is missing, then removes what is not in the dataset, as the trainer does."""
     items = read_items(stage.context["items"])
     skip_existing = stage.arguments.flag("skip_existing")
+    for folder in {os.path.dirname(item["cache_file"]) for item in items}:
+        remove_left_behind(folder)
     missing = [item for item in items if not (skip_existing and os.path.exists(item["cache_file"]))]
     done = len(items) - len(missing)
     print(f"{len(items)} cache files, {done} of them exist")

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
+
+TEMPORARY = ".tmp"
+LEFT_BEHIND = re.compile(r"\.\d+\.tmp$")
+"""What a process that was killed while it wrote leaves: `NAME.PID.tmp`."""
 
 
 def write_whole(path: str, *parts: bytes) -> int:
     """Writes a file beside its place, makes it durable, then moves it there. Returns its size in bytes."""
     os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
-    temporary = f"{path}.{os.getpid()}.tmp"
+    temporary = f"{path}.{os.getpid()}{TEMPORARY}"
     try:
         with open(temporary, "wb") as file:
             for part in parts:
@@ -21,6 +26,16 @@ def write_whole(path: str, *parts: bytes) -> int:
             os.unlink(temporary)
         raise
     return sum(map(len, parts))
+
+
+def remove_left_behind(folder: str, names: str = ".*") -> None:
+    """Removes what killed processes left in a folder, of files whose names a pattern matches as a whole."""
+    if not os.path.isdir(folder):
+        return
+    for name in os.listdir(folder):
+        stem = LEFT_BEHIND.sub("", name)
+        if stem != name and re.fullmatch(names, stem):
+            os.unlink(os.path.join(folder, name))
 
 
 def remove_folder(path: str, first: str) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from typing import NamedTuple
 
-from .files import remove_folder, write_whole
+from .files import remove_folder, remove_left_behind, write_whole
 from .model import Lora
 from .optimizer import Optimizer, moment_tensors
 from .stage import Refusal, Stage
@@ -50,6 +51,15 @@ class Outputs:
         self._save_state = arguments.flag("save_state")
         self._save_last_state = self._save_state or arguments.flag("save_state_on_train_end")
         self._dtype = save_dtype(stage)
+        self._clean_up()
+
+    def _clean_up(self) -> None:
+        """Other trainings may be at work in this folder, on names that start with the same letters."""
+        own = re.escape(self._name) + r"(?:-\d{6,}|-step\d{8,})?"
+        remove_left_behind(self._folder, own + r"\.safetensors")
+        for name in os.listdir(self._folder) if os.path.isdir(self._folder) else []:
+            if re.fullmatch(own + "-state", name):
+                remove_left_behind(os.path.join(self._folder, name))
 
     def after_step(self, progress: Progress, memory: Memory, epoch_index: int) -> None:
         """Saves by steps, if this step is one of them. `epoch_index` counts from 0, as in the trainer's metadata."""
