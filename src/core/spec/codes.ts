@@ -64,7 +64,7 @@ export const SPEC_CODES = {
     severity: "error",
     summary: "The file is too large",
     why: "A pipeline or project file is a page of text; a file of this size is most likely another one.",
-    mend: "Name the right file; long lists of prompts belong into a prompts file named by `train.sample_prompts`.",
+    mend: "Name the right file; long lists of prompts belong in a prompts file named by `train.sample_prompts`.",
     example: "a file of 300 KiB",
   },
   tooDeep: {

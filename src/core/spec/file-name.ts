@@ -17,7 +17,7 @@ const RULES: readonly NameRule[] = [
   { breaks: (name) => name === "." || name === "..", because: "means a folder" },
   {
     breaks: (name) => /[/\\]/.test(name),
-    because: "holds a slash; the folder belongs into `output.dir`",
+    because: "holds a slash; the folder belongs in `output.dir`",
   },
   { breaks: (name) => /[:*?"<>|]/.test(name), because: 'holds one of : * ? " < > |, which Windows refuses' },
   {

@@ -41,7 +41,7 @@ export function readYaml(source: SourceText): YamlFile {
   if (text.length > MAX_TEXT_LENGTH) {
     return refuse(
       SPEC_CODES.tooLarge,
-      `${source.file} holds ${text.length.toLocaleString("en-US")} characters; more than ${MAX_TEXT_LENGTH.toLocaleString("en-US")} are not read. Name the right file; long lists of prompts belong into a file of their own.`,
+      `${source.file} holds ${text.length.toLocaleString("en-US")} characters; more than ${MAX_TEXT_LENGTH.toLocaleString("en-US")} are not read. Name the right file; long lists of prompts belong in a file of their own.`,
     );
   }
   const control = indexOfControl(text);
@@ -263,7 +263,7 @@ function checkKey(builder: TreeBuilder, key: string, span: Span): boolean {
       builder,
       SPEC_CODES.unsupportedYaml,
       span,
-      "`<<` merges one map into another in YAML 1.1 only. Write the keys out; what pipelines share belongs into wan22.yaml.",
+      "`<<` merges one map into another in YAML 1.1 only. Write the keys out; what pipelines share belongs in wan22.yaml.",
     );
     return false;
   }

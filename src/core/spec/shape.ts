@@ -281,7 +281,7 @@ export const projectShape = field(
     templates: path("A folder whose templates and presets replace the built-in ones of the same name.", "templates"),
     dataset: map(z.strictObject(datasetSettings).nullable(), {
       expected: "a map of dataset settings",
-      doc: "Dataset settings for all pipelines; sources belong into the pipelines.",
+      doc: "Dataset settings for all pipelines; sources belong in the pipelines.",
     }).optional(),
     policy: map(z.record(z.string(), z.unknown()).nullable(), {
       expected: "a map of rules",

@@ -351,7 +351,7 @@ const CASES: readonly Case[] = [
     when: "an output name is no file name",
     text: pipelineWith("output:\n  name: fox/t2v"),
     finds: ["S28 name: fox/t2v"],
-    saying: ["`output.name` holds a slash; the folder belongs into `output.dir`."],
+    saying: ["`output.name` holds a slash; the folder belongs in `output.dir`."],
   },
   {
     when: "a variable stands in a text",
