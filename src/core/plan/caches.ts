@@ -1,4 +1,4 @@
-import type { CacheFileFacts, DiskFacts, MediaFacts } from "../facts.ts";
+import type { CacheFileFacts, DiskFacts } from "../facts.ts";
 import { joinPath } from "../paths.ts";
 import type { Resolved, ResolvedSource } from "../resolve/resolved.ts";
 import type { StageRecord } from "../state/state.ts";
@@ -82,7 +82,7 @@ export function wantedLatents(
           },
           sha256,
         ),
-        agrees: (found) => madeBy(backend, found) && latentAgrees(found, { item, media: clip?.media, i2v, backend }),
+        agrees: (found) => madeBy(backend, found) && latentAgrees(found, { item, i2v, backend }),
       };
     });
   });
@@ -99,17 +99,15 @@ function withoutDataset(inputs: Readonly<Record<string, InputValue>>): Readonly<
 
 interface LatentExpectation {
   readonly item: Item;
-  readonly media: MediaFacts | undefined;
   readonly i2v: boolean;
   readonly backend: Backend;
 }
 
-/** Latents hold the source's own size and the item's frames, and say in their tensor's name how large they are (trainer facts §5). */
-function latentAgrees(found: CacheFileFacts, { item, media, i2v, backend }: LatentExpectation): boolean {
+/** Latents hold the size that their name holds and the item's frames, and say in their tensor's name how large they are (trainer facts §5). */
+function latentAgrees(found: CacheFileFacts, { item, i2v, backend }: LatentExpectation): boolean {
   const { metadata, tensors } = found;
-  const told = (key: string, value: number | undefined) =>
-    metadata[key] === undefined || value === undefined || metadata[key] === String(value);
-  if (!told("width", media?.width) || !told("height", media?.height)) return false;
+  const told = (key: string, value: number) => metadata[key] === undefined || metadata[key] === String(value);
+  if (!told("width", item.width) || !told("height", item.height)) return false;
   if (item.kind === "video" && !told("frame_count", item.frames)) return false;
   if (tensors.some((name) => name.startsWith("latents_image_")) !== i2v) return false;
   if (backend === "rehearsal") return true;

@@ -133,7 +133,7 @@ describe("a caching stage", () => {
       name,
       bytes: 1,
       whole: true,
-      metadata: { width: "320", height: "240", frame_count: "25", architecture: "wan" },
+      metadata: { width: "224", height: "160", frame_count: "25", architecture: "wan" },
       tensors: ["latents_7x20x28_bfloat16"],
     };
     const isFresh = (file: CacheFileFacts, text = yaml) =>
