@@ -8,8 +8,11 @@ import { RENDER_CODES } from "./codes.ts";
  */
 
 /** Longest template and longest output, in characters. The built-in templates have about a thousand. */
-const MAX_TEMPLATE_LENGTH = 262_144;
+const MAX_TEMPLATE_LENGTH = 65_536;
 const MAX_OUTPUT_LENGTH = 4_194_304;
+/** Handlebars takes minutes over thousands of blocks, one inside the other. The built-in templates have a dozen. */
+const MAX_BLOCKS = 256;
+const MAX_TAGS = 4096;
 
 export interface TemplateText {
   readonly file: string;
@@ -41,6 +44,40 @@ function countEach(environment: typeof Handlebars): void {
   });
 }
 
+/** Why a template is refused before Handlebars sees it, as a clause; undefined where it is not. */
+function whyTooLarge(text: string): string | undefined {
+  if (text.length > MAX_TEMPLATE_LENGTH) {
+    return `has ${text.length} characters, and a template may have ${MAX_TEMPLATE_LENGTH}`;
+  }
+  const tags = text.match(/\{\{/g)?.length ?? 0;
+  const blocks = text.match(/\{\{~?\s*[#^]/g)?.length ?? 0;
+  if (blocks > MAX_BLOCKS) return `has ${blocks} blocks, and a template may have ${MAX_BLOCKS}`;
+  return tags > MAX_TAGS ? `has ${tags} tags, and a template may have ${MAX_TAGS}` : undefined;
+}
+
+/** A copy without prototypes, so that a name that is not in the data is nowhere. Handlebars puts it into messages as a text. */
+function bare(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(bare);
+  if (typeof value !== "object" || value === null) return value;
+  const copy: Record<string, unknown> = Object.create(null);
+  Object.defineProperty(copy, Symbol.toPrimitive, { value: () => "the data of this place" });
+  for (const [key, inner] of Object.entries(value)) copy[key] = bare(inner);
+  return copy;
+}
+
+/** The line of the tag that called a helper, which Handlebars tells the helper alone. */
+function lineOfCall(options: unknown): number | undefined {
+  const loc = typeof options === "object" && options !== null && "loc" in options ? options.loc : undefined;
+  const start = typeof loc === "object" && loc !== null && "start" in loc ? loc.start : undefined;
+  const line = typeof start === "object" && start !== null && "line" in start ? start.line : undefined;
+  return typeof line === "number" ? line : undefined;
+}
+
+/** An error with the line it belongs to, as Handlebars' own have it. */
+function failAt(options: unknown, message: string): Error {
+  return Object.assign(new Error(message), { lineNumber: lineOfCall(options) });
+}
+
 function makeEnvironment(helpers: Readonly<Record<string, TemplateHelper>>): typeof Handlebars {
   const environment = Handlebars.create();
   environment.unregisterHelper("log");
@@ -50,8 +87,13 @@ function makeEnvironment(helpers: Readonly<Record<string, TemplateHelper>>): typ
   countEach(environment);
   for (const [name, helper] of Object.entries(helpers)) {
     environment.registerHelper(name, (...given: unknown[]) => {
-      if (given.length !== 2) throw new Error(`the helper \`${name}\` takes exactly one value`);
-      return helper(given[0]);
+      const options = given.at(-1);
+      if (given.length !== 2) throw failAt(options, `the helper \`${name}\` takes exactly one value`);
+      try {
+        return helper(given[0]);
+      } catch (error) {
+        throw failAt(options, error instanceof Error ? error.message : String(error));
+      }
     });
   }
   return environment;
@@ -74,8 +116,7 @@ function explain(error: Error): string {
   const [first = "", ...rest] = error.message.split("\n");
   const parsed = /^(?:Parse|Lexical) error on line \d+/.test(first);
   const expectation = rest.at(-1) ?? "";
-  const text = parsed ? expectation || "it is not valid Handlebars" : first.replace(/ - \d+:\d+$/, "");
-  return text.replaceAll("[object Object]", "the data of this place");
+  return parsed ? expectation || "it is not valid Handlebars" : first.replace(/ - \d+:\d+$/, "");
 }
 
 function failure(error: unknown, template: TemplateText): Diagnostic {
@@ -108,8 +149,9 @@ export function renderTemplate(
   helpers: Readonly<Record<string, TemplateHelper>>,
 ): Outcome<string> {
   const text = template.text.replace(/^\uFEFF/, "").replaceAll("\r\n", "\n");
-  if (text.length > MAX_TEMPLATE_LENGTH) {
-    const detail = `${template.file} has ${text.length} characters, and a template may have ${MAX_TEMPLATE_LENGTH}. Replace it by a shorter one.`;
+  const large = whyTooLarge(text);
+  if (large !== undefined) {
+    const detail = `${template.file} ${large}. Write it with loops over what there is, as the built-in one is.`;
     return {
       value: undefined,
       diagnostics: [diagnose(RENDER_CODES.templateEndless, detail, { at: { file: template.file } })],
@@ -123,7 +165,7 @@ export function renderTemplate(
       knownHelpers: known,
       knownHelpersOnly: true,
     });
-    const output = run(data, { allowProtoPropertiesByDefault: false, allowProtoMethodsByDefault: false });
+    const output = run(bare(data), { allowProtoPropertiesByDefault: false, allowProtoMethodsByDefault: false });
     return { value: output, diagnostics: [] };
   } catch (error) {
     return { value: undefined, diagnostics: [failure(error, template)] };
