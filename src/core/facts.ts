@@ -115,6 +115,8 @@ export interface TrainingStateFacts {
   readonly doneSteps?: number;
   readonly doneBatches?: number;
   readonly totalEpochs?: number;
+  /** Why it was saved. A `stop`'s, and a finished run's `last` once it has a step's name, go when a later one is complete. */
+  readonly kind?: "scheduled" | "stop" | "last";
 }
 
 /** A file that a parameter names and the trainer reads while it starts. */

@@ -117,6 +117,7 @@ const stateManifestSchema = z.looseObject({
   done_batches: count,
   total_epochs: count,
   files: z.record(z.string(), count),
+  kind: z.enum(["scheduled", "stop", "last"]).optional().catch(undefined),
 });
 
 /**
@@ -145,6 +146,7 @@ export async function observeTrainingState(folder: string, dir: string): Promise
     doneSteps: manifest.done_steps,
     doneBatches: manifest.done_batches,
     totalEpochs: manifest.total_epochs,
+    ...(manifest.kind === undefined ? {} : { kind: manifest.kind }),
   };
 }
 

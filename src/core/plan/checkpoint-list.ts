@@ -87,6 +87,7 @@ function scheduledAction(
     case "over":
       return found === undefined ? undefined : "keep";
     case "going-on":
+      if (found !== undefined && isInterim(found, schedule, found.savedAs ?? "scheduled")) return "prune";
       if (isStillToCome(file, progress, schedule) || (found === undefined && isLast(file, schedule))) return made;
       if (found === undefined) return undefined;
       return removed.has(file.file) ? "prune" : "keep";
@@ -116,15 +117,21 @@ function unscheduled(
 ): CheckpointPlan {
   const { path, kind, epoch = 0, step = 0, bytes = 0 } = file;
   const base = baseName(path);
-  const superseded = progress.kind === "going-on" && kind === "state" && isStopState(base, schedule);
+  // Where nothing says why it was saved: a step that no schedule names is a stop's.
+  const superseded = progress.kind === "going-on" && isInterim(file, schedule, file.savedAs ?? "stop");
   const known = file.recorded || (progress.kind === "going-on" && progress.from === path);
   const action: Action = superseded || removed.has(base) ? "prune" : known ? "keep" : "orphan";
   return { stage, file: path, kind, action, epoch, step, bytes };
 }
 
-/** A state that a stop left, which goes once a later one is complete; those of `save_every_n_steps` are scheduled. */
-function isStopState(base: string, { name }: CheckpointOptions): boolean {
-  return base.startsWith(`${name}-step`) && base.endsWith("-state");
+/** A state under a step's name that no schedule asked for goes once a later one is complete; at the latest at the end. */
+function isInterim(
+  { path, kind, step = 0 }: OutputFile,
+  { name, epochs, stepsPerEpoch }: CheckpointOptions,
+  savedAs: OutputFile["savedAs"],
+): boolean {
+  const isNamedByStep = kind === "state" && baseName(path).startsWith(`${name}-step`);
+  return isNamedByStep && savedAs !== "scheduled" && step <= epochs * stepsPerEpoch;
 }
 
 /** Files of stages that a plan has no more, as after `noise: dual` became `separate`: nothing is done with them. */

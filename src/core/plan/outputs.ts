@@ -1,4 +1,4 @@
-import type { DiskFacts } from "../facts.ts";
+import type { DiskFacts, TrainingStateFacts } from "../facts.ts";
 import { baseName, folderOf, joinPath } from "../paths.ts";
 import type { StageRecord, State } from "../state/state.ts";
 import type { StageId } from "../vocabulary.ts";
@@ -15,6 +15,8 @@ export interface OutputFile {
   readonly step: number | undefined;
   readonly bytes: number | undefined;
   readonly recorded: boolean;
+  /** Of a complete training state: why it was saved. */
+  readonly savedAs?: TrainingStateFacts["kind"] | undefined;
 }
 
 /** A training state that a stage can be resumed from: complete, and of the fingerprint wanted. */
@@ -71,13 +73,14 @@ export function stageOutputs(options: OutputsOptions): StageOutputs {
   const onDisk = disk === undefined ? undefined : diskPaths(disk, outputDir);
   /** The disk was looked at in the output folder only; elsewhere the record is believed. */
   const exists = (path: string) => onDisk === undefined || folderOf(path) !== outputDir || onDisk.has(path);
+  const kinds = new Map(disk?.states.map(({ dir, kind }) => [joinPath(outputDir, baseName(dir)), kind]));
   const recorded = recordedFiles(state, stage);
   const files = [
     ...recorded.filter(({ path }) => exists(path)),
     ...unrecordedFiles(options, new Set(recorded.map(({ path }) => path))),
   ];
   return {
-    files: files.sort((a, b) => (a.path < b.path ? -1 : 1)),
+    files: files.map((file) => ({ ...file, savedAs: kinds.get(file.path) })).sort((a, b) => (a.path < b.path ? -1 : 1)),
     usable: usableStates(options, exists).sort(
       (a, b) => b.doneSteps - a.doneSteps || b.doneEpochs - a.doneEpochs || (a.path < b.path ? -1 : 1),
     ),

@@ -128,8 +128,11 @@ function courseOf(training: Training, decision: TrainAction): Course {
         totalEpochs: wanted.epochs,
         stepsPerEpoch: wanted.stepsPerEpoch,
         saveEveryEpochs: numberOf(stage, "save_every_n_epochs"),
+        usable: new Set(outputs.usable.map((usable) => usable.path)),
       });
-      const from = moves.renames.find((rename) => rename.from === path)?.to ?? path;
+      const same = outputs.usable.find((other) => other.doneSteps === doneSteps && !moves.archive.includes(other.path));
+      const kept = moves.archive.includes(path) ? (same?.path ?? path) : path;
+      const from = moves.renames.find((rename) => rename.from === kept)?.to ?? kept;
       return {
         action: decision.action,
         length: wanted,

@@ -18,6 +18,8 @@ export interface LastFilesOptions {
   readonly totalEpochs: number;
   readonly stepsPerEpoch: number;
   readonly saveEveryEpochs: number | undefined;
+  /** Training states that training can go on from. */
+  readonly usable: ReadonlySet<string>;
 }
 
 export interface LastFilesMoves {
@@ -31,7 +33,7 @@ export interface LastFilesMoves {
  * becomes that of its step, as a stop would have left it: it must stay where a crash finds it.
  */
 export function moveLastFiles(options: LastFilesOptions): LastFilesMoves {
-  const { files, outputName, totalEpochs, stepsPerEpoch, saveEveryEpochs } = options;
+  const { files, outputName, totalEpochs, stepsPerEpoch, saveEveryEpochs, usable } = options;
   const lastNames: readonly string[] = [lastCheckpointName(outputName), lastStateName(outputName)];
   const last = files.filter(({ path }) => lastNames.some((name) => path === joinPath(folderOf(path), name)));
   const epochOf = (file: OutputFile) => file.epoch ?? last.find(({ epoch }) => epoch !== undefined)?.epoch;
@@ -48,6 +50,11 @@ export function moveLastFiles(options: LastFilesOptions): LastFilesMoves {
       continue;
     }
     const to = joinPath(folderOf(file.path), name);
+    if (usable.has(to)) {
+      // The same state was saved under that name already, as one of the steps.
+      archive.push(file.path);
+      continue;
+    }
     if (taken.has(to)) archive.push(to);
     renames.push({ from: file.path, to });
   }
