@@ -34,7 +34,7 @@ export function manualFigures({ spec, presets, hardware, stages }: Suiting): Man
   const [slow, slower] = presets.memory.factors.ten_swapped_blocks_cost_time.percent;
   return {
     vramGiB: [low + extra[0], high + extra[1]],
-    vramBasis: `the manual's higher figure for the tier ${hardware.tier}${extra[1] > 0 ? `, and ${extra[0]}–${extra[1]} GB for ${spec.task}` : ""}`,
+    vramBasis: `the manual's figure for the tier ${hardware.tier}${extra[1] > 0 ? `, and ${extra[0]}–${extra[1]} GB for ${spec.task}` : ""}`,
     ramGiB,
     ramBasis:
       byBlocks >= tier.ram_gib
