@@ -11,7 +11,7 @@ export interface SearchPath {
 }
 
 /** The search path of this process. */
-export function ownSearchPath(): SearchPath {
+function ownSearchPath(): SearchPath {
   return {
     path: process.env.PATH,
     endings: process.platform === "win32" ? (process.env.PATHEXT ?? ".EXE;.CMD;.BAT;.COM") : undefined,

@@ -29,7 +29,7 @@ export async function observeGit(folder: string): Promise<GitFacts | undefined> 
 }
 
 /** Reads `git status --porcelain=v1 -z`: `XY path`, and for a rename or copy the old path as a field of its own after it. */
-export function parsePorcelain(text: string): readonly string[] {
+function parsePorcelain(text: string): readonly string[] {
   const fields = text.split("\0");
   const files: string[] = [];
   for (let index = 0; index < fields.length; index += 1) {

@@ -33,7 +33,7 @@ const DTYPE_BITS: Readonly<Record<string, number>> = {
   U64: 64,
 };
 
-export interface TensorHeader {
+interface TensorHeader {
   readonly dtype: string;
   readonly shape: readonly number[];
 }

@@ -14,7 +14,7 @@ export function summarizePipeline(pipeline: PipelinePlan): string {
   const checkpoints = countNewCheckpoints(pipeline);
   if (checkpoints > 0) parts.push(count(checkpoints, "checkpoint"));
   const { time, vram } = pipeline.estimates;
-  if (time !== undefined) parts.push(`~${formatEstimate(narrow(time))}`.replace("~up to", "up to"));
+  if (time !== undefined && time.high > 0) parts.push(`~${formatEstimate(narrow(time))}`.replace("~up to", "up to"));
   // What needs no GPU memory has nothing to say about it.
   if (vram !== undefined && vram.high > 0) {
     // The high end: whether it fits is what a reader wants to know.
@@ -49,7 +49,7 @@ function summarizeActions(pipeline: PipelinePlan): string {
 }
 
 /** Checkpoints that applying writes; training states aren't counted. */
-export function countNewCheckpoints(pipeline: PipelinePlan): number {
+function countNewCheckpoints(pipeline: PipelinePlan): number {
   return pipeline.checkpoints.filter(
     ({ kind, action }) => kind === "checkpoint" && (action === "create" || action === "replace"),
   ).length;

@@ -15,7 +15,7 @@ export interface PlanContext {
 }
 
 /** Spaces before a section's title and before its rows. */
-export const SECTION_INDENT = 2;
+const SECTION_INDENT = 2;
 export const ROW_INDENT = 4;
 
 /** A section: an empty line, its title, its rows. Nothing where there are no rows. */

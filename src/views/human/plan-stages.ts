@@ -7,7 +7,7 @@ import type { Style } from "../text/style.ts";
 import { cell, type PlanContext, type PlanDetails, ROW_INDENT, section } from "./plan-context.ts";
 
 /** The sign before a stage or checkpoint: `+` create, `~` update, `-/+` replace, `>` resume, `»` extend, `=` leave as it is. */
-export const ACTION_SIGNS: Readonly<Record<StageAction, string>> = {
+const ACTION_SIGNS: Readonly<Record<StageAction, string>> = {
   create: "+",
   update: "~",
   replace: "-/+",
@@ -17,7 +17,7 @@ export const ACTION_SIGNS: Readonly<Record<StageAction, string>> = {
   wait: "…",
 };
 
-export function actionColour(action: StageAction, style: Style): (text: string) => string {
+function actionColour(action: StageAction, style: Style): (text: string) => string {
   switch (action) {
     case "create":
       return style.added;

@@ -48,11 +48,17 @@ function viewSummaries(plan: Plan): string {
     .map((pipeline) => `${nameOf(pipeline)}: ${prose(summarizePipeline(pipeline))}`);
   const rest = plan.pipelines.length - lines.length;
   if (rest > 0) lines.push(`and ${count(rest, "pipeline")} more`);
-  const total = plan.pipelines.some(isShown) ? summarizePlan(plan) : "No changes.";
   const found = countDiagnostics(sortDiagnostics(plan.diagnostics));
+  const total = [totalOf(plan), ...(found === "" ? [] : [`${found}.`])].filter((text) => text !== "").join(" ");
   const [first = ""] = lines;
   const list = lines.length > 1 ? lines.map((line) => `- ${line}`).join("\n") : first;
-  return [list, "", found === "" ? total : `${total} ${found}.`, ""].join("\n").trimStart();
+  return [list, "", total, ""].join("\n").trimStart();
+}
+
+/** What all pipelines come to together; nothing where none could be planned. */
+function totalOf(plan: Plan): string {
+  if (plan.pipelines.some(isShown)) return summarizePlan(plan);
+  return plan.pipelines.some(({ valid }) => valid) ? "No changes." : "";
 }
 
 /** A legal name needs no dress; anything else is shown as code. */
