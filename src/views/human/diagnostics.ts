@@ -14,6 +14,8 @@ export interface DiagnosticsOptions {
 }
 
 const NARROWEST_COLUMNS = 40;
+/** Related places that are shown; a thousand clips with one fault are one finding. */
+const MAX_RELATED = 8;
 
 const ORDER: readonly Severity[] = ["error", "warning", "note"];
 
@@ -62,14 +64,17 @@ interface FrameContext {
 function viewDiagnostic(diagnostic: Diagnostic, context: FrameContext): string {
   const { style } = context;
   const place = placeOf(diagnostic);
-  const digits = Math.max(1, ...[...(place === undefined ? [] : [place]), ...diagnostic.related].map(lineDigits));
+  const shown = diagnostic.related.slice(0, MAX_RELATED);
+  const hidden = diagnostic.related.length - shown.length;
+  const digits = Math.max(1, ...[...(place === undefined ? [] : [place]), ...shown].map(lineDigits));
   const indent = " ".repeat(digits + 1);
   const head = `${style[diagnostic.severity](`${diagnostic.severity}[${printable(diagnostic.code)}]`)} ${style.strong(printable(diagnostic.summary))}`;
   return [
     head,
     ...(place === undefined ? [] : viewPlace(place, "^", digits, style[diagnostic.severity], context)),
     ...hang(printableLines(diagnostic.detail), `${indent}= `, context.columns),
-    ...diagnostic.related.flatMap((related) => viewRelated(related, digits, context)),
+    ...shown.flatMap((related) => viewRelated(related, digits, context)),
+    ...(hidden === 0 ? [] : [`${indent}= and ${count(hidden, "more place")}`]),
   ].join("\n");
 }
 

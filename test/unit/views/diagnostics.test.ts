@@ -74,6 +74,12 @@ describe("viewDiagnostics", () => {
     `);
   });
 
+  it("counts related places that are too many to show", () => {
+    const related = Array.from({ length: 1_000 }, (_, index) => ({ message: "Also", file: `clip-${index}.mp4` }));
+    const text = view("", [aDiagnostic({ related })]);
+    expect(text).toContain("= Also:\n --> clip-7.mp4\n  = and 992 more places\n");
+  });
+
   it("puts errors first, leaves repetitions out, and counts", () => {
     const warning = aDiagnostic({ severity: "warning", code: "D1", summary: "Few words", detail: "Two." });
     const note = aDiagnostic({ severity: "note", code: "R1", summary: "Taken", detail: "One." });

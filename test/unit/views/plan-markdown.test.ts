@@ -102,6 +102,11 @@ describe("viewPlanMarkdown", () => {
     expect(viewPlanMarkdown(aPlan([done]))).toBe("fox-t2v: no changes\n\nNo changes.\n");
   });
 
+  it("says only what is wrong where nothing can be planned", () => {
+    const text = viewPlanMarkdown(aPlan([aPipeline({ name: "owl", valid: false })], [aDiagnostic()]));
+    expect(text.slice(0, text.indexOf("<"))).toBe("owl: can't be planned\n\n1 error.\n\n");
+  });
+
   it("cuts what doesn't fit, says how much, and closes every fence and fold", () => {
     const stage = aStage({ id: "train", action: "create", files: { "dataset.toml": "x = 1\n".repeat(40_000) } });
     const checkpoints = Array.from({ length: 3_000 }, (_, index) =>
