@@ -30,12 +30,22 @@ interface TrainingRun {
   readonly options: Omit<CheckpointOptions, "modules" | "stepsPerEpoch">;
 }
 
-/** The four that a pipeline is likely to ask for, by name. */
-const USUAL: readonly TrainingRun[] = [
+/** Four that a pipeline is likely to ask for, and one that sets the numbers of states to 0, which counts as not given. */
+const CHOSEN: readonly TrainingRun[] = [
   run({ epochs: 6, saveEveryEpochs: 1, keepLastEpochs: 2, saveState: true }),
   run({ epochs: 4, saveEveryEpochs: 1, saveEverySteps: 3, keepLastSteps: 6, saveState: true, keepLastStepsState: 3 }),
   { ...run({ epochs: 3, saveEveryEpochs: 2, saveEverySteps: 2 }), accumulation: 4 },
   run({ epochs: 2, saveStateOnTrainEnd: true, savePrecision: "bf16", dim: 8 }),
+  run({
+    epochs: 5,
+    saveEveryEpochs: 1,
+    saveEverySteps: 4,
+    saveState: true,
+    keepLastEpochs: 2,
+    keepLastEpochsState: 0,
+    keepLastSteps: 8,
+    keepLastStepsState: 0,
+  }),
 ];
 
 function run(options: Partial<CheckpointOptions> & { readonly epochs: number }): TrainingRun {
@@ -127,7 +137,7 @@ async function listSizes(folder: string): Promise<Readonly<Record<string, number
 describeWithMusubi(`checkpoints and states of ${RUNS} training runs`, (musubi) => {
   let folder = "";
   const random = randomFrom(SEED);
-  const runs = [...USUAL, ...Array.from({ length: Math.max(0, RUNS - USUAL.length) }, () => randomRun(random))];
+  const runs = [...CHOSEN, ...Array.from({ length: Math.max(0, RUNS - CHOSEN.length) }, () => randomRun(random))];
   let answers: readonly OracleAnswer<"train">[] = [];
   let scheduled: readonly CheckpointOptions[] = [];
 

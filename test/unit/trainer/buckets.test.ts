@@ -39,6 +39,11 @@ describe("the bucket of a size", () => {
     expect(select(1080, 1920, { resolution: [1280, 720] })).toBe("720x1280");
   });
 
+  test("is the first of two equally near ones", () => {
+    // 11:8 is as far from 80x64 as from 96x64.
+    expect(select(88, 64, { resolution: [96, 64] })).toBe("80x64");
+  });
+
   test("is the resolution itself without enable_bucket", () => {
     expect(select(1080, 1920, { resolution: [1000, 700], enableBucket: false })).toBe("1000x700");
   });

@@ -143,6 +143,13 @@ describe("retention", () => {
     ]);
   });
 
+  test("0 for states counts as not given, and the checkpoints' number goes for them", () => {
+    const byEpochs = { saveEveryEpochs: 1, saveState: true, keepLastEpochs: 2, keepLastEpochsState: 0 };
+    expect(schedule(byEpochs)).toContain("fox-000001-state 1/16 -48");
+    const bySteps = { saveEverySteps: 16, saveState: true, keepLastSteps: 16, keepLastStepsState: 0 };
+    expect(schedule(bySteps)).toContain("fox-step00000016-state 1/16 -48");
+  });
+
   test("of nothing removes a checkpoint as soon as it is saved", () => {
     expect(schedule({ saveEveryEpochs: 2, keepLastEpochs: 0 })[0]).toBe("fox-000002.safetensors 2/32 -32");
   });
