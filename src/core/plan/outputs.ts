@@ -50,7 +50,7 @@ export interface OutputsOptions {
 }
 
 /** What a name says: `NAME-000004…`, `NAME-step00000100…`, `NAME…`; undefined for any other name. */
-export function readOutputName(
+function readOutputName(
   base: string,
   name: string,
 ): { readonly kind: OutputFile["kind"]; readonly epoch?: number; readonly step?: number } | undefined {

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { STAGE_IDS, type TASKS } from "../vocabulary.ts";
+import { STAGE_IDS } from "../vocabulary.ts";
 
 /** The plan as data: the contract of `plan --format json` (design §5). Views print it, `execute` walks it. */
 
@@ -184,4 +184,3 @@ export type Reason = z.infer<typeof reasonSchema>;
 export type StageAction = z.infer<typeof actionSchema>;
 export type ParameterPlan = z.infer<typeof parameterSchema>;
 export type Estimate = z.infer<typeof estimateSchema>;
-export type PlannedTask = (typeof TASKS)[number];

@@ -35,7 +35,7 @@ export function isSet(stage: ResolvedTrainStage, name: string): boolean {
   return resolvedValue(stage, name) === true;
 }
 
-export function wordsOf(stage: ResolvedTrainStage, name: string): readonly string[] {
+function wordsOf(stage: ResolvedTrainStage, name: string): readonly string[] {
   const value = resolvedValue(stage, name);
   return typeof value === "object" ? value : [];
 }

@@ -10,7 +10,7 @@ import { type CheckpointRecord, emptyState, type StageRecord, type State, type T
  */
 
 /** A trainer's event, with the stage whose events file it stood in. */
-export type StageEvent = TrainerEvent & { readonly stage: StageId };
+type StageEvent = TrainerEvent & { readonly stage: StageId };
 
 export type StateEntry = JournalEntry | StageEvent;
 

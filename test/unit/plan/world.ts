@@ -20,7 +20,7 @@ import type { StageId } from "../../../src/core/vocabulary.ts";
 
 export const HOST = "trainer-1";
 
-export function sha256(text: string): string {
+function sha256(text: string): string {
   return createHash("sha256").update(text).digest("hex");
 }
 
@@ -34,7 +34,7 @@ const read = readPresets(
   ),
 );
 if (read.value === undefined) throw new Error(read.diagnostics.map(({ message }) => message).join("\n"));
-export const presets = read.value;
+const presets = read.value;
 
 export interface Clip {
   readonly stem: string;
@@ -45,7 +45,7 @@ export interface Clip {
   readonly size?: readonly [number, number];
 }
 
-export function clipFacts({
+function clipFacts({
   stem,
   frames = 30,
   caption = `A fox, ${stem}`,
@@ -166,7 +166,7 @@ export interface RunOptions {
 }
 
 /** What carrying out a plan would write down, in the order in which `apply` writes it. */
-export function entriesOf({ plan }: Planned, options: RunOptions = {}): readonly StateEntry[] {
+function entriesOf({ plan }: Planned, options: RunOptions = {}): readonly StateEntry[] {
   const base = { v: 1, t: 1_700_000_000 } as const;
   const entries: StateEntry[] = [
     {

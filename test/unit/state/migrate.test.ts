@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { readState } from "../../../src/core/state/migrate.ts";
+import { migrateState, readState } from "../../../src/core/state/migrate.ts";
 import { emptyState } from "../../../src/core/state/state.ts";
 import { randomFrom } from "../../rig/random.ts";
 
@@ -13,6 +13,7 @@ function read(json: unknown) {
 describe("a state file", () => {
   test("of this version is read as it is", () => {
     expect(read(EMPTY)).toEqual({ value: EMPTY, diagnostics: [] });
+    expect(migrateState(EMPTY, { file: "fox.json" }).value).toEqual(EMPTY);
   });
 
   test.each([

@@ -48,8 +48,8 @@ const ENOUGH_STEPS = 5;
 /** How far a later run may be from the average of an earlier one. */
 const MEASURED_BAND = [0.9, 1.2] as const;
 
-/** Start of a Python process and work of a step of the rehearsal, on slow and fast machines (measured). */
-const REHEARSAL_STEP_SECONDS = [0.0005, 0.01] as const;
+/** Milliseconds that a rehearsal's step takes for each rank of its LoRA, on quick and on busy machines (measured). */
+const REHEARSAL_MS_PER_RANK = { quick: 0.15, slow: 1.2 } as const;
 
 function paceOf(input: EstimateInput, stage: ResolvedTrainStage, plan: StagePlan): Pace {
   const record = input.state?.stages[plan.id];
@@ -62,7 +62,13 @@ function paceOf(input: EstimateInput, stage: ResolvedTrainStage, plan: StagePlan
     };
   }
   if (input.resolved.spec.trainer.backend === "rehearsal") {
-    return { seconds: REHEARSAL_STEP_SECONDS, basis: "formula: the rehearsal takes 0.5 to 10 ms a step" };
+    const rank = numberOf(stage, "network_dim") ?? 1;
+    const quick = REHEARSAL_MS_PER_RANK.quick * rank;
+    const slow = REHEARSAL_MS_PER_RANK.slow * rank;
+    return {
+      seconds: [quick / 1000, slow / 1000],
+      basis: `formula: the rehearsal takes ${rounded(quick)} to ${rounded(slow)} ms a step`,
+    };
   }
   const { hardware, tier } = input.resolved;
   const blocksToSwap = numberOf(stage, "blocks_to_swap") ?? 0;
