@@ -7,7 +7,7 @@ export const PLAN_CODES = {
     severity: "error",
     summary: "A trainer is running on something else",
     why: "It trains what the pipeline said when it was started; a second one beside it would write over its files.",
-    mend: "Stop it first (`wan22 stop NAME`), or undo the change and let it finish.",
+    mend: "Stop it first (`wan22 stop NAME`), or leave it as it was and let it finish.",
     example: "# learning_rate was edited while `wan22 apply fox.yaml` trains\ntrain: { learning_rate: 1e-4 }",
   },
   resumeNotYet: {
@@ -74,5 +74,13 @@ export const PLAN_CODES = {
     why: "Its caches and checkpoints lie on that machine's disk; this plan believes the record instead of looking here.",
     mend: "Apply there; or, to begin here, move the state file away.",
     example: "# planned on a laptop, trained on a GPU server that shares .wan22",
+  },
+  noSuchStage: {
+    code: "P13",
+    severity: "error",
+    summary: "The pipeline has no such stage",
+    why: "Nothing would be started over, and the plan would look as if that had been asked for and done.",
+    mend: "Name one of the pipeline's own stages: `noise: separate` has train-low and train-high, everything else has train.",
+    example: "wan22 apply --replace train-low fox.yaml # which trains both halves in one stage",
   },
 } as const satisfies Record<string, DiagnosticKind>;

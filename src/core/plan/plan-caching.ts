@@ -46,7 +46,7 @@ export function planCaching(id: CachingId, planning: Planning): PlannedStage {
   const running = planning.alive.has(id) && record !== undefined;
   const decision = decide({ id, planning, survey, record, shaping, running });
   const { argv, files } = renderedStage(planning.rendered, id);
-  const conflict = running && record.fingerprint !== fingerprint;
+  const conflict = running && (record.fingerprint !== fingerprint || planning.replace.has(id));
   return {
     stage: {
       id,
@@ -67,7 +67,7 @@ export function planCaching(id: CachingId, planning: Planning): PlannedStage {
       ? [
           diagnose(
             PLAN_CODES.runningSomethingElse,
-            `The stage ${id} of ${resolved.spec.name} is running (run ${record.run}) for a dataset or settings that have changed since. Stop it first with \`wan22 stop ${resolved.spec.name}\`, or undo the change.`,
+            `The stage ${id} of ${resolved.spec.name} is running (run ${record.run}) on a dataset or settings other than what is wanted now. Stop it first with \`wan22 stop ${resolved.spec.name}\`, or leave it as it was and let it finish.`,
             { at: { file: resolved.spec.file } },
           ),
         ]

@@ -14,7 +14,7 @@ import { estimatePipeline } from "./estimates/estimate-pipeline.ts";
 import { clipIdentities, clipsDigest, knownModels } from "./identities.ts";
 import { latentInputs, trainInputs } from "./inputs.ts";
 import { planParameters } from "./parameters.ts";
-import type { PipelinePlan } from "./plan.ts";
+import type { PipelinePlan, StagePlan } from "./plan.ts";
 import { planCaching } from "./plan-caching.ts";
 import { planTraining } from "./plan-training.ts";
 import { stageLength, trainedModules } from "./schedule.ts";
@@ -99,6 +99,7 @@ export function planPipeline(input: PlanInput): Outcome<PipelinePlan> {
     modulesOf: Object.fromEntries(training.map(({ stage, modules }) => [stage.id, modules])),
   });
   const diagnostics = [
+    ...unknownStages(input, stages),
     ...(sameHost ? [] : [otherHost(state, resolved)]),
     ...planned.flatMap((stage) => stage.diagnostics),
     ...shortages,
@@ -142,6 +143,20 @@ function datasetPlan({ resolved, items, inputs, sha256 }: Planning): PipelinePla
     ),
     buckets: items.sources.flatMap(({ buckets }, source) => buckets.map((bucket) => ({ source, ...bucket }))),
   };
+}
+
+function unknownStages({ replace = [], resolved }: PlanInput, stages: readonly StagePlan[]): readonly Diagnostic[] {
+  const { name, file } = resolved.spec;
+  const known = stages.map(({ id }) => id);
+  return replace
+    .filter((id) => !known.includes(id))
+    .map((id) =>
+      diagnose(
+        PLAN_CODES.noSuchStage,
+        `${name} has no stage ${id} to start over. Its stages are ${known.join(", ")}; name one of these.`,
+        { at: { file } },
+      ),
+    );
 }
 
 function otherHost(state: State | undefined, { spec }: Resolved): Diagnostic {

@@ -250,7 +250,7 @@ function running({ stage, planning, record }: Training, reasons: readonly Reason
   const changes = reasons.map(({ text }) => text);
   return diagnose(
     PLAN_CODES.runningSomethingElse,
-    `The stage ${stage.id} of ${name} is running (run ${record?.run ?? ""}), and what it trains is no longer what ${file} says: ${namesText(changes, 5)}. Stop it first with \`wan22 stop ${name}\`, or undo the change and let it finish.`,
+    `The stage ${stage.id} of ${name} is running (run ${record?.run ?? ""}), and what it trains is no longer what is wanted: ${namesText(changes, 5)}. Stop it first with \`wan22 stop ${name}\`, or leave it as it was and let it finish.`,
     { at: { file } },
   );
 }

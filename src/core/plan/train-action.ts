@@ -41,11 +41,12 @@ export type TrainAction =
 export function decideTrainAction(situation: TrainSituation): TrainAction {
   const { record, changes, outputs, running, requested } = situation;
   if (running && record !== undefined) {
+    if (requested) return { action: "refuse", because: "running-something-else", reasons: [requestedReason()] };
     if (changes.length > 0) return { action: "refuse", because: "running-something-else", reasons: changes };
     return { action: "follow", reasons: [runningReason(record)], record };
   }
   if (requested && (record !== undefined || outputs.files.length > 0)) {
-    return { action: "replace", reasons: [{ cause: "requested", text: "asked for; what exists is archived" }] };
+    return { action: "replace", reasons: [requestedReason()] };
   }
   if (record === undefined) return { action: "create", reasons: [noRecordReason(outputs.files)] };
   if (changes.length > 0) return { action: "replace", reasons: changes };
@@ -98,6 +99,10 @@ function decideFinished(situation: TrainSituation, record: StageRecord): TrainAc
 function beginAgain(stopped: Reason, outputs: StageOutputs): TrainAction {
   const archived = outputs.files.length > 0 ? "; what exists is archived" : "";
   return { action: "create", reasons: [stopped, noStateReason(`to go on from${archived}`)] };
+}
+
+function requestedReason(): Reason {
+  return { cause: "requested", text: "asked to start over; what exists is archived" };
 }
 
 function runningReason(record: StageRecord): Reason {

@@ -390,6 +390,14 @@ describe("the backend musubi, before its exact resume", () => {
 });
 
 describe("asked to start over", () => {
+  test("a stage that runs is an error, and so is one that the pipeline does not have", () => {
+    const { codes } = planWorld({ ...stopped({}, 19, false), alive: ["train"], replace: ["train"] });
+    expect(codes).toEqual(["P4"]);
+    const unknown = planWorld({ replace: ["train-low"] });
+    expect(unknown.codes).toEqual(["P13"]);
+    expect(unknown.diagnostics[0]?.detail).toContain("Its stages are cache-latents, cache-text, train;");
+  });
+
   test("a finished stage is replaced; one that never ran is created", () => {
     expect(planWorld({ ...applied(), replace: ["train"] }).stage("train").action).toBe("replace");
     expect(planWorld({ replace: ["train"] }).stage("train").action).toBe("create");

@@ -66,7 +66,7 @@ export function checkpointRoom(checkpoints: readonly CheckpointPlan[]): Checkpoi
   const left = checkpoints.filter(({ action }) => action !== "prune");
   const pruned = checkpoints.filter(({ action }) => action === "prune");
   const largest = (kind: CheckpointPlan["kind"]) =>
-    Math.max(0, ...pruned.filter((file) => file.kind === kind).map(({ bytes }) => bytes));
+    pruned.reduce((most, file) => (file.kind === kind ? Math.max(most, file.bytes) : most), 0);
   const passing = largest("checkpoint") + largest("state");
   const made = left.filter(({ action }) => action === "create" || action === "replace");
   return { left: sum(left), peak: sum(left) + passing, added: sum(made) + passing };
