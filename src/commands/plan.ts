@@ -47,7 +47,7 @@ function viewPlan({ plan, texts }: Prepared, options: PlanOptions, terminal: Ter
     case "json":
       return viewPlanJson(plan);
     case "markdown":
-      return viewPlanMarkdown(plan);
+      return viewPlanMarkdown(plan, { sources: texts });
     case "github":
       return viewAnnotations(plan.diagnostics);
   }
