@@ -18,7 +18,7 @@ export interface Musubi {
 }
 
 /** The trainer that the environment names; undefined where it names none. Throws when it names something that is not there. */
-export function findMusubi(): Musubi | undefined {
+function findMusubi(): Musubi | undefined {
   const { MUSUBI_TUNER_PATH: path, MUSUBI_PYTHON: python } = process.env;
   if (path === undefined || path === "" || python === undefined || python === "") return undefined;
   if (!existsSync(join(path, "src/musubi_tuner/wan_train_network.py"))) {
@@ -126,7 +126,7 @@ export type OracleRequest =
     }
   | { readonly kind: "train"; readonly argv: readonly string[] };
 
-export interface OracleValues {
+interface OracleValues {
   readonly items: {
     readonly datasets: readonly {
       readonly latents: readonly {

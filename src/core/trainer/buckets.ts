@@ -19,7 +19,7 @@ const BUCKET_STEP = 16;
  * Below this area the trainer divides by zero while it makes its buckets: the narrowest would be no pixel wide.
  * It makes them for every video, and for images under `enable_bucket`.
  */
-export const SMALLEST_BUCKETED_AREA = 32 * 32;
+const SMALLEST_BUCKETED_AREA = 32 * 32;
 
 function roundDown(length: number): number {
   return length - (length % BUCKET_STEP);

@@ -69,7 +69,7 @@ export function epochStateName(name: string, epoch: number): string {
 }
 
 /** `{name}-step00000100.safetensors`. */
-export function stepCheckpointName(name: string, step: number): string {
+function stepCheckpointName(name: string, step: number): string {
   return `${stepName(name, step)}.safetensors`;
 }
 

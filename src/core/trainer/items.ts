@@ -18,17 +18,17 @@ function sizeText({ width, height }: Size): string {
 }
 
 /** A video's latent cache: the name holds the crop and the bucket. */
-export function videoCacheName(stem: string, { firstFrame, frames }: Crop, bucket: Size): string {
+function videoCacheName(stem: string, { firstFrame, frames }: Crop, bucket: Size): string {
   return `${stem}_${digits(firstFrame, 5)}-${digits(frames, 3)}_${sizeText(bucket)}_${ARCHITECTURE}.safetensors`;
 }
 
 /** An image's latent cache: the name holds the image's own size, not the bucket. */
-export function imageCacheName(stem: string, size: Size): string {
+function imageCacheName(stem: string, size: Size): string {
   return `${stem}_${sizeText(size)}_${ARCHITECTURE}.safetensors`;
 }
 
 /** The text cache of every item of one stem. */
-export function textCacheName(stem: string): string {
+function textCacheName(stem: string): string {
   return `${stem}_${ARCHITECTURE}_te.safetensors`;
 }
 

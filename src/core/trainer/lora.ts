@@ -1,5 +1,7 @@
 /** Which layers a LoRA holds and how large its files are (`networks/lora_wan.py`, `networks/lora.py`; trainer facts §6). */
 
+import { readPythonLiteral } from "./python-literal.ts";
+
 /** A linear layer that gets a LoRA; the name is the trainer's own, `blocks.0.self_attn.q`. */
 export interface LoraModule {
   readonly name: string;
@@ -63,7 +65,7 @@ export function selectModules(modules: readonly LoraModule[], networkArgs: reado
       .filter((word) => word.startsWith(`${key}=`))
       .slice(-1)
       .flatMap((word) => {
-        const list = parsePythonStrings(word.slice(key.length + 1));
+        const list = readPatterns(word.slice(key.length + 1));
         if (list === undefined) unreadable.push(word);
         return list ?? [];
       })
@@ -80,22 +82,11 @@ export function selectModules(modules: readonly LoraModule[], networkArgs: reado
   return { modules: kept, unreadable };
 }
 
-/** A Python list of string literals, plain or raw, as `ast.literal_eval` reads it; undefined where it is anything else (the trainer fails on a tuple). */
-function parsePythonStrings(text: string): readonly string[] | undefined {
-  const list = /^\s*\[(?<items>.*)\]\s*$/s.exec(text)?.groups?.items;
-  if (list === undefined) return undefined;
-  const strings: string[] = [];
-  const literal = /\s*(?<raw>[rR]?)(?<quote>['"])(?<body>(?:\\.|(?!\k<quote>)[^\\])*)\k<quote>\s*(?:,|$)/sy;
-  while (literal.lastIndex < list.length) {
-    if (list.slice(literal.lastIndex).trim() === "") break;
-    const groups = literal.exec(list)?.groups;
-    if (groups === undefined) return undefined;
-    const body = groups.body ?? "";
-    // Python keeps an escape that it does not know as written, and turns these into characters that no pattern means.
-    if (groups.raw === "" && /\\[abfnrtvxuUN0-7\n]/.test(body.replaceAll("\\\\", ""))) return undefined;
-    strings.push(groups.raw === "" ? body.replace(/\\(['"\\])/g, "$1") : body);
-  }
-  return strings;
+/** The patterns in a network argument's value; undefined where it is no list of texts. */
+function readPatterns(text: string): readonly string[] | undefined {
+  const value = readPythonLiteral(text);
+  if (typeof value !== "object" || value === null || "kind" in value) return undefined;
+  return value.every((pattern) => typeof pattern === "string") ? value : undefined;
 }
 
 /** Python's `re.fullmatch` as a RegExp; undefined for syntax that JavaScript lacks or reads otherwise. */

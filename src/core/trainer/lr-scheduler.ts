@@ -1,5 +1,6 @@
 import { optimizerTypeForTrainer } from "./optimizers.ts";
 import { type PythonValue, readKeyword } from "./python-literal.ts";
+import { bringsItsOwnSchedule } from "./schedules.ts";
 
 /**
  * Whether the trainer can build a learning-rate scheduler (`get_lr_scheduler` in its `training/trainer_base.py`, with the
@@ -63,19 +64,6 @@ const TORCH_CLASSES: Readonly<Record<string, readonly string[] | null>> = {
   LRScheduler: null,
   ReduceLROnPlateau: null,
 };
-
-/** Adafactor's own schedule replaces any other, unless it is told to keep to the learning rate given. */
-function replacesSchedule({ optimizerType, optimizerWords }: SchedulerChoice): boolean {
-  if (optimizerTypeForTrainer(optimizerType)?.toLowerCase() !== "adafactor") return false;
-  const given = (name: string) => {
-    const keyword = optimizerWords.map(readKeyword).findLast((each) => each.name === name);
-    return keyword !== undefined && "value" in keyword ? keyword.value : undefined;
-  };
-  const truthy = (value: PythonValue | undefined) =>
-    value === undefined || (value !== false && value !== 0 && value !== null);
-  const warms = given("warmup_init");
-  return truthy(given("relative_step")) || (warms !== undefined && truthy(warms));
-}
 
 /** `step_rules` as diffusers reads them: `1:200,0.1` is factor 1 up to step 200, then 0.1. */
 function stepRulesFault(value: PythonValue | undefined): string | undefined {
@@ -222,7 +210,7 @@ export function findSchedulerFaults(given: SchedulerChoice): readonly SchedulerF
   if (choice.type !== "") return [...unreadable, ...torchClassFaults(choice)];
 
   const isAdafactor = optimizerTypeForTrainer(choice.optimizerType)?.toLowerCase() === "adafactor";
-  const replaced = replacesSchedule(choice);
+  const replaced = bringsItsOwnSchedule(choice.optimizerType, choice.optimizerWords);
   if (replaced || choice.name.startsWith("adafactor")) {
     const warmup = warmupSteps(choice);
     const faults: SchedulerFault[] = [...unreadable];

@@ -15,7 +15,20 @@ interface Reading {
 
 const NUMBER = /[+-]?(?:0[xX][0-9a-fA-F]+|(?:\d[\d_]*\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)/y;
 const WORD = /True|False|None/y;
-const STRING = /'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*"/y;
+const STRING = /(?<prefix>[rRuU]?)(?:'(?<single>(?:[^'\\\n]|\\.)*)'|"(?<double>(?:[^"\\\n]|\\.)*)")/y;
+const ESCAPE = /\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|([0-7]{1,3})|(.))/gs;
+const ESCAPED: Readonly<Record<string, string>> = {
+  "\\": "\\",
+  "'": "'",
+  '"': '"',
+  a: "\x07",
+  b: "\b",
+  f: "\f",
+  n: "\n",
+  r: "\r",
+  t: "\t",
+  v: "\v",
+};
 const WORDS: Readonly<Record<string, boolean | null>> = { True: true, False: false, None: null };
 
 /** Nested deeper than this is no option of any optimizer. */
@@ -30,6 +43,36 @@ function skipSpace(text: string, start: number): number {
   let index = start;
   while (text[index] === " ") index++;
   return index;
+}
+
+/** A literal's text with its escapes resolved; Python keeps those that it does not know. Undefined for `\N{…}` and cut ones. */
+function resolveEscapes(body: string): string | undefined {
+  let readable = true;
+  const text = body.replace(ESCAPE, (whole, hex2, hex4, hex8, octal, other) => {
+    const hex: string | undefined = hex2 ?? hex4 ?? hex8;
+    const code =
+      hex !== undefined ? Number.parseInt(hex, 16) : octal !== undefined ? Number.parseInt(octal, 8) : undefined;
+    if (code !== undefined && code <= 0x10ffff) return String.fromCodePoint(code);
+    if (code !== undefined || "NxuU".includes(other)) readable = false;
+    return ESCAPED[other] ?? whole;
+  });
+  return readable ? text : undefined;
+}
+
+/** One string, or several side by side, which are one. */
+function readStrings(text: string, start: number): Reading | undefined {
+  let value: string | undefined;
+  let end = start;
+  for (;;) {
+    STRING.lastIndex = end;
+    const found = STRING.exec(text);
+    if (found === null) return value === undefined ? undefined : { value, end };
+    const body = found.groups?.single ?? found.groups?.double ?? "";
+    const part = found.groups?.prefix?.toLowerCase() === "r" ? body : resolveEscapes(body);
+    if (part === undefined) return undefined;
+    value = (value ?? "") + part;
+    end = skipSpace(text, found.index + found[0].length);
+  }
 }
 
 /** Values with commas between them up to `close`, or up to the end of the text. */
@@ -66,8 +109,8 @@ function readValue(text: string, start: number, depth: number): Reading | undefi
   if (first === "(") return readSequence(text, start + 1, ")", depth + 1);
   if (first === "[") return readSequence(text, start + 1, "]", depth + 1);
   if (first === "{") return readSequence(text, start + 1, "}", depth + 1);
-  const string = match(STRING, text, start);
-  if (string !== undefined) return { value: string.slice(1, -1), end: start + string.length };
+  const strings = readStrings(text, start);
+  if (strings !== undefined) return strings;
   const word = match(WORD, text, start);
   if (word !== undefined) return { value: WORDS[word] ?? null, end: start + word.length };
   const number = match(NUMBER, text, start);

@@ -1,5 +1,8 @@
 /** What the trainer's learning-rate schedules depend on (`get_lr_scheduler` in its `training/trainer_base.py`). */
 
+import { optimizerTypeForTrainer } from "./optimizers.ts";
+import { readKeyword } from "./python-literal.ts";
+
 export interface ScheduleChoice {
   /** `lr_scheduler`; the trainer's default is `constant`. */
   readonly lrScheduler?: string | undefined;
@@ -18,13 +21,17 @@ function isWholeSteps(warmup: number | string | undefined): boolean {
   return Number.isInteger(steps) && steps >= 0;
 }
 
-const PYTHON_FALSE: readonly string[] = ["False", "0", "None"];
-
-/** Adafactor replaces the schedule by its own unless `relative_step=False` and no `warmup_init=True` is given. */
-function bringsItsOwnSchedule(optimizerType: string, optimizerArgs: readonly string[]): boolean {
-  if (optimizerType.toLowerCase() !== "adafactor") return false;
-  const argument = (key: string) => optimizerArgs.findLast((word) => word.startsWith(`${key}=`))?.slice(key.length + 1);
-  return !PYTHON_FALSE.includes(argument("relative_step") ?? "True") || argument("warmup_init") === "True";
+/**
+ * Whether the optimizer replaces the schedule by its own: Adafactor does, unless `relative_step=False` tells it to keep to
+ * the learning rate given, and `warmup_init=True` does not tell it otherwise. The name may be the user's or the trainer's.
+ */
+export function bringsItsOwnSchedule(optimizerType: string, optimizerArgs: readonly string[]): boolean {
+  if (optimizerTypeForTrainer(optimizerType)?.toLowerCase() !== "adafactor") return false;
+  const isTrue = (name: string, otherwise: boolean): boolean => {
+    const keyword = optimizerArgs.map(readKeyword).findLast((each) => each.name === name);
+    return keyword !== undefined && "value" in keyword ? Boolean(keyword.value) : otherwise;
+  };
+  return isTrue("relative_step", true) || isTrue("warmup_init", false);
 }
 
 /**
