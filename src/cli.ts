@@ -1,16 +1,17 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
-import { APPLY_FORMATS, runApply } from "./commands/apply.ts";
 import { EXIT, type ExitCode } from "./commands/exit-code.ts";
-import { PLAN_FORMATS, runPlan } from "./commands/plan.ts";
 import { openTerminal } from "./commands/terminal.ts";
-import { runValidate, VALIDATE_FORMATS } from "./commands/validate.ts";
 import { STAGE_IDS, type StageId } from "./core/vocabulary.ts";
 
 /** argv to command; the only place that sets the exit code. */
 
 declare const WAN22_VERSION: string;
 
+// Commands are loaded when they run: each start pays only for what it does.
 const SCHEMA_NAMES = ["pipeline", "project", "plan", "state", "events"] as const;
+const VALIDATE_FORMATS = ["human", "json", "github"] as const;
+const PLAN_FORMATS = ["human", "json", "markdown", "github"] as const;
+const APPLY_FORMATS = ["human", "json"] as const;
 
 function toStage(text: string, previous: readonly StageId[]): readonly StageId[] {
   const stage = STAGE_IDS.find((id) => id === text);
@@ -38,7 +39,9 @@ function buildProgram(run: (work: () => Promise<ExitCode> | ExitCode) => Promise
     .description("check pipeline files, and everything they name; nothing is changed")
     .argument("[files...]", "pipeline files; all in pipelines/ if left out")
     .addOption(new Option("--format <format>").choices(VALIDATE_FORMATS).default("human"))
-    .action((files: string[], { format }) => run(() => runValidate(files, { format }, terminal)));
+    .action((files: string[], { format }) =>
+      run(async () => (await import("./commands/validate.ts")).runValidate(files, { format }, terminal)),
+    );
 
   program
     .command("plan")
@@ -49,8 +52,8 @@ function buildProgram(run: (work: () => Promise<ExitCode> | ExitCode) => Promise
     .option("--detailed-exitcode", "exit with 2 where there is something to do")
     .addOption(replaceOption())
     .action((files: string[], { format, details, detailedExitcode, replace }) =>
-      run(() =>
-        runPlan(
+      run(async () =>
+        (await import("./commands/plan.ts")).runPlan(
           files,
           {
             format,
@@ -71,7 +74,13 @@ function buildProgram(run: (work: () => Promise<ExitCode> | ExitCode) => Promise
     .addOption(new Option("--format <format>", "json is one event a line").choices(APPLY_FORMATS).default("human"))
     .addOption(replaceOption())
     .action((files: string[], { autoApprove, format, replace }) =>
-      run(() => runApply(files, { format, approval: autoApprove ? "auto" : "ask", replace }, terminal)),
+      run(async () =>
+        (await import("./commands/apply.ts")).runApply(
+          files,
+          { format, approval: autoApprove ? "auto" : "ask", replace },
+          terminal,
+        ),
+      ),
     );
 
   program

@@ -8,10 +8,8 @@ import { EXIT, type ExitCode } from "./exit-code.ts";
 import { pipelineFiles } from "./pipeline-files.ts";
 import type { Terminal } from "./terminal.ts";
 
-export const PLAN_FORMATS = ["human", "json", "markdown", "github"] as const;
-
 export interface PlanOptions {
-  readonly format: (typeof PLAN_FORMATS)[number];
+  readonly format: "human" | "json" | "markdown" | "github";
   readonly details: "summary" | "full";
   /** `detailed`: 2 where there is something to do. */
   readonly exitCode: "plain" | "detailed";

@@ -1,5 +1,3 @@
-import { createInterface } from "node:readline/promises";
-
 /** What a command may use of the process it runs in; `cli.ts` makes the real one. */
 export interface Terminal {
   readonly folder: string;
@@ -41,6 +39,7 @@ function isSet(variable: string | undefined): boolean {
 
 /** Asks a question; true only for `yes`. */
 export async function askYes(question: string): Promise<boolean> {
+  const { createInterface } = await import("node:readline/promises");
   const lines = createInterface({ input: process.stdin, output: process.stdout });
   try {
     return (await lines.question(question)).trim().toLowerCase() === "yes";

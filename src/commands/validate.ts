@@ -7,10 +7,8 @@ import { pipelineFiles } from "./pipeline-files.ts";
 import { showScan } from "./plan.ts";
 import type { Terminal } from "./terminal.ts";
 
-export const VALIDATE_FORMATS = ["human", "json", "github"] as const;
-
 export interface ValidateOptions {
-  readonly format: (typeof VALIDATE_FORMATS)[number];
+  readonly format: "human" | "json" | "github";
 }
 
 /** `wan22 validate`: a plan without state and output files, of which only the findings are shown. */

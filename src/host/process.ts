@@ -1,7 +1,6 @@
 import { execFile } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { open, readdir, readFile } from "node:fs/promises";
-import { execa } from "execa";
 import { observeMachine } from "./machine.ts";
 
 /** Processes that outlive the one that started them: known by pid, start time and boot, for pids are used again. */
@@ -42,6 +41,8 @@ export type StartResult =
 
 /** Starts a program in a session and process group of its own: what ends this process leaves that one alone. */
 export async function startDetached(options: StartOptions): Promise<StartResult> {
+  // Loaded only here: a plan asks whether a process lives, and starts none.
+  const { execa } = await import("execa");
   const log = await open(options.logFile, "a");
   // Any descriptor will do; execa's types only name the lowest ones.
   const descriptor = log.fd as 3;

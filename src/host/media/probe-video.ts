@@ -3,7 +3,6 @@ import type { FileProblem } from "../../core/facts.ts";
 import { readExactly, readOpenFile } from "../read-file.ts";
 import { probeWithFfprobe } from "./ffprobe.ts";
 import { isIsoFile, readIsoVideo } from "./isobmff.ts";
-import { isMatroska, readMatroskaVideo } from "./matroska.ts";
 import { splitExtension } from "./python-text.ts";
 
 /** What the trainer would decode of a video, and what its header promises where that differs. */
@@ -75,6 +74,8 @@ async function probeByItself(path: string, handle: FileHandle, fileBytes: number
     }
   }
   if (isMatroska(start)) {
+    // Loaded only here: a plan whose clips are known reads none.
+    const { readMatroskaVideo } = await import("./matroska.ts");
     const video = await readMatroskaVideo(path, { handle, fileBytes });
     switch (video.kind) {
       case "no-video":
@@ -113,4 +114,12 @@ export async function probeVideo(path: string, { ffprobe }: { readonly ffprobe: 
     case "video":
       return describe(probed);
   }
+}
+
+/** The magic number of WebM and Matroska. */
+const EBML = 0x1a45dfa3;
+
+/** Whether a file that begins with these bytes is WebM or Matroska. */
+function isMatroska(start: Buffer): boolean {
+  return start.length >= 4 && start.readUInt32BE(0) === EBML;
 }
