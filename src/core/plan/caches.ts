@@ -54,7 +54,8 @@ export function wantedLatents(
   shaping: StageInputs,
 ): readonly WantedCache[] {
   const clipOf = new Map(clips.map((clip) => [`${clip.key}\n${clip.media.file}`, clip]));
-  const made = withoutDataset(shaping.inputs);
+  // Once for all files: it is the same for each.
+  const made = shortDigest({ inputs: withoutDataset(shaping.inputs), vae: shaping.identities.vae }, sha256);
   const backend = resolved.spec.trainer.backend;
   const i2v = resolved.spec.task === "i2v-A14B";
   return items.sources.flatMap((source, position) => {
@@ -72,7 +73,6 @@ export function wantedLatents(
           {
             backend,
             made,
-            vae: shaping.identities.vae,
             content: clip?.content,
             // Which frames: counted after `source_fps` has picked them.
             first_frame: item.firstFrame,
@@ -124,6 +124,7 @@ export function latentFrames(frames: number): number {
 /** Text caches, one a caption. */
 export function wantedTexts({ resolved, items, sha256 }: WantedOptions, shaping: StageInputs): readonly WantedCache[] {
   const backend = resolved.spec.trainer.backend;
+  const made = shortDigest({ inputs: shaping.inputs, t5: shaping.identities.t5 }, sha256);
   const wanted =
     (settings: ResolvedSource) =>
     (text: TextItem): WantedCache => ({
@@ -131,7 +132,7 @@ export function wantedTexts({ resolved, items, sha256 }: WantedOptions, shaping:
       folder: settings.cacheDir,
       name: text.textCache,
       stem: text.stem,
-      digest: shortDigest({ backend, made: shaping.inputs, t5: shaping.identities.t5, caption: text.caption }, sha256),
+      digest: shortDigest({ backend, made, caption: text.caption }, sha256),
       agrees: (found) => madeBy(backend, found) && found.metadata.caption1 === text.caption,
     });
   return items.sources.flatMap((source, position) => {

@@ -9,6 +9,7 @@ import {
   scheduleCheckpoints,
   scheduleRemovals,
 } from "../trainer/checkpoints.ts";
+import { loraBytes, trainingStateBytes } from "../trainer/lora.ts";
 import type { StageId } from "../vocabulary.ts";
 import type { OutputFile } from "./outputs.ts";
 import type { CheckpointPlan } from "./plan.ts";
@@ -115,7 +116,8 @@ function unscheduled(
   { stage, progress, schedule }: CheckpointListOptions,
   removed: ReadonlySet<string>,
 ): CheckpointPlan {
-  const { path, kind, epoch = 0, step = 0, bytes = 0 } = file;
+  const { path, kind, epoch = 0, step = 0 } = file;
+  const bytes = file.bytes ?? (kind === "state" ? trainingStateBytes(schedule) : loraBytes(schedule));
   const base = baseName(path);
   // Where nothing says why it was saved: a step that no schedule names is a stop's.
   const superseded = progress.kind === "going-on" && isInterim(file, schedule, file.savedAs ?? "stop");

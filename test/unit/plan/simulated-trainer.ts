@@ -2,7 +2,7 @@ import type { DiskFacts } from "../../../src/core/facts.ts";
 import { baseName, joinPath } from "../../../src/core/paths.ts";
 import type { PipelinePlan, StagePlan } from "../../../src/core/plan/plan.ts";
 import type { StateEntry } from "../../../src/core/state/fold.ts";
-import { cacheFacts, HOST, type Planned } from "./world.ts";
+import { HOST, observedCaches, type Planned } from "./world.ts";
 
 /**
  * Carries out plans on a disk of names: what `apply` and the trainer's loop do to files, written down a second time and
@@ -31,13 +31,8 @@ export function emptyDisk(): SimulatedDisk {
 
 /** The disk as it is observed. */
 export function observed(disk: SimulatedDisk, planned: Planned): DiskFacts {
-  const caches: Record<string, ReturnType<typeof cacheFacts>[]> = {};
-  for (const file of disk.caches) {
-    const folder = file.slice(0, file.lastIndexOf("/"));
-    caches[folder] = [...(caches[folder] ?? []), cacheFacts(baseName(file), planned)];
-  }
   return {
-    caches,
+    caches: observedCaches(disk.caches, planned),
     outputs: Object.fromEntries([...disk.checkpoints].map(([path, bytes]) => [baseName(path), bytes])),
     states: [...disk.states].map(([path, state]) => ({ dir: baseName(path), complete: true, ...state })),
   };

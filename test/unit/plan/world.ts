@@ -273,13 +273,8 @@ export function runPlan(planned: Planned, options: RunOptions = {}, before?: Sta
 
 /** The disk as the state's runs would have left it: whole caches, checkpoints, complete training states. */
 export function diskAfter(state: State, planned: Planned): DiskFacts {
-  const caches: Record<string, CacheFileFacts[]> = {};
-  for (const id of ["cache-latents", "cache-text"] as const) {
-    for (const file of Object.keys(state.stages[id]?.caches ?? {})) {
-      const folder = folderOf(file);
-      caches[folder] = [...(caches[folder] ?? []), cacheFacts(baseName(file), planned)];
-    }
-  }
+  const files = (["cache-latents", "cache-text"] as const).flatMap((id) => Object.keys(state.stages[id]?.caches ?? {}));
+  const caches = observedCaches(files, planned);
   return {
     caches,
     outputs: Object.fromEntries(state.checkpoints.map(({ file, bytes }) => [baseName(file), bytes])),
@@ -294,19 +289,24 @@ export function diskAfter(state: State, planned: Planned): DiskFacts {
   };
 }
 
-/** A cache as the rehearsal writes it. */
-export function cacheFacts(name: string, { items }: Planned): CacheFileFacts {
-  const metadata: Record<string, string> = { wan22_rehearsal: "true" };
-  const tensors: string[] = [];
-  for (const { items: found, texts } of items.sources) {
-    const text = texts.find(({ textCache }) => textCache === name);
+/** Caches by folder, as the rehearsal writes them for the items that are wanted now. */
+export function observedCaches(files: Iterable<string>, { items }: Planned): DiskFacts["caches"] {
+  const texts = new Map(items.sources.flatMap((source) => source.texts.map((text) => [text.textCache, text] as const)));
+  const latents = new Map(
+    items.sources.flatMap((source) => source.items.map((item) => [item.latentCache, item] as const)),
+  );
+  const caches: Record<string, CacheFileFacts[]> = {};
+  for (const file of files) {
+    const name = baseName(file);
+    const [text, item] = [texts.get(name), latents.get(name)];
+    const metadata: Record<string, string> = { wan22_rehearsal: "true" };
     if (text !== undefined) metadata.caption1 = text.caption;
-    const item = found.find(({ latentCache }) => latentCache === name);
-    if (item === undefined) continue;
-    metadata.frame_count = String(item.frames);
-    tensors.push(`latents_${latentFrames(item.frames)}x${item.height / 8}x${item.width / 8}_float32`);
+    if (item !== undefined) metadata.frame_count = String(item.frames);
+    const tensors = item === undefined ? [] : [`latents_${latentFrames(item.frames)}x2x2_float16`];
+    caches[folderOf(file)] ??= [];
+    caches[folderOf(file)]?.push({ name, bytes: 500, whole: true, metadata, tensors });
   }
-  return { name, bytes: 500, whole: true, metadata, tensors };
+  return caches;
 }
 
 /** A pipeline that was applied to its end, with the world that it left. */
