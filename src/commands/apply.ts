@@ -1,13 +1,11 @@
 import { hostname } from "node:os";
 import { join, resolve } from "node:path";
-import { type Diagnostic, diagnose } from "../core/diagnostic.ts";
+import type { Diagnostic } from "../core/diagnostic.ts";
 import type { StageId } from "../core/vocabulary.ts";
 import { applyPipeline } from "../execute/apply-pipeline.ts";
-import { EXECUTE_CODES } from "../execute/codes.ts";
+import { lockPipeline } from "../execute/lock-pipeline.ts";
 import { settlePipeline } from "../execute/settle.ts";
-import { acquireLock, type Lock } from "../host/lock.ts";
-import { errorCode } from "../host/read-file.ts";
-import { statePaths } from "../host/run-store.ts";
+import type { Lock } from "../host/lock.ts";
 import { installationFolder } from "../prepare/built-in.ts";
 import { type Prepared, type PreparedPipeline, prepare } from "../prepare/prepare.ts";
 import { openApplyView } from "../views/apply.ts";
@@ -20,10 +18,8 @@ import { showScan } from "./plan.ts";
 import { listenForSignals } from "./signals.ts";
 import { askYes, type Terminal } from "./terminal.ts";
 
-export const APPLY_FORMATS = ["human", "json"] as const;
-
 export interface ApplyOptions {
-  readonly format: (typeof APPLY_FORMATS)[number];
+  readonly format: "human" | "json";
   /** `auto` asks nobody. */
   readonly approval: "ask" | "auto";
   readonly replace: readonly StageId[];
@@ -57,7 +53,7 @@ export async function runApply(files: readonly string[], options: ApplyOptions, 
   }
   const locks: Lock[] = [];
   try {
-    const refused = await lockAll(first.pipelines, locks);
+    const refused = await lockAll(first.pipelines, locks, terminal);
     if (refused !== undefined) {
       showDiagnostics([refused.diagnostic], first, options, terminal);
       return refused.exitCode;
@@ -83,32 +79,18 @@ interface Refusal {
 }
 
 /** Takes the lock of every pipeline, or says why that can't be. Those taken are added to `locks` as they are. */
-async function lockAll(pipelines: readonly PreparedPipeline[], locks: Lock[]): Promise<Refusal | undefined> {
+async function lockAll(
+  pipelines: readonly PreparedPipeline[],
+  locks: Lock[],
+  terminal: Terminal,
+): Promise<Refusal | undefined> {
   for (const { root, spec } of pipelines) {
-    const { lockFile } = statePaths(resolve(root, spec.stateDir), spec.name);
-    try {
-      const result = await acquireLock(lockFile);
-      if (result.kind === "acquired") {
-        locks.push(result.lock);
-        continue;
-      }
-      const { owner } = result;
-      const who =
-        owner === undefined
-          ? `Its lock ${result.file} can't be understood.`
-          : `${owner.who} on ${owner.host} (pid ${owner.pid}) has been at work on ${spec.name} since ${owner.since}.`;
-      const detail = `${who} Wait until it ends, or end it with Ctrl-C there; then apply again.`;
-      return {
-        diagnostic: diagnose(EXECUTE_CODES.locked, detail, { at: { file: spec.file } }),
-        exitCode: EXIT.locked,
-      };
-    } catch (error) {
-      const detail = `The state of ${spec.name} can't be written to ${spec.stateDir} (${errorCode(error) ?? String(error)}). Give yourself the right to write there, or name another folder: \`state_dir:\` in wan22.yaml.`;
-      return {
-        diagnostic: diagnose(EXECUTE_CODES.notWritable, detail, { at: { file: spec.file } }),
-        exitCode: EXIT.error,
-      };
+    const result = await lockPipeline({ root, stateDir: resolve(root, spec.stateDir), pipeline: spec.name });
+    if (result.kind !== "acquired") {
+      return { diagnostic: result.diagnostic, exitCode: result.kind === "locked" ? EXIT.locked : EXIT.error };
     }
+    locks.push(result.lock);
+    if (result.note !== undefined) terminal.err(result.note);
   }
   return undefined;
 }
@@ -141,7 +123,7 @@ async function applyAll(
   const codes: ExitCode[] = [];
   const found: Diagnostic[] = [];
   try {
-    for (const { root, resolved, items, plan, state, facts } of pipelines) {
+    for (const { root, resolved, items, plan, state, facts, presets } of pipelines) {
       if (plan.stages.every(({ action }) => action === "none")) continue;
       if (signals.stop.aborted) break;
       const result = await applyPipeline({
@@ -150,6 +132,7 @@ async function applyAll(
         items,
         state,
         sources: facts.sources,
+        presets,
         root,
         python: facts.trainer.python,
         rehearsalDir: join(installationFolder(), "python", "rehearsal"),

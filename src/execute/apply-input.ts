@@ -2,6 +2,7 @@ import type { ApplyEvent, ApplyOutcome } from "../core/apply-event.ts";
 import type { Diagnostic } from "../core/diagnostic.ts";
 import type { SourceFacts } from "../core/facts.ts";
 import type { PipelinePlan } from "../core/plan/plan.ts";
+import type { Presets } from "../core/resolve/presets.ts";
 import type { Resolved } from "../core/resolve/resolved.ts";
 import type { State } from "../core/state/state.ts";
 import type { DatasetItems } from "../core/trainer/dataset.ts";
@@ -25,8 +26,8 @@ export interface ApplyInput {
   /** Name of this machine, as the state records it. */
   readonly host: string;
   readonly environment: Readonly<Record<string, string | undefined>>;
-  /** What helps against a full GPU in this pipeline: lines of YAML, best first. */
-  readonly remedies?: readonly string[] | undefined;
+  /** For the manual's remedies, should memory run out. */
+  readonly presets: Presets;
   readonly report: (event: ApplyEvent) => void;
   readonly signals: StopSignals;
 }

@@ -12,7 +12,8 @@ import type { ApplyInput, ApplyResult } from "./apply-input.ts";
 import { explainSystemError } from "./failure.ts";
 import { openRecorder, type Recorder, stamp } from "./recorder.ts";
 import { writeRunResult } from "./run-result.ts";
-import { isRunning, type NewApplyEvent, runStage } from "./run-stage.ts";
+import { runStage } from "./run-stage.ts";
+import { isRunning, type NewApplyEvent } from "./stage.ts";
 
 export type { ApplyInput, ApplyResult } from "./apply-input.ts";
 export type { StopSignals } from "./follow.ts";

@@ -16,8 +16,8 @@ export interface Failure {
   readonly logFile: string;
   /** As shown to people. */
   readonly shownLog: string;
-  /** What helps against a full GPU in this pipeline: lines of YAML, best first. */
-  readonly remedies: readonly string[];
+  /** What helps against a full GPU, and against full host memory, in this pipeline: lines of YAML, best first. */
+  readonly remediesFor: (problem: "out-of-memory" | "host-memory") => readonly string[];
 }
 
 const TAIL_BYTES = 64 * 1024;
@@ -61,6 +61,11 @@ const REASONS: Readonly<Record<string, DiagnosticKind>> = {
   "no-items": EXECUTE_CODES.nothingToTrainOn,
 };
 
+const PROBLEM_OF = new Map<DiagnosticKind, "out-of-memory" | "host-memory">([
+  [EXECUTE_CODES.outOfGpuMemory, "out-of-memory"],
+  [EXECUTE_CODES.outOfHostMemory, "host-memory"],
+]);
+
 /** Makes the diagnostic of a failed stage. */
 export async function explainFailure(failure: Failure): Promise<Diagnostic> {
   const log = await readEnd(failure.logFile);
@@ -68,7 +73,8 @@ export async function explainFailure(failure: Failure): Promise<Diagnostic> {
   const kind = (event === undefined ? undefined : REASONS[event.reason]) ?? kindOf(log, end);
   const said = event?.message ?? lastErrorLine(log);
   const how = said === undefined ? `${stage} ended with ${endText(end)}.` : `${stage} failed: ${sentence(said)}`;
-  const remedies = kind === EXECUTE_CODES.outOfGpuMemory ? remedyText(failure.remedies) : "";
+  const problem = PROBLEM_OF.get(kind);
+  const remedies = problem === undefined ? "" : remedyText(failure.remediesFor(problem));
   return diagnose(kind, `${how} ${kind.mend}${remedies}${logText(log, failure.shownLog)}`);
 }
 
@@ -97,7 +103,9 @@ function sentence(text: string): string {
 }
 
 function remedyText(remedies: readonly string[]): string {
-  return remedies.length === 0 ? "" : `\n\nIn this pipeline, one after the other:\n${remedies.join("\n")}`;
+  return remedies.length === 0
+    ? ""
+    : `\n\nIn this pipeline, one after the other:\n${remedies.map((line) => `  ${line}`).join("\n")}`;
 }
 
 function logText(log: string, shownLog: string): string {
@@ -134,29 +142,34 @@ async function readEnd(file: string): Promise<string> {
 /** A system error of the runner itself as a diagnostic; undefined for anything that is a bug. */
 export function explainSystemError(error: unknown): Diagnostic | undefined {
   const code = errorCode(error);
-  const path = error instanceof Error && "path" in error && typeof error.path === "string" ? error.path : "a file";
+  if (code === undefined || !(error instanceof Error) || !("syscall" in error)) return undefined;
+  const path = "path" in error && typeof error.path === "string" ? error.path : "a file";
+  if (code === "ENOSPC" || code === "EDQUOT") {
+    const { diskFull } = EXECUTE_CODES;
+    return diagnose(diskFull, `${path} could not be written: the disk is full. ${diskFull.mend}`);
+  }
+  const { notWritable } = EXECUTE_CODES;
+  return diagnose(notWritable, `${path} could not be written: ${systemReason(code)}. ${notWritable.mend}`);
+}
+
+function systemReason(code: string): string {
   switch (code) {
-    case "ENOSPC":
-    case "EDQUOT":
-      return diagnose(
-        EXECUTE_CODES.diskFull,
-        `${path} could not be written: the disk is full. ${EXECUTE_CODES.diskFull.mend}`,
-      );
     case "EACCES":
     case "EPERM":
+      return "you have no permission";
     case "EROFS":
-      return diagnose(
-        EXECUTE_CODES.notWritable,
-        `${path} could not be written (${code === "EROFS" ? "the file system is read-only" : "you have no permission"}). ${EXECUTE_CODES.notWritable.mend}`,
-      );
+      return "the file system is read-only";
     case "ENOTDIR":
     case "EEXIST":
     case "EISDIR":
-      return diagnose(
-        EXECUTE_CODES.notWritable,
-        `${path} could not be written: a file stands where a folder should be, or the other way round. Move it away, or name another folder.`,
-      );
+      return "a file stands where a folder should be, or the other way round";
+    case "ENOENT":
+    case "ELOOP":
+      return "a part of the path leads nowhere (a symbolic link?)";
+    case "EMFILE":
+    case "ENFILE":
+      return "too many files are open at once (see `ulimit -n`)";
     default:
-      return undefined;
+      return `the system answered ${code}`;
   }
 }

@@ -104,9 +104,8 @@ function mediaByFile(sources: readonly SourceFacts[], position: number): Readonl
   return new Map(sources[position]?.media.map((media) => [media.file, media]));
 }
 
-function latentLines({ items, resolved, sources }: WorkInput): readonly ItemLine[] {
+function latentLines({ items, resolved }: WorkInput): readonly ItemLine[] {
   return items.sources.flatMap((source, position) => {
-    const media = mediaByFile(sources, position);
     const folder = resolved.dataset.sources[position]?.cacheDir ?? ".";
     return source.items.map((item) => ({
       cache_file: joinPath(folder, item.latentCache),
@@ -115,8 +114,6 @@ function latentLines({ items, resolved, sources }: WorkInput): readonly ItemLine
       frames: item.frames,
       width: item.width,
       height: item.height,
-      source_width: media.get(item.sourceFile)?.width ?? item.width,
-      source_height: media.get(item.sourceFile)?.height ?? item.height,
       caption: item.caption,
       text_cache_file: joinPath(folder, item.textCache),
     }));

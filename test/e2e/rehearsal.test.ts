@@ -52,7 +52,7 @@ describe("caching", () => {
     expect(reading).toMatchObject({
       kind: "header",
       header: {
-        metadata: { architecture: "wan", width: "160", height: "120", frame_count: "9", wan22_rehearsal: "true" },
+        metadata: { architecture: "wan", width: "128", height: "96", frame_count: "9", wan22_rehearsal: "true" },
         tensors: { latents_3x2x2_float16: { dtype: "F16", shape: [16, 3, 2, 2] } },
       },
     });

@@ -39,8 +39,6 @@ export async function makeProject({ items }: { readonly items: number }): Promis
       frames: 9,
       width: 128,
       height: 96,
-      source_width: 160,
-      source_height: 120,
       caption: `clip number ${index}, 狐狸 🦊`,
       text_cache_file: `cache/clip${index}_wan_te.safetensors`,
     });

@@ -37,8 +37,8 @@ def cache_latents(stage: Stage) -> int:
             tensors[f"latents_image_{shape}"] = noise(seed + b"image", image_shape)
         metadata = {
             "architecture": "wan",
-            "width": str(item["source_width"]),
-            "height": str(item["source_height"]),
+            "width": str(item["width"]),
+            "height": str(item["height"]),
             "frame_count": str(item["frames"]),
             "format_version": "1.0.1",
             "wan22_rehearsal": "true",

@@ -10,16 +10,21 @@ LEFT_BEHIND = re.compile(r"\.\d+\.tmp$")
 """What a process that was killed while it wrote leaves: `NAME.PID.tmp`."""
 
 
-def write_whole(path: str, *parts: bytes) -> int:
-    """Writes a file beside its place, makes it durable, then moves it there. Returns its size in bytes."""
+def write_whole(path: str, *parts: bytes, sync: str = "none") -> int:
+    """Writes a file beside its place, then moves it there. Returns its size in bytes.
+
+    With `sync="disk"` it is on the disk before it gets its name. What a rehearsal makes need not outlive a power cut,
+    and waiting for the disk would take longer than all its training.
+    """
     os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
     temporary = f"{path}.{os.getpid()}{TEMPORARY}"
     try:
         with open(temporary, "wb") as file:
             for part in parts:
                 file.write(part)
-            file.flush()
-            os.fsync(file.fileno())
+            if sync == "disk":
+                file.flush()
+                os.fsync(file.fileno())
         os.replace(temporary, path)
     except BaseException:
         if os.path.exists(temporary):

@@ -155,7 +155,7 @@ class Outputs:
             "files": sizes,
             "kind": kind,
         }
-        write_whole(marker, json.dumps(content).encode())
+        write_whole(marker, json.dumps(content).encode(), sync="disk")
         self._stage.events.tell(
             "state",
             dir=path,

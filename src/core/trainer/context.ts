@@ -36,12 +36,9 @@ export interface ItemLine {
   readonly source_file: string;
   readonly first_frame: number;
   readonly frames: number;
-  /** Of what is cached: a video's bucket, an image's own size. */
+  /** That a cache's name and header hold: a video's bucket, an image's own size. */
   readonly width: number;
   readonly height: number;
-  /** Of the source file; the trainer writes these into the header. */
-  readonly source_width?: number;
-  readonly source_height?: number;
   readonly caption: string;
   /** For latents: the text cache that belongs to it. */
   readonly text_cache_file?: string;

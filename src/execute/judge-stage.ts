@@ -1,0 +1,89 @@
+import { type Diagnostic, diagnose } from "../core/diagnostic.ts";
+import { pathInside } from "../core/paths.ts";
+import { findRemedies, remedyLines } from "../core/resolve/remedies.ts";
+import { scriptOf } from "../core/vocabulary.ts";
+import type { ProcessEnd } from "../host/process.ts";
+import { runFiles } from "../host/run-store.ts";
+import { EXECUTE_CODES } from "./codes.ts";
+import { explainFailure } from "./failure.ts";
+import type { FollowResult } from "./follow.ts";
+import type { Progress, StageInput } from "./stage.ts";
+import { findIncompleteCaches, findWrongCheckpoints } from "./verify.ts";
+
+/** Decides how a stage ended, by what its process said and by what it left. */
+
+export interface Judgement {
+  readonly outcome: "finished" | "stopped" | "failed" | "lost";
+  readonly end: ProcessEnd | undefined;
+  readonly message?: string;
+  readonly diagnostics: readonly Diagnostic[];
+}
+
+/** The end of a stage that never ran. */
+export function notStarted(diagnostic: Diagnostic): Judgement {
+  return { outcome: "failed", end: undefined, message: diagnostic.summary, diagnostics: [diagnostic] };
+}
+
+const EXIT_STOPPED = 85;
+
+/** The last terminal event decides; the exit code only where there is none, and what is on disk where there is neither. */
+export async function judgeStage(
+  input: StageInput,
+  progress: Progress,
+  { end, manner }: FollowResult,
+): Promise<Judgement> {
+  const { terminal } = progress;
+  if (terminal?.type === "stopped" || (terminal === undefined && end?.exitCode === EXIT_STOPPED)) {
+    return { outcome: "stopped", end, diagnostics: [] };
+  }
+  if (terminal === undefined && manner === "ended") {
+    return { outcome: "stopped", end, message: "It was ended at once; what was saved before stays.", diagnostics: [] };
+  }
+  const verified = await verify(input);
+  if (terminal?.type === "finished" || (terminal === undefined && end?.exitCode === 0)) {
+    const error = verified.find(({ severity }) => severity === "error");
+    if (error === undefined) return { outcome: "finished", end, diagnostics: verified };
+    return { outcome: "failed", end, message: error.summary, diagnostics: verified };
+  }
+  // Nobody could wait for a process that another runner started: if all is there, it did finish.
+  if (terminal === undefined && end === undefined && verified.length === 0)
+    return { outcome: "finished", end, diagnostics: [] };
+  const { apply, stage, recorder } = input;
+  const logFile = runFiles.log(recorder.runDir, stage.id);
+  const diagnostic = await explainFailure({
+    stage: stage.id,
+    end,
+    event: terminal?.type === "failed" ? terminal : undefined,
+    logFile,
+    shownLog: pathInside(apply.root, logFile),
+    remediesFor: (problem) => remedyLines(findRemedies(problem, apply.resolved, apply.presets)),
+  });
+  const lost = terminal === undefined && end === undefined;
+  return { outcome: lost ? "lost" : "failed", end, message: diagnostic.summary, diagnostics: [diagnostic] };
+}
+
+/** What is not as planned, now that the stage says that it finished. */
+async function verify({ apply, plan, stage }: StageInput): Promise<readonly Diagnostic[]> {
+  if (scriptOf(stage.id) !== "train") {
+    const incomplete = await findIncompleteCaches(stage.cache_files ?? [], apply.root);
+    if (incomplete.length === 0) return [];
+    const shown = incomplete.slice(0, 10).join(", ");
+    const text = `${incomplete.length} of ${stage.cache_files?.length ?? 0} cache files are missing or cut short: ${shown}${incomplete.length > 10 ? ", …" : ""}.`;
+    return [diagnose(EXECUTE_CODES.missingCaches, `${text} ${EXECUTE_CODES.missingCaches.mend}`)];
+  }
+  const wanted = plan.checkpoints.filter(
+    ({ stage: of, kind, action }) =>
+      of === stage.id && kind === "checkpoint" && (action === "create" || action === "replace"),
+  );
+  return (await findWrongCheckpoints(wanted, apply.root)).map(({ checkpoint, bytes }) =>
+    bytes === undefined
+      ? diagnose(
+          EXECUTE_CODES.missingCheckpoint,
+          `${checkpoint.file} is not there, or not whole. ${EXECUTE_CODES.missingCheckpoint.mend}`,
+        )
+      : diagnose(
+          EXECUTE_CODES.otherSize,
+          `The tensors of ${checkpoint.file} take ${bytes} bytes; ${checkpoint.bytes} were planned. ${EXECUTE_CODES.otherSize.mend}`,
+        ),
+  );
+}

@@ -1,0 +1,62 @@
+import type { ApplyEvent } from "../core/apply-event.ts";
+import type { TrainerEvent } from "../core/event.ts";
+import type { PipelinePlan, StagePlan } from "../core/plan/plan.ts";
+import { scriptOf } from "../core/vocabulary.ts";
+import type { ApplyInput } from "./apply-input.ts";
+import type { Recorder } from "./recorder.ts";
+
+/** What the parts of a stage's life share: what it is to do, and how far it is. */
+
+export interface StageInput {
+  readonly apply: ApplyInput;
+  readonly plan: PipelinePlan;
+  readonly stage: StagePlan;
+  readonly recorder: Recorder;
+  /** The work folder, absolute and as paths in a plan are written. */
+  readonly workDir: string;
+  readonly workPath: string;
+  readonly report: (event: NewApplyEvent) => void;
+}
+
+type WithoutBase<Event> = Event extends ApplyEvent ? Omit<Event, "v" | "t" | "pipeline"> : never;
+/** An event before it gets its time and its pipeline's name. */
+export type NewApplyEvent = WithoutBase<ApplyEvent>;
+
+/** Whether the plan found the stage's process alive. */
+export function isRunning(stage: StagePlan): boolean {
+  return stage.reasons.some(({ cause }) => cause === "running");
+}
+
+/** How far the stage is, as its events tell. */
+export interface Progress {
+  done: number;
+  readonly total: number;
+  terminal: Extract<TrainerEvent, { type: "finished" | "stopped" | "failed" }> | undefined;
+  saidNotANumber: boolean;
+}
+
+export function initialProgress(stage: StagePlan): Progress {
+  const caching = scriptOf(stage.id) !== "train";
+  const total = caching ? (stage.cache_files?.length ?? 0) : (stage.total_steps ?? 0);
+  const done = caching ? total - (stage.pending?.length ?? total) : (stage.done_steps ?? 0);
+  return { done, total, terminal: undefined, saidNotANumber: false };
+}
+
+/** Moves progress on by what the process said. */
+export function takeUp(progress: Progress, event: TrainerEvent): void {
+  switch (event.type) {
+    case "step":
+      progress.done = Math.max(progress.done, event.step);
+      break;
+    case "item":
+      progress.done = Math.max(progress.done, event.done);
+      break;
+    case "finished":
+    case "stopped":
+    case "failed":
+      progress.terminal = event;
+      break;
+    default:
+      break;
+  }
+}

@@ -1,0 +1,197 @@
+import { type Diagnostic, diagnose } from "../core/diagnostic.ts";
+import type { TrainerEvent } from "../core/event.ts";
+import { pathInside } from "../core/paths.ts";
+import type { StagePlan } from "../core/plan/plan.ts";
+import { scriptOf } from "../core/vocabulary.ts";
+import { type ProcessEnd, type ProcessIdentity, startDetached } from "../host/process.ts";
+import { readEvents, runFiles } from "../host/run-store.ts";
+import { EXECUTE_CODES } from "./codes.ts";
+import { stageCommand } from "./command.ts";
+import { type EventSource, eventsFileSource, musubiLogSource } from "./event-source.ts";
+import {
+  carryOutMoves,
+  findStaleCaches,
+  type Move,
+  makeOutputFolders,
+  planArchive,
+  planRenames,
+  removeFiles,
+} from "./outputs.ts";
+import { stamp } from "./recorder.ts";
+import { initialProgress, type Progress, type StageInput, takeUp } from "./stage.ts";
+import { contextPath, writeWorkFiles } from "./work-folder.ts";
+
+/** Brings a stage's process to life, or finds the one that an earlier runner left. */
+
+/** A process to follow. */
+export interface Started {
+  readonly kind: "started";
+  readonly identity: ProcessIdentity;
+  readonly ended: Promise<ProcessEnd> | undefined;
+  readonly source: EventSource;
+  readonly progress: Progress;
+}
+
+export interface NotStarted {
+  readonly kind: "failed";
+  readonly progress: Progress;
+  readonly diagnostic: Diagnostic;
+}
+
+function eventSource({ apply, stage, recorder }: StageInput, known: readonly TrainerEvent[]): EventSource {
+  const eventsFile = runFiles.events(recorder.runDir, stage.id);
+  if (apply.resolved.spec.trainer.backend === "rehearsal") return eventsFileSource(eventsFile, { known: known.length });
+  const logFile = runFiles.log(recorder.runDir, stage.id);
+  return musubiLogSource({ stage, root: apply.root, logFile, eventsFile, known });
+}
+
+/** Takes up a process that an earlier runner started and did not see to its end. */
+export async function attachStage(input: StageInput): Promise<Started | NotStarted> {
+  const { stage, recorder } = input;
+  const known = await readEvents(recorder.runDir, stage.id);
+  const progress = initialProgress(stage);
+  for (const event of known) takeUp(progress, event);
+  const identity = recorder.state()?.stages[stage.id]?.process;
+  if (identity === undefined) {
+    return { kind: "failed", progress, diagnostic: diagnose(EXECUTE_CODES.lost, lostText(stage)) };
+  }
+  reportStart(input, progress, { pid: identity.pid, attached: true });
+  return { kind: "started", identity, ended: undefined, source: eventSource(input, known), progress };
+}
+
+function lostText(stage: StagePlan): string {
+  return `The process of ${stage.id} ended while it was looked for. ${EXECUTE_CODES.lost.mend}`;
+}
+
+/** Makes room, writes what the stage reads, and starts it. Everything is in the journal before it happens. */
+export async function startStage(input: StageInput): Promise<Started | NotStarted> {
+  const { apply, stage, recorder } = input;
+  const { root, resolved } = apply;
+  const progress = initialProgress(stage);
+  const before = recorder.state()?.stages[stage.id];
+  const segment = (before?.segment ?? 0) + 1;
+  await recorder.record({
+    ...stamp(),
+    type: "stage",
+    ...stageEntry(stage),
+    backend: resolved.spec.trainer.backend,
+    segment,
+  });
+  await makeRoom(input);
+  await makeOutputFolders(stage, root);
+  await writeWorkFiles({
+    stage,
+    resolved,
+    items: apply.items,
+    sources: apply.sources,
+    root,
+    workDir: input.workDir,
+    runDir: recorder.runDir,
+    run: recorder.run,
+    segment,
+    eventsFile: runFiles.events(recorder.runDir, stage.id),
+    stopFile: runFiles.stop(recorder.runDir, stage.id),
+  });
+  if (apply.python === undefined) {
+    return {
+      kind: "failed",
+      progress,
+      diagnostic: diagnose(
+        EXECUTE_CODES.noPython,
+        `No Python was found on this machine. ${EXECUTE_CODES.noPython.mend}`,
+      ),
+    };
+  }
+  const command = stageCommand({
+    stage,
+    spec: resolved.spec,
+    root,
+    python: apply.python,
+    rehearsalDir: apply.rehearsalDir,
+    contextFile: contextPath(input.workPath, stage.id),
+    run: recorder.run,
+    environment: apply.environment,
+  });
+  const result = await startDetached({ ...command, cwd: root, logFile: runFiles.log(recorder.runDir, stage.id) });
+  if (result.kind === "failed") {
+    return { kind: "failed", progress, diagnostic: notStarted(stage, command.command, result.code) };
+  }
+  const { identity, ended } = result.process;
+  await recorder.record({ ...stamp(), type: "process", stage: stage.id, ...identity });
+  reportStart(input, progress, { pid: identity.pid, attached: false });
+  return { kind: "started", identity, ended, source: eventSource(input, []), progress };
+}
+
+function stageEntry(stage: StagePlan) {
+  const { total_epochs, steps_per_epoch, done_epochs, done_steps, output_dir, output_name } = stage;
+  const optional = { total_epochs, steps_per_epoch, done_epochs, done_steps, output_dir, output_name };
+  return {
+    stage: stage.id,
+    action: stage.action,
+    fingerprint: stage.fingerprint,
+    inputs: stage.inputs,
+    identities: stage.identities,
+    ...Object.fromEntries(Object.entries(optional).filter(([, value]) => value !== undefined)),
+  };
+}
+
+function notStarted(stage: StagePlan, command: string, code: string): Diagnostic {
+  if (code === "ENOENT") {
+    return diagnose(
+      EXECUTE_CODES.noPython,
+      `${stage.id} was to be run with ${command}, and there is no such program. ${EXECUTE_CODES.noPython.mend}`,
+    );
+  }
+  const why = code === "EACCES" ? "you may not execute it" : `the system answered ${code}`;
+  return diagnose(
+    EXECUTE_CODES.notStarted,
+    `${stage.id} was to be run with ${command}: ${why}. ${EXECUTE_CODES.notStarted.mend}`,
+  );
+}
+
+/** Archives, then renames, then removes stale caches; each is in the journal before it happens. */
+async function makeRoom({ apply, stage, recorder, report }: StageInput): Promise<void> {
+  const { root } = apply;
+  const archived = await planArchive(stage, { root, run: recorder.run });
+  if (archived.length > 0) {
+    await recorder.record({
+      ...stamp(),
+      type: "archived",
+      stage: stage.id,
+      files: archived.map((move) => ({ ...move })),
+    });
+    await carryOutMoves(archived, root);
+    report({ type: "moved", stage: stage.id, reason: "archive", files: archived.map((move) => ({ ...move })) });
+  }
+  const renamed = await planRenames(stage, root);
+  if (renamed.length > 0) {
+    await recorder.record(
+      ...renamed.map((move: Move) => ({ ...stamp(), type: "renamed" as const, stage: stage.id, ...move })),
+    );
+    await carryOutMoves(renamed, root);
+    report({ type: "moved", stage: stage.id, reason: "rename", files: renamed.map((move) => ({ ...move })) });
+  }
+  const stale = await findStaleCaches(stage, root);
+  if (stale.length > 0) {
+    await recorder.record(...stale.map((file) => ({ ...stamp(), type: "unlinked" as const, stage: stage.id, file })));
+    await removeFiles(stale, root);
+    report({ type: "unlinked", stage: stage.id, files: [...stale] });
+  }
+}
+
+function reportStart(
+  { stage, recorder, apply, report }: StageInput,
+  { done, total }: Progress,
+  process: { pid: number; attached: boolean },
+): void {
+  report({
+    type: "stage-started",
+    stage: stage.id,
+    action: stage.action,
+    unit: scriptOf(stage.id) === "train" ? "steps" : "items",
+    done,
+    total,
+    log: pathInside(apply.root, runFiles.log(recorder.runDir, stage.id)),
+    ...process,
+  });
+}
