@@ -72,7 +72,7 @@ function promised({ plan: { checkpoints } }: Planned): readonly string[] {
     .sort();
 }
 
-/** Lives of each test; a thousand were run while this was written. */
+/** Lives of each test; `WAN22_LIVES=500` runs more of them. */
 const LIVES = Number(process.env.WAN22_LIVES ?? 60);
 const TIMEOUT_MS = 20_000 + LIVES * 2_000;
 
