@@ -124,7 +124,7 @@ const stateManifestSchema = z.looseObject({
  * A training state is complete when its `wan22.json`, which is written last, names files that are all there with the sizes
  * it gives. Anything else is incomplete and says no more than its name.
  */
-export async function observeTrainingState(folder: string, dir: string): Promise<TrainingStateFacts> {
+async function observeTrainingState(folder: string, dir: string): Promise<TrainingStateFacts> {
   const manifest = await readManifest(join(folder, "wan22.json"));
   if (manifest === undefined) return { dir, complete: false };
   const sizes = await mapConcurrently(

@@ -39,7 +39,9 @@ try {
   const goalMs = 2.5 * emptyMs + 100;
   console.log(`node -e 0        ${emptyMs.toFixed(0)} ms`);
   console.log(`plan, again      ${planMs.toFixed(0)} ms   ${(planMs / emptyMs).toFixed(2)} × node -e 0`);
-  console.log(`of the goal      ${(planMs / goalMs).toFixed(2)}   (goal: 2.5 × node -e 0 + 100 ms = ${goalMs.toFixed(0)} ms)`);
+  console.log(
+    `of the goal      ${(planMs / goalMs).toFixed(2)}   (goal: 2.5 × node -e 0 + 100 ms = ${goalMs.toFixed(0)} ms)`,
+  );
 } finally {
   rmSync(project, { recursive: true, force: true });
 }
