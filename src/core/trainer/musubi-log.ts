@@ -21,7 +21,7 @@ export interface MusubiLog {
 
 /** tqdm: `steps:  12%|…| 24/200 [01:02<07:35,  2.59s/it, avr_loss=0.0912]`. */
 const STEP =
-  /^steps:.*?\|\s*(?<step>\d+)\/\d+ \[[^,\]]*(?:,\s*(?<rate>[\d.]+)(?<unit>s\/it|it\/s))?.*?avr_loss=(?<loss>[^,\]\s]+)/;
+  /^steps:.*?\|\s*(?<step>\d+)\/\d+ \[[^,\]]*(?:,\s*(?<rate>[\d.]+)(?<unit>s\/it|it\/s))?.*?avr_loss=(?<loss>[^,\]\s]+)[^\]]*\]/;
 const EPOCH = /^epoch (?<epoch>\d+)\/\d+\s*$/;
 const SAVING = /^saving checkpoint: (?<file>.+)$/;
 const REMOVING = /removing old (?:checkpoint|state): (?<file>.+)$/;
@@ -58,8 +58,9 @@ export function readMusubiLog(options: MusubiLogOptions): MusubiLog {
   };
 
   const readLine = (line: string): readonly TrainerEvent[] => {
-    const progress = STEP.exec(line)?.groups;
-    if (progress !== undefined) return readStep(progress);
+    const progress = STEP.exec(line);
+    // What is logged while the bar stands there comes behind it in the same line.
+    if (progress !== null) return [...readStep(progress.groups ?? {}), ...readLine(line.slice(progress[0].length))];
     const begun = EPOCH.exec(line)?.groups;
     if (begun !== undefined) return beginEpoch(Number(begun.epoch));
     const removed = REMOVING.exec(line)?.groups;

@@ -1,0 +1,90 @@
+import { describe, expect, test } from "vitest";
+import type { StagePlan } from "../../../src/core/plan/plan.ts";
+import { type CommandInput, stageCommand } from "../../../src/execute/command.ts";
+
+const PLACE = { file: "fox.yaml" };
+const located = (path: string) => ({ written: path, path, place: PLACE, unset: [] });
+
+const STAGE: StagePlan = {
+  id: "train",
+  action: "create",
+  reasons: [],
+  argv: ["wan_train_network.py", "--task", "t2v-A14B", "--mixed_precision", "bf16", "--training_comment", "a b; $(c)"],
+  files: {},
+  fingerprint: "f",
+  inputs: {},
+  identities: {},
+};
+
+function commandFor(changes: Partial<CommandInput>) {
+  return stageCommand({
+    stage: STAGE,
+    spec: { trainer: { backend: "musubi", path: located("../musubi") } },
+    root: "/project",
+    python: "/venv/bin/python",
+    rehearsalDir: "/wan22/python/rehearsal",
+    contextFile: ".wan22/work/fox/train.context.json",
+    run: "20260701T000000Z-fox-abcd",
+    environment: {},
+    ...changes,
+  });
+}
+
+describe("the command of a stage", () => {
+  test("is the trainer's own script, its arguments one value each and nothing else", () => {
+    expect(commandFor({})).toMatchObject({
+      command: "/venv/bin/python",
+      args: ["/musubi/src/musubi_tuner/wan_train_network.py", ...STAGE.argv.slice(1)],
+    });
+  });
+
+  test("is the rehearsal's script with its context last", () => {
+    const { args } = commandFor({ spec: { trainer: { backend: "rehearsal" } } });
+    expect(args).toEqual([
+      "/wan22/python/rehearsal/wan_train_network.py",
+      ...STAGE.argv.slice(1),
+      "--context",
+      ".wan22/work/fox/train.context.json",
+    ]);
+  });
+
+  test("goes through the launcher for several GPUs only, and there by words that no config file can change", () => {
+    const spec = { trainer: { backend: "musubi" as const, path: located("/musubi") }, gpus: [2, 3] };
+    expect(commandFor({ spec })).toMatchObject({
+      args: [
+        ...["-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2", "--num_machines", "1"],
+        ...["--dynamo_backend", "no", "--num_cpu_threads_per_process", "1", "--mixed_precision", "bf16"],
+        "/musubi/src/musubi_tuner/wan_train_network.py",
+        ...STAGE.argv.slice(1),
+      ],
+      env: { CUDA_VISIBLE_DEVICES: "2,3" },
+    });
+    expect(commandFor({ spec, stage: { ...STAGE, id: "cache-latents" } }).args[0]).toMatch(/\.py$/);
+  });
+
+  test("keeps what a launcher or a CI runner left in the environment from the trainer", () => {
+    const environment = {
+      HOME: "/root",
+      ACCELERATE_USE_FSDP: "true",
+      ACCELERATE_MIXED_PRECISION: "fp16",
+      RUNNER_TRACKING_ID: "github_1",
+      OMP_NUM_THREADS: "32",
+      PYTHONPATH: "/mine",
+      UNSET: undefined,
+    };
+    expect(commandFor({ environment }).env).toEqual({
+      HOME: "/root",
+      OMP_NUM_THREADS: "1",
+      PYTHONPATH: "/musubi/src:/mine",
+      PYTHONUNBUFFERED: "1",
+      WAN22_STAGE: "20260701T000000Z-fox-abcd/train",
+    });
+  });
+
+  test("gives the rehearsal the standard library alone", () => {
+    const spec = { trainer: { backend: "rehearsal" as const }, gpus: [1] };
+    const { env } = commandFor({ spec, environment: { PYTHONPATH: "/mine", PATH: "/bin" } });
+    expect(env).not.toHaveProperty("PYTHONPATH");
+    expect(env).toMatchObject({ PATH: "/bin", CUDA_VISIBLE_DEVICES: "1" });
+  });
+});

@@ -1,0 +1,92 @@
+import { spawnSync } from "node:child_process";
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { hostname, tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { acquireLock } from "../../../src/host/lock.ts";
+import { observeMachine } from "../../../src/host/machine.ts";
+
+let folder: string;
+let file: string;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), "wan22-lock-"));
+  file = join(folder, "state", "fox.lock");
+});
+afterEach(() => rm(folder, { recursive: true, force: true }));
+
+/** A lock as a process left it that has ended. */
+async function leaveDeadLock(changes: Readonly<Record<string, unknown>> = {}): Promise<void> {
+  const { pid } = spawnSync(process.execPath, ["-e", ""]);
+  const owner = {
+    version: 1,
+    who: "ada",
+    host: hostname(),
+    pid,
+    boot_id: observeMachine().bootId,
+    start_time: "1",
+    since: "2026-07-01T00:00:00Z",
+  };
+  await mkdir(dirname(file), { recursive: true });
+  await writeFile(file, JSON.stringify({ ...owner, ...changes }));
+}
+
+describe("a lock", () => {
+  test("is had by one at a time, and says by whom", async () => {
+    const first = await acquireLock(file);
+    expect(first.kind).toBe("acquired");
+    expect(await acquireLock(file)).toMatchObject({ kind: "held", owner: { pid: process.pid, host: hostname() } });
+    if (first.kind === "acquired") await first.lock.release();
+    expect(await readdir(join(folder, "state"))).toEqual([]);
+    expect((await acquireLock(file)).kind).toBe("acquired");
+  });
+
+  test("is had by exactly one of many that ask at once", async () => {
+    for (let round = 0; round < 10; round += 1) {
+      const results = await Promise.all(Array.from({ length: 20 }, () => acquireLock(file)));
+      const winners = results.flatMap((result) => (result.kind === "acquired" ? [result.lock] : []));
+      expect(winners).toHaveLength(1);
+      for (const lock of winners) await lock.release();
+    }
+  });
+
+  test("of a dead process is taken over, with a word about whose it was", async () => {
+    await leaveDeadLock();
+    const result = await acquireLock(file);
+    expect(result).toMatchObject({ kind: "acquired", lock: { tookOverFrom: { who: "ada" } } });
+    expect(await acquireLock(file)).toMatchObject({ kind: "held", owner: { pid: process.pid } });
+    expect(await readdir(join(folder, "state"))).toEqual(["fox.lock"]);
+  });
+
+  test("of a dead process is taken over by exactly one of many", async () => {
+    for (let round = 0; round < 10; round += 1) {
+      await rm(file, { force: true });
+      await leaveDeadLock();
+      const results = await Promise.all(Array.from({ length: 20 }, () => acquireLock(file)));
+      expect(results.filter(({ kind }) => kind === "acquired")).toHaveLength(1);
+    }
+    expect(await readdir(join(folder, "state"))).toEqual(["fox.lock"]);
+  });
+
+  test("of a process before the last start of the machine is dead, though its pid lives again", async () => {
+    await leaveDeadLock({ pid: process.pid, boot_id: "an earlier boot" });
+    expect((await acquireLock(file)).kind).toBe("acquired");
+  });
+
+  test("of another machine is left alone: nobody can see from here whether it lives", async () => {
+    await leaveDeadLock({ host: "gpu-7" });
+    expect(await acquireLock(file)).toMatchObject({ kind: "held", owner: { host: "gpu-7" } });
+  });
+
+  test("that can't be understood is left alone", async () => {
+    await leaveDeadLock();
+    await writeFile(file, "{ torn");
+    expect(await acquireLock(file)).toEqual({ kind: "held", file, owner: undefined });
+  });
+
+  test("is not taken away from whoever has it by now", async () => {
+    const first = await acquireLock(file);
+    await writeFile(file, "somebody else's");
+    if (first.kind === "acquired") await first.lock.release();
+    expect(await readFile(file, "utf8")).toBe("somebody else's");
+  });
+});
