@@ -16,6 +16,8 @@ export interface Failure {
   readonly logFile: string;
   /** As shown to people. */
   readonly shownLog: string;
+  /** Whether the kernel killed a process for want of memory meanwhile. */
+  readonly memoryKills: "seen" | "none";
   /** What helps against a full GPU, and against full host memory, in this pipeline: lines of YAML, best first. */
   readonly remediesFor: (problem: "out-of-memory" | "host-memory") => readonly string[];
 }
@@ -70,7 +72,7 @@ const PROBLEM_OF = new Map<DiagnosticKind, "out-of-memory" | "host-memory">([
 export async function explainFailure(failure: Failure): Promise<Diagnostic> {
   const log = await readEnd(failure.logFile);
   const { event, end, stage } = failure;
-  const kind = (event === undefined ? undefined : REASONS[event.reason]) ?? kindOf(log, end);
+  const kind = (event === undefined ? undefined : REASONS[event.reason]) ?? kindOf(log, failure);
   const said = event?.message ?? lastErrorLine(log);
   const how = said === undefined ? `${stage} ended with ${endText(end)}.` : `${stage} failed: ${sentence(said)}`;
   const problem = PROBLEM_OF.get(kind);
@@ -78,11 +80,10 @@ export async function explainFailure(failure: Failure): Promise<Diagnostic> {
   return diagnose(kind, `${how} ${kind.mend}${remedies}${logText(log, failure.shownLog)}`);
 }
 
-function kindOf(log: string, end: ProcessEnd | undefined): DiagnosticKind {
+function kindOf(log: string, { end, memoryKills }: Failure): DiagnosticKind {
   const sign = SIGNS.find(({ pattern }) => pattern.test(log));
   if (sign !== undefined) return sign.kind;
-  // Nobody here sends SIGKILL without saying so: it was the kernel, out of memory, or a person.
-  if (end?.signal === "SIGKILL" || end?.exitCode === 137) return EXECUTE_CODES.outOfHostMemory;
+  if (wasKilled(end) && memoryKills === "seen") return EXECUTE_CODES.outOfHostMemory;
   return end === undefined ? EXECUTE_CODES.lost : EXECUTE_CODES.stageFailed;
 }
 
@@ -93,8 +94,14 @@ function lastErrorLine(log: string): string | undefined {
   );
 }
 
+function wasKilled(end: ProcessEnd | undefined): boolean {
+  return end?.signal === "SIGKILL" || end?.exitCode === 137;
+}
+
 function endText(end: ProcessEnd | undefined): string {
   if (end === undefined) return "no word";
+  // Nobody here sends it without saying so.
+  if (wasKilled(end)) return "signal SIGKILL: somebody, or the system, killed it";
   return end.signal === null ? `exit code ${end.exitCode ?? "unknown"}` : `signal ${end.signal}`;
 }
 

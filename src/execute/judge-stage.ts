@@ -2,6 +2,7 @@ import { type Diagnostic, diagnose } from "../core/diagnostic.ts";
 import { pathInside } from "../core/paths.ts";
 import { findRemedies, remedyLines } from "../core/resolve/remedies.ts";
 import { scriptOf } from "../core/vocabulary.ts";
+import { countOomKills } from "../host/oom-kills.ts";
 import type { ProcessEnd } from "../host/process.ts";
 import { runFiles } from "../host/run-store.ts";
 import { EXECUTE_CODES } from "./codes.ts";
@@ -56,6 +57,7 @@ export async function judgeStage(
     event: terminal?.type === "failed" ? terminal : undefined,
     logFile,
     shownLog: pathInside(apply.root, logFile),
+    memoryKills: (countOomKills() ?? 0) > (progress.oomKillsBefore ?? 0) ? "seen" : "none",
     remediesFor: (problem) => remedyLines(findRemedies(problem, apply.resolved, apply.presets)),
   });
   const lost = terminal === undefined && end === undefined;

@@ -2,6 +2,7 @@ import type { ApplyEvent } from "../core/apply-event.ts";
 import type { TrainerEvent } from "../core/event.ts";
 import type { PipelinePlan, StagePlan } from "../core/plan/plan.ts";
 import { scriptOf } from "../core/vocabulary.ts";
+import { countOomKills } from "../host/oom-kills.ts";
 import type { ApplyInput } from "./apply-input.ts";
 import type { Recorder } from "./recorder.ts";
 
@@ -33,13 +34,15 @@ export interface Progress {
   readonly total: number;
   terminal: Extract<TrainerEvent, { type: "finished" | "stopped" | "failed" }> | undefined;
   saidNotANumber: boolean;
+  /** The kernel's count of processes killed for want of memory, before this stage ran. */
+  readonly oomKillsBefore: number | undefined;
 }
 
 export function initialProgress(stage: StagePlan): Progress {
   const caching = scriptOf(stage.id) !== "train";
   const total = caching ? (stage.cache_files?.length ?? 0) : (stage.total_steps ?? 0);
   const done = caching ? total - (stage.pending?.length ?? total) : (stage.done_steps ?? 0);
-  return { done, total, terminal: undefined, saidNotANumber: false };
+  return { done, total, terminal: undefined, saidNotANumber: false, oomKillsBefore: countOomKills() };
 }
 
 /** Moves progress on by what the process said. */

@@ -19,6 +19,7 @@ async function explain(log: string, failure: Partial<Failure> = {}) {
     event: undefined,
     logFile,
     shownLog: ".wan22/runs/R/train.log",
+    memoryKills: "none",
     remediesFor: (problem) => [`# for ${problem}`, "train:", "  blocks_to_swap: 20"],
     ...failure,
   });
@@ -51,8 +52,13 @@ describe("the reason of a failure", () => {
     expect(detail).toContain("The whole log: .wan22/runs/R/train.log");
   });
 
-  test("is the host's memory where the kernel ended the process", async () => {
-    expect((await explain("steps: 1/4", { end: { exitCode: null, signal: "SIGKILL" } })).code).toBe("A16");
+  test("is the host's memory where the kernel killed for want of it", async () => {
+    const end = { exitCode: null, signal: "SIGKILL" };
+    expect((await explain("steps: 1/4", { end, memoryKills: "seen" })).code).toBe("A16");
+    expect(await explain("steps: 1/4", { end })).toMatchObject({
+      code: "A14",
+      detail: expect.stringContaining("somebody, or the system, killed it"),
+    });
     expect((await explain("steps: 1/4", { end: { exitCode: null, signal: "SIGSEGV" } })).code).toBe("A14");
   });
 

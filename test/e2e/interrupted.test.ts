@@ -1,0 +1,220 @@
+import { createHash } from "node:crypto";
+import { readFile, stat } from "node:fs/promises";
+import { describe, expect, it } from "vitest";
+import type { ApplyEvent } from "../../src/core/apply-event.ts";
+import { type State, stateSchema } from "../../src/core/state/state.ts";
+import { makeQuickstart, type Project, startCommand } from "../rig/project.ts";
+
+/** What happens to a run whose runner, trainer or user ends it at any moment: nothing is lost, and nothing is done twice. */
+
+const FILE = "pipelines/quickstart.yaml";
+const EPOCHS = 30;
+const STEPS = EPOCHS * 24;
+
+const longQuickstart = () =>
+  makeQuickstart((yaml) =>
+    yaml.replace("max_train_epochs: 4", `max_train_epochs: ${EPOCHS}\n  save_every_n_epochs: 5`),
+  );
+
+interface Applying {
+  readonly process: ReturnType<typeof startCommand>;
+  readonly events: readonly ApplyEvent[];
+  /** Resolves at the first event of this kind, or when the command has ended. */
+  readonly until: (test: (event: ApplyEvent) => boolean) => Promise<void>;
+  readonly ended: Promise<number | undefined>;
+}
+
+/** Starts `wan22 apply` and reads what it says. */
+function startApply(project: Project): Applying {
+  const process = startCommand(project.folder, ["apply", FILE, "--auto-approve", "--format", "json"]);
+  const events: ApplyEvent[] = [];
+  const waiting = new Set<() => void>();
+  const reading = (async () => {
+    for await (const line of process) {
+      if (!String(line).startsWith('{"v":1')) continue;
+      events.push(JSON.parse(String(line)));
+      for (const wake of waiting) wake();
+    }
+  })();
+  const ended = reading
+    .catch(() => undefined)
+    .then(async () => {
+      const { exitCode } = await process;
+      for (const wake of waiting) wake();
+      return exitCode;
+    });
+  let hasEnded = false;
+  void ended.then(() => {
+    hasEnded = true;
+    for (const wake of waiting) wake();
+  });
+  const until = async (test: (event: ApplyEvent) => boolean) => {
+    while (!hasEnded && !events.some(test)) {
+      await new Promise<void>((next) => {
+        waiting.add(next);
+        void ended.then(() => next());
+      });
+    }
+  };
+  return { process, events, until, ended };
+}
+
+const stepFrom = (step: number) => (event: ApplyEvent) =>
+  event.type === "trainer" && event.event.type === "step" && event.event.step >= step;
+
+async function readState(project: Project): Promise<State> {
+  return stateSchema.parse(JSON.parse(await project.read(".wan22/state/quickstart.json")));
+}
+
+async function checkpointHashes(project: Project): Promise<Readonly<Record<string, string>>> {
+  const names = (await project.list("output/quickstart")).filter((name) => name.endsWith(".safetensors"));
+  const hashes = names.map(async (name) => {
+    const bytes = await readFile(project.path(`output/quickstart/${name}`));
+    return [name, createHash("sha256").update(bytes).digest("hex")] as const;
+  });
+  return Object.fromEntries(await Promise.all(hashes));
+}
+
+async function undisturbed(): Promise<Readonly<Record<string, string>>> {
+  const project = await longQuickstart();
+  const { exitCode, stderr } = await project.run(["apply", FILE, "--auto-approve"]);
+  expect(exitCode, stderr).toBe(0);
+  return checkpointHashes(project);
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}
+
+describe("an apply that is interrupted", () => {
+  it("by a kill of the runner: training goes on, and the next apply finds it and sees it to its end", async () => {
+    const project = await longQuickstart();
+    const first = startApply(project);
+    await first.until(stepFrom(20));
+    first.process.kill("SIGKILL");
+    await first.ended;
+    const trainer = (await readState(project)).stages.train?.process?.pid ?? 0;
+    expect(isAlive(trainer)).toBe(true);
+
+    const second = startApply(project);
+    expect(await second.ended).toBe(0);
+
+    const started = second.events.filter(({ type }) => type === "stage-started");
+    expect(started).toMatchObject([{ stage: "train", attached: true, pid: trainer }]);
+    const state = await readState(project);
+    expect(state.stages.train).toMatchObject({ status: "finished", done_steps: STEPS, segment: 1 });
+    expect(
+      await project.list(".wan22/runs").then((names) => new Set(names.map((name) => name.split("/")[0])).size),
+    ).toBe(1);
+    expect(state.checkpoints.every(({ sha256 }) => sha256 !== undefined)).toBe(true);
+    expect((await project.run(["apply", FILE, "--auto-approve"])).stdout).toContain("No changes.");
+  });
+
+  it("by a kill of the runner that is noticed only after training has ended: the record is complete all the same", async () => {
+    const project = await longQuickstart();
+    const first = startApply(project);
+    await first.until(stepFrom(20));
+    first.process.kill("SIGKILL");
+    await first.ended;
+    const trainer = (await readState(project)).stages.train?.process?.pid ?? 0;
+    const last = project.path("output/quickstart/quickstart.safetensors");
+    while (isAlive(trainer) && (await stat(last).catch(() => undefined)) === undefined) await new Promise(setImmediate);
+    while (isAlive(trainer)) await new Promise(setImmediate);
+
+    const [planned] = (await project.plan(FILE)).pipelines;
+
+    expect(planned?.stages[2]).toMatchObject({ id: "train", action: "none" });
+    expect(
+      planned?.checkpoints.filter(({ kind }) => kind === "checkpoint").every(({ action }) => action === "keep"),
+    ).toBe(true);
+  });
+
+  it("by a kill of the trainer: the stage has failed, and goes on from its last complete state to the same bytes", async () => {
+    const wanted = await undisturbed();
+    const project = await longQuickstart();
+    for (const step of [140, 300, 500]) {
+      const applying = startApply(project);
+      await applying.until(stepFrom(step));
+      process.kill((await readState(project)).stages.train?.process?.pid ?? 0, "SIGKILL");
+      expect(await applying.ended).toBe(6);
+      expect((await readState(project)).stages.train?.status).toBe("failed");
+    }
+    const last = startApply(project);
+    expect(await last.ended).toBe(0);
+    expect(last.events.find(({ type }) => type === "stage-started")).toMatchObject({
+      action: "resume",
+      attached: false,
+    });
+    expect((await readState(project)).stages.train).toMatchObject({ status: "finished", segment: 4 });
+    expect(await checkpointHashes(project)).toEqual(wanted);
+  });
+
+  it("by Ctrl-C at any moment, again and again: it ends with the same bytes", async () => {
+    const wanted = await undisturbed();
+    const project = await longQuickstart();
+    const moments: readonly ((event: ApplyEvent) => boolean)[] = [
+      ({ type }) => type === "run-started",
+      (event) => event.type === "stage-started" && event.stage === "cache-latents",
+      (event) => event.type === "trainer" && event.stage === "cache-latents" && event.event.type === "item",
+      (event) => event.type === "stage-started" && event.stage === "cache-text",
+      (event) => event.type === "stage-started" && event.stage === "train",
+      stepFrom(1),
+      stepFrom(120),
+      stepFrom(121),
+      stepFrom(333),
+      stepFrom(600),
+    ];
+    let finished = false;
+    for (const moment of moments) {
+      const applying = startApply(project);
+      await applying.until(moment);
+      applying.process.kill("SIGINT");
+      const exitCode = await applying.ended;
+      finished = exitCode === 0;
+      expect([0, 85]).toContain(exitCode);
+      expect(await project.list(".wan22/state")).not.toContain("quickstart.lock");
+    }
+    if (!finished) expect((await project.run(["apply", FILE, "--auto-approve"])).exitCode).toBe(0);
+    expect(await checkpointHashes(project)).toEqual(wanted);
+    expect((await project.list("output/quickstart")).filter((name) => /step\d+-state/.test(name))).toEqual([]);
+  });
+
+  it("by Ctrl-C twice: the trainer is gone at once, and what was saved is gone on from", async () => {
+    const project = await longQuickstart();
+    const applying = startApply(project);
+    await applying.until(stepFrom(130));
+    const trainer = (await readState(project)).stages.train?.process?.pid ?? 0;
+    applying.process.kill("SIGINT");
+    applying.process.kill("SIGINT");
+    // Both may arrive as one, or the trainer be quicker: then it was an ordinary stop.
+    expect([85, 130]).toContain(await applying.ended);
+    expect(isAlive(trainer)).toBe(false);
+    const [planned] = (await project.plan(FILE)).pipelines;
+    expect(planned?.stages[2]?.action).toBe("resume");
+    expect(planned?.stages[2]?.done_steps).toBeGreaterThanOrEqual(120);
+  });
+
+  it("by a kill of both: what was said before counts, and the rest is trained again", async () => {
+    const wanted = await undisturbed();
+    const project = await longQuickstart();
+    const applying = startApply(project);
+    await applying.until(stepFrom(200));
+    applying.process.kill("SIGKILL");
+    process.kill((await readState(project)).stages.train?.process?.pid ?? 0, "SIGKILL");
+    await applying.ended;
+
+    const { exitCode, stderr } = await project.run(["apply", FILE, "--auto-approve"]);
+
+    expect([exitCode, stderr]).toEqual([0, expect.stringContaining("is gone; its lock was taken over")]);
+    const state = await readState(project);
+    expect(state.history.filter(({ stage }) => stage === "train").map(({ outcome }) => outcome)).toEqual([
+      "lost",
+      "finished",
+    ]);
+    expect(await checkpointHashes(project)).toEqual(wanted);
+  });
+});
