@@ -3,7 +3,7 @@ import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Outcome } from "../core/diagnostic.ts";
 import type { Templates } from "../core/render/rendered.ts";
-import { PRESET_FILES, type Presets, readPresetFile, readPresets } from "../core/resolve/presets.ts";
+import type { Presets } from "../core/resolve/presets.ts";
 import type { SourceText } from "../core/spec/spec.ts";
 
 /** What this installation brings along, and the project's files that replace parts of it. */
@@ -44,7 +44,7 @@ export async function readTemplatesAndPresets(
   ]);
   return {
     templates: { ...builtIn, ...templates },
-    presets: replacePresets(await readBuiltInPresets(), presets),
+    presets: await replacePresets(await readBuiltInPresets(), presets),
     texts: namedTexts({ ...builtIn, ...templates, ...presets }),
   };
 }
@@ -56,10 +56,20 @@ function builtInFolder(): string {
 /** Figures of the manual, as they come with this installation. */
 export async function readBuiltInPresets(): Promise<Outcome<Presets>> {
   if (typeof WAN22_PRESETS !== "undefined") return { value: WAN22_PRESETS, diagnostics: [] };
+  const { readPresets } = await loadPresetReader();
   return readPresets(await readFolder(join(builtInFolder(), "presets"), ".yaml", "templates/presets"));
 }
 
-function replacePresets(builtIn: Outcome<Presets>, files: Readonly<Record<string, SourceText>>): Outcome<Presets> {
+/** Loaded only where a preset is read: the built-in ones were read by the build. */
+function loadPresetReader(): Promise<typeof import("../core/resolve/presets.ts")> {
+  return import("../core/resolve/presets.ts");
+}
+
+async function replacePresets(
+  builtIn: Outcome<Presets>,
+  files: Readonly<Record<string, SourceText>>,
+): Promise<Outcome<Presets>> {
+  const { PRESET_FILES, readPresetFile } = await loadPresetReader();
   const replaced = PRESET_FILES.flatMap((name) => {
     const source = files[name];
     return source === undefined ? [] : [readPresetFile(name, source)];

@@ -1,5 +1,6 @@
 import type { Diagnostic } from "../diagnostic.ts";
-import { type PipelinePlan, PLAN_FORMAT_VERSION, type Plan } from "./plan.ts";
+import { PLAN_FORMAT_VERSION } from "./format-version.ts";
+import type { PipelinePlan, Plan } from "./plan.ts";
 
 /** Puts the plans of several pipelines and everything found about them into one. */
 export function assemblePlan(pipelines: readonly PipelinePlan[], diagnostics: readonly Diagnostic[]): Plan {

@@ -1,9 +1,8 @@
 import * as z from "zod";
 import { STAGE_IDS } from "../vocabulary.ts";
+import { PLAN_FORMAT_VERSION } from "./format-version.ts";
 
 /** The plan as data: the contract of `plan --format json` (design §5). Views print it, `execute` walks it. */
-
-export const PLAN_FORMAT_VERSION = "1.0";
 
 const value = z.union([z.string(), z.number(), z.boolean(), z.array(z.union([z.string(), z.number()]))]);
 

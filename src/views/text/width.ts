@@ -55,7 +55,8 @@ export function isNarrow(text: string): boolean {
 
 /** Splits a text into what people see as characters. */
 export function graphemes(text: string): readonly Grapheme[] {
-  if (SEPARATE.test(text)) return codePoints(text);
+  // The second pattern takes as long to build as a whole plan to show.
+  if (isNarrow(text) || SEPARATE.test(text)) return codePoints(text);
   // Made when first needed: it loads tables that most plans can do without.
   segmenter ??= new Intl.Segmenter("en", { granularity: "grapheme" });
   return Array.from(segmenter.segment(text), ({ segment, index }) => ({
