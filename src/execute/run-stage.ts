@@ -2,6 +2,7 @@ import { resolve } from "node:path";
 import type { StageOutcome } from "../core/apply-event.ts";
 import type { Diagnostic } from "../core/diagnostic.ts";
 import { pathInside } from "../core/paths.ts";
+import type { JournalEntry } from "../core/state/journal.ts";
 import { nowSeconds } from "../host/clock.ts";
 import { runFiles } from "../host/run-store.ts";
 import type { ApplyInput } from "./apply-input.ts";
@@ -122,11 +123,13 @@ async function recordDigests({ apply, stage, recorder }: StageInput): Promise<vo
   const unproven = (recorder.state()?.checkpoints ?? []).filter(
     (known) => known.stage === stage.id && known.sha256 === undefined,
   );
+  const entries: JournalEntry[] = [];
   for (const { file } of unproven) {
     // Gone in the meantime: nothing to prove.
     const sha256 = await hashFile(resolve(apply.root, file)).catch(() => undefined);
-    if (sha256 !== undefined) await recorder.record({ ...stamp(), type: "digest", stage: stage.id, file, sha256 });
+    if (sha256 !== undefined) entries.push({ ...stamp(), type: "digest", stage: stage.id, file, sha256 });
   }
+  if (entries.length > 0) await recorder.record(...entries);
 }
 
 function reportEnd(

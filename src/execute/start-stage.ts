@@ -8,6 +8,7 @@ import { readEvents, runFiles } from "../host/run-store.ts";
 import { EXECUTE_CODES } from "./codes.ts";
 import { stageCommand } from "./command.ts";
 import { type EventSource, eventsFileSource, musubiLogSource } from "./event-source.ts";
+import { importCaches } from "./import-caches.ts";
 import {
   carryOutMoves,
   findStaleCaches,
@@ -79,6 +80,11 @@ export async function startStage(input: StageInput): Promise<Started | NotStarte
   });
   await makeRoom(input);
   await makeOutputFolders(stage, root);
+  for (const { from, files } of scriptOf(stage.id) === "train" ? [] : await importCaches(input)) {
+    progress.done += files.length;
+    const text = `${files.length} cache files were taken from ${from}.`;
+    input.report({ type: "note", stage: stage.id, severity: "note", text });
+  }
   await writeWorkFiles({
     stage,
     resolved,
