@@ -16,7 +16,7 @@ import { RENDER_CODES } from "./codes.ts";
 import { datasetToml } from "./dataset-toml.ts";
 import { promptsText } from "./prompts.ts";
 import type { Rendered, RenderedStage, Templates } from "./rendered.ts";
-import { renderTemplate, type TemplateText } from "./template.ts";
+import { renderTemplate, type TemplateHelpers, type TemplateText } from "./template.ts";
 import { type TomlValue, tomlLiteral } from "./toml-literal.ts";
 import { type DatasetToml, findTomlFaults } from "./toml-proof.ts";
 import { DATASET_FILE, PROMPTS_FILE } from "./work-files.ts";
@@ -67,6 +67,8 @@ function writeToml(value: unknown): string {
   return literal;
 }
 
+const TOML_HELPERS: TemplateHelpers = { toml: writeToml };
+
 /** Values that no TOML text can carry to the trainer, before a template is tried. */
 function findUnwritable(meant: DatasetToml, resolved: Resolved): readonly Diagnostic[] {
   return meant.datasets.flatMap((table, index) =>
@@ -90,7 +92,7 @@ function renderDataset(resolved: Resolved, templates: Templates): Outcome<string
   const unwritable = findUnwritable(meant, resolved);
   if (unwritable.length > 0) return { value: undefined, diagnostics: unwritable };
 
-  const output = renderTemplate(source, { ...meant }, { toml: writeToml });
+  const output = renderTemplate(source, { ...meant }, TOML_HELPERS);
   if (output.value === undefined) return output;
   const faults = findTomlFaults(output.value, meant);
   if (faults.length === 0) return output;
@@ -133,6 +135,8 @@ function writeArgument(value: unknown): string {
   throw new Error("the helper `arg` takes one argument, a text");
 }
 
+const ARGUMENT_HELPERS: TemplateHelpers = { arg: writeArgument };
+
 /** The data of an arguments template: each group a list of options, each option a list of words. */
 function templateData(script: Script, meant: readonly Argument[]): Readonly<Record<string, unknown>> {
   const groups = ARGUMENT_GROUPS.map((group) => [
@@ -156,7 +160,7 @@ function renderArguments(stage: StageId, meant: readonly Argument[], templates: 
   });
   if (unpassable.length > 0) return { value: undefined, diagnostics: unpassable };
 
-  const output = renderTemplate(source, templateData(script, meant), { arg: writeArgument });
+  const output = renderTemplate(source, templateData(script, meant), ARGUMENT_HELPERS);
   if (output.value === undefined) return { value: undefined, diagnostics: output.diagnostics };
   const read = readWords(output.value);
   if ("fault" in read) {

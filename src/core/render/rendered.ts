@@ -1,4 +1,5 @@
 import type { StageId } from "../vocabulary.ts";
+import type { TemplateText } from "./template.ts";
 
 /** A stage as the trainer will get it. Paths as in design §5, "Paths". */
 export interface RenderedStage {
@@ -14,4 +15,4 @@ export interface Rendered {
 }
 
 /** Template name (`dataset.toml.hbs`) to its text and where it came from. */
-export type Templates = Readonly<Record<string, { readonly file: string; readonly text: string }>>;
+export type Templates = Readonly<Record<string, TemplateText>>;

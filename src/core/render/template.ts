@@ -9,7 +9,9 @@ import { RENDER_CODES } from "./codes.ts";
 
 /** Longest template and longest output, in characters. The built-in templates have about a thousand. */
 const MAX_TEMPLATE_LENGTH = 65_536;
-const MAX_OUTPUT_LENGTH = 4_194_304;
+const MAX_OUTPUT_LENGTH = 16_777_216;
+/** What a repetition counts for besides its text: an empty one takes time too. */
+const REPETITION = 64;
 /** Handlebars takes minutes over thousands of blocks, one inside the other. The built-in templates have a dozen. */
 const MAX_BLOCKS = 256;
 const MAX_TAGS = 4096;
@@ -17,26 +19,43 @@ const MAX_TAGS = 4096;
 export interface TemplateText {
   readonly file: string;
   readonly text: string;
+  /** What `precompileTemplate` made of the text, evaluated; then the text itself is not looked at again. */
+  readonly compiled?: TemplateSpecification | undefined;
 }
 
 /** A function that a template can call with one value; it returns the text to insert, or throws with a reason. */
 export type TemplateHelper = (value: unknown) => string;
+export type TemplateHelpers = Readonly<Record<string, TemplateHelper>>;
+
+const OPTIONS = { strict: true, noEscape: true, knownHelpersOnly: true } as const;
+
+/** The template as JavaScript source of a specification, for helpers of these names. Throws what Handlebars throws. */
+export function precompileTemplate(text: string, helpers: readonly string[]): string {
+  return String(Handlebars.precompile(text, { ...OPTIONS, knownHelpers: knownHelpers(helpers) }));
+}
+
+function knownHelpers(names: readonly string[]): Readonly<Record<string, true>> {
+  return Object.fromEntries(names.map((name) => [name, true]));
+}
 
 class OutputTooLong extends Error {}
 
+/** What one rendering has written so far in its loops. */
+interface Budget {
+  written: number;
+}
+
 /** Stands in the way of nested loops: every repeated piece of output is counted, wherever it ends up. */
-function countEach(environment: typeof Handlebars): void {
+function countEach(environment: typeof Handlebars, budget: Budget): void {
   const each = environment.helpers.each;
   if (each === undefined) return;
-  let written = 0;
   environment.registerHelper("each", function (this: unknown, context: unknown, options: Handlebars.HelperOptions) {
     const counted: Handlebars.HelperOptions = {
       ...options,
       fn: (inner, runtime) => {
         const text = options.fn(inner, runtime);
-        // An empty repetition takes time too.
-        written += text.length + 1;
-        if (written > MAX_OUTPUT_LENGTH) throw new OutputTooLong();
+        budget.written += text.length + REPETITION;
+        if (budget.written > MAX_OUTPUT_LENGTH) throw new OutputTooLong();
         return text;
       },
     };
@@ -78,13 +97,13 @@ function failAt(options: unknown, message: string): Error {
   return Object.assign(new Error(message), { lineNumber: lineOfCall(options) });
 }
 
-function makeEnvironment(helpers: Readonly<Record<string, TemplateHelper>>): typeof Handlebars {
+function makeEnvironment(helpers: TemplateHelpers, budget: Budget): typeof Handlebars {
   const environment = Handlebars.create();
   environment.unregisterHelper("log");
   environment.unregisterHelper("lookup");
   // Inline partials could call themselves.
   environment.unregisterDecorator("inline");
-  countEach(environment);
+  countEach(environment, budget);
   for (const [name, helper] of Object.entries(helpers)) {
     environment.registerHelper(name, (...given: unknown[]) => {
       const options = given.at(-1);
@@ -111,12 +130,26 @@ function placeOf(error: Error, template: TemplateText): { line?: number; column?
     : { line: Math.min(Math.max(named, 1), last), ...(column === undefined ? {} : { column: column + 1 }) };
 }
 
+/** Handlebars' own messages, and what they mean to the writer of a template. */
+const MEANINGS: readonly (readonly [RegExp, (name: string) => string])[] = [
+  [/^"(.*)" not defined in /, (name) => `there is no \`${name}\` at this place`],
+  [/used the unknown helper undefined$/, () => "what is called is no helper"],
+  [/used the unknown helper (.*)$/, (name) => `there is no helper \`${name}\``],
+  [/^Cannot read properties of undefined \(reading 'fn'\)/, () => "a block stands where a value belongs"],
+  [/^Cannot read properties of \w+ \(reading '(.*)'\)/, (name) => `what \`${name}\` is taken from is not there`],
+  [/ is not a function$/, () => "something is called that is no helper"],
+];
+
 function explain(error: Error): string {
   if (error instanceof RangeError) return "it is nested too deeply";
   const [first = "", ...rest] = error.message.split("\n");
-  const parsed = /^(?:Parse|Lexical) error on line \d+/.test(first);
-  const expectation = rest.at(-1) ?? "";
-  return parsed ? expectation || "it is not valid Handlebars" : first.replace(/ - \d+:\d+$/, "");
+  if (/^(?:Parse|Lexical) error on line \d+/.test(first)) return rest.at(-1) || "it is not valid Handlebars";
+  const message = first.replace(/ - \d+:\d+$/, "");
+  for (const [form, meaning] of MEANINGS) {
+    const match = form.exec(message);
+    if (match !== null) return meaning(match[1] ?? "");
+  }
+  return message;
 }
 
 function failure(error: unknown, template: TemplateText): Diagnostic {
@@ -142,11 +175,41 @@ function failure(error: unknown, template: TemplateText): Diagnostic {
   );
 }
 
-/** Renders a template over plain data. Line ends come out as `\n`. Whatever goes wrong is a diagnostic with its place. */
+type Run = (data: unknown) => string;
+
+function compile(text: string, helpers: TemplateHelpers): Run {
+  const budget: Budget = { written: 0 };
+  const run = makeEnvironment(helpers, budget).compile(text, {
+    strict: true,
+    noEscape: true,
+    knownHelpers: Object.fromEntries(Object.keys(helpers).map((name) => [name, true])),
+    knownHelpersOnly: true,
+  });
+  return (data) => {
+    budget.written = 0;
+    return run(bare(data), { allowProtoPropertiesByDefault: false, allowProtoMethodsByDefault: false });
+  };
+}
+
+/** Compiling takes longer than rendering, and every pipeline of a run uses the same templates with the same helpers. */
+const COMPILED = new WeakMap<TemplateText, WeakMap<TemplateHelpers, Run>>();
+
+function compiled(template: TemplateText, text: string, helpers: TemplateHelpers): Run {
+  const ofTemplate = COMPILED.get(template) ?? new WeakMap<TemplateHelpers, Run>();
+  COMPILED.set(template, ofTemplate);
+  const run = ofTemplate.get(helpers) ?? compile(text, helpers);
+  ofTemplate.set(helpers, run);
+  return run;
+}
+
+/**
+ * Renders a template over plain data; both it and the helpers are not to change afterwards. Line ends come out as `\n`.
+ * Whatever goes wrong is a diagnostic with its place.
+ */
 export function renderTemplate(
   template: TemplateText,
   data: Readonly<Record<string, unknown>>,
-  helpers: Readonly<Record<string, TemplateHelper>>,
+  helpers: TemplateHelpers,
 ): Outcome<string> {
   const text = template.text.replace(/^\uFEFF/, "").replaceAll("\r\n", "\n");
   const large = whyTooLarge(text);
@@ -158,15 +221,7 @@ export function renderTemplate(
     };
   }
   try {
-    const known = Object.fromEntries(Object.keys(helpers).map((name) => [name, true]));
-    const run = makeEnvironment(helpers).compile(text, {
-      strict: true,
-      noEscape: true,
-      knownHelpers: known,
-      knownHelpersOnly: true,
-    });
-    const output = run(bare(data), { allowProtoPropertiesByDefault: false, allowProtoMethodsByDefault: false });
-    return { value: output, diagnostics: [] };
+    return { value: compiled(template, text, helpers)(data), diagnostics: [] };
   } catch (error) {
     return { value: undefined, diagnostics: [failure(error, template)] };
   }
