@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { hostname } from "node:os";
 import { resolve } from "node:path";
+import { namedInputFiles } from "../core/check/input-files.ts";
 import { type Diagnostic, diagnose } from "../core/diagnostic.ts";
 import type { DiskFacts, Facts, ModelFacts } from "../core/facts.ts";
 import type { Resolved } from "../core/resolve/resolved.ts";
@@ -11,6 +12,7 @@ import { findParameter } from "../core/trainer/parameters.ts";
 import type { StageId } from "../core/vocabulary.ts";
 import { observeDisk } from "../host/disk.ts";
 import { observeGpus } from "../host/gpu.ts";
+import { observeInputFiles } from "../host/input-files.ts";
 import { observeMachine } from "../host/machine.ts";
 import { scanSources } from "../host/media/scan.ts";
 import { observeModels, observeWeights } from "../host/models.ts";
@@ -33,11 +35,12 @@ export interface Observation {
 /** Looks at what a spec names: clips, models, GPUs, the trainer. */
 export async function observeFacts({ spec, root, statCache, environment, onFile }: Observation): Promise<Facts> {
   const { backend, path, python } = spec.trainer;
-  const [sources, models, gpus, trainer] = await Promise.all([
+  const [sources, models, gpus, trainer, inputFiles] = await Promise.all([
     scanSources(spec.dataset.sources, { root, settings: spec.dataset.settings, statCache, onFile }),
     observeModels(spec.models, { root, statCache }),
     observeGpus(),
     observeTrainer({ root, backend, path, python, optimizerModules: namedOptimizerModules(spec) }),
+    observeInputFiles(namedInputFiles(spec), { root, statCache }),
   ]);
   return {
     sources,
@@ -45,6 +48,7 @@ export async function observeFacts({ spec, root, statCache, environment, onFile 
     gpus,
     ramGiB: observeMachine().ramGiB,
     trainer,
+    inputFiles,
     miniature: environment.WAN22_MINIATURE === "1",
   };
 }
