@@ -15,7 +15,7 @@ export function listenForSignals(terminal: Terminal): ListeningSignals {
   const stopNow = new AbortController();
   const request = () => {
     if (stop.signal.aborted) return;
-    terminal.err("\nStopping: the trainer saves its training state first. Ctrl-C once more ends it at once.");
+    terminal.err("\nStopping. Ctrl-C once more ends it at once.");
     stop.abort();
   };
   const interrupt = () => {

@@ -67,14 +67,17 @@ function mixedPrecision(argv: readonly string[]): readonly string[] {
 /** What a launcher of ours or a CI runner left in the environment must not steer the trainer. */
 const REMOVED = /^(?:ACCELERATE_.*|RUNNER_TRACKING_ID)$/;
 
+/** Settings of Python that say where it is and where it may write, not what it does. */
+const KEPT: readonly string[] = ["PYTHONHOME", "PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX"];
+
 function stageEnvironment({ stage, spec, root, run, environment }: CommandInput): Readonly<Record<string, string>> {
   const env: Record<string, string> = {};
   for (const [name, value] of Object.entries(environment)) {
     if (value !== undefined && !REMOVED.test(name)) env[name] = value;
   }
   if (spec.trainer.backend === "rehearsal") {
-    // It needs the standard library alone; somebody's modules and start-up code could only disturb it.
-    delete env.PYTHONPATH;
+    // It needs the standard library alone; somebody's modules and settings could only disturb it.
+    for (const name of Object.keys(env)) if (name.startsWith("PYTHON") && !KEPT.includes(name)) delete env[name];
   } else {
     const source = join(musubiFolder(root, spec), "src");
     env.PYTHONPATH = env.PYTHONPATH === undefined || env.PYTHONPATH === "" ? source : `${source}:${env.PYTHONPATH}`;

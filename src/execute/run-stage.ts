@@ -73,10 +73,8 @@ function follow(input: StageInput, { identity, ended, source, progress }: Starte
       await recorder.observe(stage.id, events);
     },
     onStopping: (manner) => {
-      // Of a stop that saves first, the trainer itself says that it has seen it.
-      if (manner === "ended") {
-        report({ type: "note", stage: stage.id, severity: "note", text: endedAtOnceText(apply) });
-      }
+      const text = manner === "asked" ? "The trainer saves its training state, then it ends." : endedAtOnceText(apply);
+      report({ type: "note", stage: stage.id, severity: "note", text });
     },
   });
 }

@@ -28,7 +28,7 @@ export interface WorkInput {
   readonly stopFile: string;
 }
 
-export function contextFileName(stage: StageId): string {
+function contextFileName(stage: StageId): string {
   return `${stage}.context.json`;
 }
 

@@ -61,13 +61,6 @@ export async function acquireLock(file: string): Promise<LockResult> {
   }
 }
 
-/** Who holds a lock right now; undefined if nobody that is alive, as far as this machine can tell. */
-export async function readLockOwner(file: string): Promise<LockOwner | undefined> {
-  const owner = parseOwner((await readIfThere(file)) ?? "");
-  if (owner === undefined) return undefined;
-  return owner.host !== hostname() || (await isProcessAlive(owner)) ? owner : undefined;
-}
-
 function acquired(file: string, mine: string, tookOverFrom: LockOwner | undefined): LockResult {
   const release = async () => {
     if ((await readIfThere(file)) === mine) await unlink(file).catch(() => undefined);

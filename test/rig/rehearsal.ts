@@ -17,7 +17,7 @@ function findPython(): string {
   const asked = spawnSync("python3", ["-c", "import sys; print(sys.executable)"], { encoding: "utf8" });
   return asked.stdout?.trim() || "python3";
 }
-export const PYTHON = findPython();
+const PYTHON = findPython();
 
 export interface RehearsalProject {
   readonly folder: string;

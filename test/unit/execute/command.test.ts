@@ -83,8 +83,13 @@ describe("the command of a stage", () => {
 
   test("gives the rehearsal the standard library alone", () => {
     const spec = { trainer: { backend: "rehearsal" as const }, gpus: [1] };
-    const { env } = commandFor({ spec, environment: { PYTHONPATH: "/mine", PATH: "/bin" } });
-    expect(env).not.toHaveProperty("PYTHONPATH");
-    expect(env).toMatchObject({ PATH: "/bin", CUDA_VISIBLE_DEVICES: "1" });
+    const { env } = commandFor({ spec, environment: { PYTHONPATH: "/mine", PYTHONSAFEPATH: "1", PATH: "/bin" } });
+    expect(env).toEqual({
+      PATH: "/bin",
+      CUDA_VISIBLE_DEVICES: "1",
+      OMP_NUM_THREADS: "1",
+      PYTHONUNBUFFERED: "1",
+      WAN22_STAGE: "20260701T000000Z-fox-abcd/train",
+    });
   });
 });
