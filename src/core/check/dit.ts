@@ -75,7 +75,7 @@ interface Layout {
 }
 
 /** What a strict load of these tensors would stumble over, as clauses; empty where it would not. */
-export function findLayoutFaults(tensors: TensorFacts, { task, miniature }: Layout): readonly string[] {
+function findLayoutFaults(tensors: TensorFacts, { task, miniature }: Layout): readonly string[] {
   const own = readDitSizes(tensors);
   const layout = ditLayout(miniature && own !== undefined ? own : A14B, INPUT_CHANNELS[task]);
   const missing: string[] = [];
@@ -136,7 +136,7 @@ export const fp8WeightsAreUsable: StageRule = (stage, judged) => {
 };
 
 /** Why a precision does not go with weights of a dtype, as a clause; undefined where it does. */
-export function precisionFault(
+function precisionFault(
   precision: string,
   { dtype, fp8Base, fp8Scaled }: { readonly dtype: string; readonly fp8Base: boolean; readonly fp8Scaled: boolean },
 ): string | undefined {

@@ -16,7 +16,7 @@ const WHAT: Readonly<Record<ModelRole, string>> = {
 };
 
 /** The models that the stages of this pipeline load. */
-export function neededModels({ resolved }: Pick<Judged, "resolved">): readonly ModelRole[] {
+function neededModels({ resolved }: Pick<Judged, "resolved">): readonly ModelRole[] {
   const halves = new Set(resolved.trainStages.map((stage) => stage.half));
   const needed: Readonly<Record<ModelRole, boolean>> = {
     dit: halves.has("dual") || halves.has("low"),

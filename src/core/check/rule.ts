@@ -19,7 +19,7 @@ export type Rule = (judged: Judged) => readonly Diagnostic[];
 export type StageRule = (stage: ResolvedTrainStage, judged: Judged) => readonly Diagnostic[];
 
 /** The value that the trainer will use: the resolved one, or its own default where none was decided. */
-export function effectiveValue(parameters: ResolvedParameters, name: string): ParameterValue | undefined {
+function effectiveValue(parameters: ResolvedParameters, name: string): ParameterValue | undefined {
   const resolved = Object.hasOwn(parameters, name) ? parameters[name] : undefined;
   return resolved?.value ?? findParameter(name)?.trainerDefault ?? undefined;
 }

@@ -5,7 +5,7 @@ import type { Rule } from "./rule.ts";
 /** Rules about the trainer itself. A plan needs none: its facts travel with `wan22` (design §5). */
 
 /** The version that rules, names and arguments were read from. */
-export const TRAINER_VERSION = "0.3.4";
+const TRAINER_VERSION = "0.3.4";
 
 export const trainerCanRun: Rule = ({ resolved, facts }) => {
   const { trainer, places, file } = resolved.spec;

@@ -1,7 +1,7 @@
 /** Sample prompts as the trainer's `training/sampling_prompts.py` reads them: one a line, `#` for comments. */
 
 /** A prompt of several lines is one prompt: line ends become spaces. */
-export function promptLine(prompt: string): string {
+function promptLine(prompt: string): string {
   return prompt.trim().replaceAll(/\s*[\r\n]+\s*/g, " ");
 }
 

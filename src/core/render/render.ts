@@ -16,7 +16,7 @@ import { RENDER_CODES } from "./codes.ts";
 import { datasetToml } from "./dataset-toml.ts";
 import { promptsText } from "./prompts.ts";
 import type { Rendered, RenderedStage, Templates } from "./rendered.ts";
-import { renderTemplate, type TemplateHelpers, type TemplateText } from "./template.ts";
+import { precompileTemplate, renderTemplate, type TemplateHelpers, type TemplateText } from "./template.ts";
 import { type TomlValue, tomlLiteral } from "./toml-literal.ts";
 import { type DatasetToml, findTomlFaults } from "./toml-proof.ts";
 import { DATASET_FILE, PROMPTS_FILE } from "./work-files.ts";
@@ -67,7 +67,7 @@ function writeToml(value: unknown): string {
   return literal;
 }
 
-const TOML_HELPERS: TemplateHelpers = { toml: writeToml };
+const TOML_HELPERS = { toml: writeToml } as const satisfies TemplateHelpers;
 
 /** Values that no TOML text can carry to the trainer, before a template is tried. */
 function findUnwritable(meant: DatasetToml, resolved: Resolved): readonly Diagnostic[] {
@@ -135,7 +135,7 @@ function writeArgument(value: unknown): string {
   throw new Error("the helper `arg` takes one argument, a text");
 }
 
-const ARGUMENT_HELPERS: TemplateHelpers = { arg: writeArgument };
+const ARGUMENT_HELPERS = { arg: writeArgument } as const satisfies TemplateHelpers;
 
 /** The data of an arguments template: each group a list of options, each option a list of words. */
 function templateData(script: Script, meant: readonly Argument[]): Readonly<Record<string, unknown>> {
@@ -222,4 +222,13 @@ export function render(input: { readonly resolved: Resolved; readonly templates:
     stages.push({ id, argv: [SCRIPT_FILES[scriptOf(id)], ...words.value], files });
   }
   return diagnostics.length > 0 ? { value: undefined, diagnostics } : { value: { stages }, diagnostics };
+}
+
+/**
+ * A built-in template as JavaScript source, for the build.
+ *
+ * @public
+ */
+export function precompileBuiltIn(name: string, text: string): string {
+  return precompileTemplate(text, name === TEMPLATE_NAMES.dataset ? TOML_HELPERS : ARGUMENT_HELPERS);
 }

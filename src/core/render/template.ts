@@ -19,7 +19,7 @@ const MAX_TAGS = 4096;
 export interface TemplateText {
   readonly file: string;
   readonly text: string;
-  /** What `precompileTemplate` made of the text, evaluated; then the text itself is not looked at again. */
+  /** What `precompileTemplate` made of the same text, evaluated: the build spares each start the compiling. */
   readonly compiled?: TemplateSpecification | undefined;
 }
 
@@ -27,15 +27,19 @@ export interface TemplateText {
 export type TemplateHelper = (value: unknown) => string;
 export type TemplateHelpers = Readonly<Record<string, TemplateHelper>>;
 
-const OPTIONS = { strict: true, noEscape: true, knownHelpersOnly: true } as const;
-
-/** The template as JavaScript source of a specification, for helpers of these names. Throws what Handlebars throws. */
-export function precompileTemplate(text: string, helpers: readonly string[]): string {
-  return String(Handlebars.precompile(text, { ...OPTIONS, knownHelpers: knownHelpers(helpers) }));
+/** Whatever a template names has to be there, and nothing is escaped as for HTML. */
+function compileOptions(helpers: TemplateHelpers) {
+  const knownHelpers = Object.fromEntries(Object.keys(helpers).map((name) => [name, true]));
+  return { strict: true, noEscape: true, knownHelpersOnly: true, knownHelpers };
 }
 
-function knownHelpers(names: readonly string[]): Readonly<Record<string, true>> {
-  return Object.fromEntries(names.map((name) => [name, true]));
+function plainText(text: string): string {
+  return text.replace(/^\uFEFF/, "").replaceAll("\r\n", "\n");
+}
+
+/** A template as the JavaScript source of a `TemplateSpecification`. Throws what Handlebars throws on a broken one. */
+export function precompileTemplate(text: string, helpers: TemplateHelpers): string {
+  return String(Handlebars.precompile(plainText(text), compileOptions(helpers)));
 }
 
 class OutputTooLong extends Error {}
@@ -177,14 +181,10 @@ function failure(error: unknown, template: TemplateText): Diagnostic {
 
 type Run = (data: unknown) => string;
 
-function compile(text: string, helpers: TemplateHelpers): Run {
+function compile({ compiled: known }: TemplateText, text: string, helpers: TemplateHelpers): Run {
   const budget: Budget = { written: 0 };
-  const run = makeEnvironment(helpers, budget).compile(text, {
-    strict: true,
-    noEscape: true,
-    knownHelpers: Object.fromEntries(Object.keys(helpers).map((name) => [name, true])),
-    knownHelpersOnly: true,
-  });
+  const environment = makeEnvironment(helpers, budget);
+  const run = known === undefined ? environment.compile(text, compileOptions(helpers)) : environment.template(known);
   return (data) => {
     budget.written = 0;
     return run(bare(data), { allowProtoPropertiesByDefault: false, allowProtoMethodsByDefault: false });
@@ -197,7 +197,7 @@ const COMPILED = new WeakMap<TemplateText, WeakMap<TemplateHelpers, Run>>();
 function compiled(template: TemplateText, text: string, helpers: TemplateHelpers): Run {
   const ofTemplate = COMPILED.get(template) ?? new WeakMap<TemplateHelpers, Run>();
   COMPILED.set(template, ofTemplate);
-  const run = ofTemplate.get(helpers) ?? compile(text, helpers);
+  const run = ofTemplate.get(helpers) ?? compile(template, text, helpers);
   ofTemplate.set(helpers, run);
   return run;
 }
@@ -211,7 +211,7 @@ export function renderTemplate(
   data: Readonly<Record<string, unknown>>,
   helpers: TemplateHelpers,
 ): Outcome<string> {
-  const text = template.text.replace(/^\uFEFF/, "").replaceAll("\r\n", "\n");
+  const text = plainText(template.text);
   const large = whyTooLarge(text);
   if (large !== undefined) {
     const detail = `${template.file} ${large}. Write it with loops over what there is, as the built-in one is.`;
