@@ -19,7 +19,10 @@ await build({
   define: { WAN22_VERSION: JSON.stringify(version), WAN22_PRESETS: JSON.stringify(await readBuiltInPresets()) },
   banner: {
     // `require` and `__filename` for the CommonJS packages in the bundle (write-file-atomic names its files by the latter).
-    js: '#!/usr/bin/env node\nimport { createRequire as __createRequire } from "node:module";\nconst require = __createRequire(import.meta.url);\nconst __filename = process.argv[1] ?? "wan22";',
+    js:
+      '#!/usr/bin/env node\nimport { createRequire as __createRequire } from "node:module";\nconst require = __createRequire(import.meta.url);\nconst __filename = process.argv[1] ?? "wan22";\n' +
+      // Code, so it can't be a `define`: functions that Handlebars would otherwise compile at every start.
+      `const WAN22_TEMPLATES = ${await precompileBuiltInTemplates()};`,
   },
   logLevel: "warning",
 });
@@ -37,4 +40,18 @@ async function readBuiltInPresets() {
   const { value, diagnostics } = readPresets(Object.fromEntries(texts));
   if (value === undefined) throw new Error(diagnostics.map(({ message }) => message).join("\n"));
   return value;
+}
+
+/** The templates with what Handlebars makes of them, as JavaScript source. */
+async function precompileBuiltInTemplates() {
+  const folder = `${root}templates/`;
+  const { precompileBuiltIn } = await importTypeScript("src/core/render/render.ts");
+  const entries = readdirSync(folder)
+    .filter((name) => name.endsWith(".hbs"))
+    .map((name) => {
+      const text = readFileSync(folder + name, "utf8");
+      const fields = `file: ${JSON.stringify(`templates/${name}`)}, text: ${JSON.stringify(text)}`;
+      return `${JSON.stringify(name)}: { ${fields}, compiled: ${precompileBuiltIn(name, text)} }`;
+    });
+  return `{ ${entries.join(", ")} }`;
 }

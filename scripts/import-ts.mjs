@@ -8,7 +8,7 @@ export const root = fileURLToPath(new URL("..", import.meta.url));
 /** `entry` relative to the project's root. */
 export async function importTypeScript(entry) {
   mkdirSync(`${root}.tsbuild`, { recursive: true });
-  const outfile = `${root}.tsbuild/run-${process.pid}.mjs`;
+  const outfile = `${root}.tsbuild/run-${process.pid}-${entry.replaceAll("/", "-")}.mjs`;
   await build({
     absWorkingDir: root,
     entryPoints: [entry],

@@ -8,8 +8,9 @@ import type { SourceText } from "../core/spec/spec.ts";
 
 /** What this installation brings along, and the project's files that replace parts of it. */
 
-/** The built-in presets as the build read them; not there where the sources run without a build. */
+/** The built-in presets and templates as the build read them; not there where the sources run without a build. */
 declare const WAN22_PRESETS: Presets | undefined;
+declare const WAN22_TEMPLATES: Templates | undefined;
 
 /** The folder of this installation: the one above the bundle, and above `src/`. */
 export function installationFolder(): string {
@@ -33,7 +34,7 @@ export async function readTemplatesAndPresets(
   replacements: string | undefined,
   root: string,
 ): Promise<TemplatesAndPresets> {
-  const builtIn = await readFolder(builtInFolder(), ".hbs", "templates");
+  const builtIn = await readBuiltInTemplates();
   if (replacements === undefined) {
     return { templates: builtIn, presets: await readBuiltInPresets(), texts: namedTexts(builtIn) };
   }
@@ -51,6 +52,10 @@ export async function readTemplatesAndPresets(
 
 function builtInFolder(): string {
   return join(installationFolder(), "templates");
+}
+
+async function readBuiltInTemplates(): Promise<Templates> {
+  return typeof WAN22_TEMPLATES !== "undefined" ? WAN22_TEMPLATES : readFolder(builtInFolder(), ".hbs", "templates");
 }
 
 /** Figures of the manual, as they come with this installation. */
