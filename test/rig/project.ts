@@ -9,7 +9,7 @@ import { type Plan, planSchema } from "../../src/core/plan/plan.ts";
 /** A project in a temporary folder, and the built command run in it as a user would. */
 
 export const repository = fileURLToPath(new URL("../..", import.meta.url));
-export const command = join(repository, "dist", "wan22.js");
+const command = join(repository, "dist", "wan22.js");
 
 export interface CommandResult {
   readonly exitCode: number | undefined;
