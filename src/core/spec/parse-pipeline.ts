@@ -97,7 +97,7 @@ function byPosition(a: Diagnostic, b: Diagnostic): number {
   return (
     (a.range?.line ?? 0) - (b.range?.line ?? 0) ||
     (a.range?.column ?? 0) - (b.range?.column ?? 0) ||
-    a.code.localeCompare(b.code)
+    (a.code < b.code ? -1 : Number(a.code > b.code))
   );
 }
 
