@@ -1,4 +1,4 @@
-import { TRAINER_CODES } from "../core/check/codes.ts";
+import { LEARNING_CODES, MODEL_CODES, SCHEDULE_CODES, TRAINER_CODES } from "../core/check/codes.ts";
 import { DATASET_CODES } from "../core/check/dataset-codes.ts";
 import type { DiagnosticKind } from "../core/diagnostic.ts";
 import { PLAN_CODES } from "../core/plan/codes.ts";
@@ -15,7 +15,11 @@ export const DIAGNOSTIC_CHAPTERS: readonly { readonly title: string; readonly ki
   { title: "The pipeline file", kinds: Object.values(SPEC_CODES) },
   { title: "Presets and values", kinds: Object.values(RESOLVE_CODES) },
   { title: "The dataset", kinds: Object.values(DATASET_CODES) },
-  { title: "The trainer's own refusals, and the models", kinds: Object.values(TRAINER_CODES) },
+  {
+    title: "The trainer's own refusals",
+    kinds: [...Object.values(TRAINER_CODES), ...Object.values(LEARNING_CODES), ...Object.values(SCHEDULE_CODES)],
+  },
+  { title: "The models and the trainer", kinds: Object.values(MODEL_CODES) },
   { title: "Templates", kinds: Object.values(RENDER_CODES) },
   {
     title: "Plan and state",
