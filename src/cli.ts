@@ -73,11 +73,17 @@ function buildProgram(run: (work: () => Promise<ExitCode> | ExitCode) => Promise
     .option("--auto-approve", "do not ask before the plan is carried out")
     .addOption(new Option("--format <format>", "json is one event a line").choices(APPLY_FORMATS).default("human"))
     .addOption(replaceOption())
-    .action((files: string[], { autoApprove, format, replace }) =>
+    .option("--detach-on-signal", "a signal ends wan22 alone and training goes on, as it does under GITHUB_ACTIONS")
+    .action((files: string[], { autoApprove, format, replace, detachOnSignal }) =>
       run(async () =>
         (await import("./commands/apply.ts")).runApply(
           files,
-          { format, approval: autoApprove ? "auto" : "ask", replace },
+          {
+            format,
+            approval: autoApprove ? "auto" : "ask",
+            replace,
+            onSignal: detachOnSignal || terminal.environment.GITHUB_ACTIONS === "true" ? "detach" : "stop",
+          },
           terminal,
         ),
       ),
@@ -122,10 +128,22 @@ function reportBug(error: unknown): ExitCode {
   return EXIT.error;
 }
 
-// A reader that has seen enough (`wan22 plan | head`) is no fault.
-process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-  if (error.code === "EPIPE") process.exit();
-  throw error;
-});
+/**
+ * Output that nobody takes any more ends no work: a reader that has seen enough (`wan22 plan | head`), a `tee` that
+ * died of the same Ctrl-C, a terminal that was closed. A run must hear of its signals, and keep its record, all the same.
+ */
+function surviveLostOutput(): void {
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.once("error", (error: NodeJS.ErrnoException) => {
+      stream.on("error", () => undefined);
+      if (error.code === "EPIPE" || error.code === "EIO") return;
+      process.once("exit", () => {
+        process.stderr.write(`The output could not be written: ${error.message}.\n`);
+        if (process.exitCode === EXIT.fine) process.exitCode = EXIT.error;
+      });
+    });
+  }
+}
 
+surviveLostOutput();
 await main();

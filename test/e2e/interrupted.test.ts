@@ -183,6 +183,20 @@ describe("an apply that is interrupted", () => {
     expect((await project.list("output/quickstart")).filter((name) => /step\d+-state/.test(name))).toEqual([]);
   });
 
+  it("by nobody reading any more what it says: it hears Ctrl-C all the same, and stops with its state saved", async () => {
+    const project = await longQuickstart();
+    const applying = startApply(project);
+    await applying.until(stepFrom(20));
+    // As `tee` dies of the Ctrl-C that was meant for both.
+    applying.process.stdout.destroy();
+    applying.process.stderr.destroy();
+    applying.process.kill("SIGINT");
+    const { exitCode } = await applying.process;
+    expect(exitCode).toBe(85);
+    expect((await readState(project)).stages.train?.status).toBe("stopped");
+    expect(await project.list(".wan22/state")).not.toContain("quickstart.lock");
+  });
+
   it("by Ctrl-C twice: the trainer is gone at once, and what was saved is gone on from", async () => {
     const project = await longQuickstart();
     const applying = startApply(project);
