@@ -15,7 +15,7 @@ import { viewDiagnosticsJson } from "../views/json.ts";
 import { EXIT, type ExitCode } from "./exit-code.ts";
 import { pipelineFiles } from "./pipeline-files.ts";
 import { showScan } from "./plan.ts";
-import { listenForSignals } from "./signals.ts";
+import { listenForSignals, type OnSignal } from "./signals.ts";
 import { askYes, type Terminal } from "./terminal.ts";
 
 export interface ApplyOptions {
@@ -23,6 +23,7 @@ export interface ApplyOptions {
   /** `auto` asks nobody. */
   readonly approval: "ask" | "auto";
   readonly replace: readonly StageId[];
+  readonly onSignal: OnSignal;
 }
 
 /** `wan22 apply`: makes what `plan` says happen, one pipeline after the other. */
@@ -67,7 +68,10 @@ export async function runApply(files: readonly string[], options: ApplyOptions, 
     showPlan(prepared, options, terminal);
     if (!prepared.plan.changes) return verdict(prepared, []);
     if (options.approval === "ask" && !(await confirm(terminal))) return EXIT.error;
-    return verdict(prepared, await applyAll(prepared, options, terminal));
+    // A file that was mended between the two looks has no lock.
+    const locked = new Set(first.pipelines.map(({ spec }) => spec.name));
+    const pipelines = prepared.pipelines.filter(({ spec }) => locked.has(spec.name));
+    return verdict(prepared, await applyAll({ ...prepared, pipelines }, options, terminal));
   } finally {
     for (const lock of locks) await lock.release();
   }
@@ -113,7 +117,7 @@ async function applyAll(
   options: ApplyOptions,
   terminal: Terminal,
 ): Promise<readonly ExitCode[]> {
-  const signals = listenForSignals(terminal);
+  const signals = listenForSignals(terminal, options.onSignal);
   const view = await openApplyView({
     format: options.format,
     stream: process.stdout,
@@ -125,7 +129,7 @@ async function applyAll(
   try {
     for (const { root, resolved, items, plan, state, facts, presets } of pipelines) {
       if (plan.stages.every(({ action }) => action === "none")) continue;
-      if (signals.stop.aborted) break;
+      if (signals.stop.aborted || signals.detach.aborted) break;
       const result = await applyPipeline({
         plan,
         resolved,
@@ -151,7 +155,11 @@ async function applyAll(
   showDiagnostics(found, { texts }, options, terminal);
   if (codes.includes(EXIT.stopped)) {
     const names = pipelines.map(({ spec }) => spec.file).join(" ");
-    terminal.err(`Stopped. Resume with: wan22 apply ${names}`);
+    terminal.err(
+      signals.detach.aborted
+        ? `Detached: training goes on. Follow it with: wan22 apply ${names}`
+        : `Stopped. Resume with: wan22 apply ${names}`,
+    );
   }
   return codes;
 }

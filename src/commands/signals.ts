@@ -3,17 +3,28 @@ import type { Terminal } from "./terminal.ts";
 
 /** The signals that a run is told of, and a way to stop listening. */
 export interface ListeningSignals extends StopSignals {
+  readonly detach: AbortSignal;
   readonly close: () => void;
 }
 
+/** `detach`: a signal ends the runner alone, and training goes on. */
+export type OnSignal = "stop" | "detach";
+
 /**
- * Turns the process's signals into requests (design §7): the first Ctrl-C, SIGTERM or SIGHUP stops after the step in
- * progress with its training state saved; a second Ctrl-C ends at once. SIGTERM after SIGINT is the same request.
+ * Turns the process's signals into requests (design §7). The first Ctrl-C or SIGTERM stops the trainer, with its training
+ * state saved where the backend can; a second Ctrl-C ends it at once. SIGTERM after SIGINT is the same request. A closed
+ * terminal (SIGHUP) is no wish to stop: training goes on without its watcher.
  */
-export function listenForSignals(terminal: Terminal): ListeningSignals {
+export function listenForSignals(terminal: Terminal, onSignal: OnSignal): ListeningSignals {
   const stop = new AbortController();
   const stopNow = new AbortController();
+  const detach = new AbortController();
+  const hangUp = () => detach.abort();
   const request = () => {
+    if (onSignal === "detach") {
+      hangUp();
+      return;
+    }
     if (stop.signal.aborted) return;
     terminal.err("\nStopping. Ctrl-C once more ends it at once.");
     stop.abort();
@@ -24,14 +35,15 @@ export function listenForSignals(terminal: Terminal): ListeningSignals {
   };
   process.on("SIGINT", interrupt);
   process.on("SIGTERM", request);
-  process.on("SIGHUP", request);
+  process.on("SIGHUP", hangUp);
   return {
     stop: stop.signal,
     stopNow: stopNow.signal,
+    detach: detach.signal,
     close: () => {
       process.off("SIGINT", interrupt);
       process.off("SIGTERM", request);
-      process.off("SIGHUP", request);
+      process.off("SIGHUP", hangUp);
     },
   };
 }

@@ -1,4 +1,3 @@
-import { randomBytes } from "node:crypto";
 import { copyFile, link, mkdir, open, rename, unlink } from "node:fs/promises";
 import { dirname } from "node:path";
 import { errorCode } from "./read-file.ts";
@@ -8,28 +7,21 @@ import { errorCode } from "./read-file.ts";
 export interface AtomicWriteOptions {
   /** Keeps what was there before as `FILE.backup`. */
   readonly previous?: "keep" | "drop";
+  /** `none` for what can be found out again: whole after a crash of the process, not of the machine. */
+  readonly durability?: "full" | "none";
 }
 
 /** Writes a whole file: temporary file, fsync, rename, fsync of the folder. Makes the folder. Throws system errors. */
 export async function writeWholeFile(file: string, text: string, options: AtomicWriteOptions = {}): Promise<void> {
   const folder = dirname(file);
+  const durable = options.durability !== "none";
   await mkdir(folder, { recursive: true });
   if (options.previous === "keep") await keepBackup(file);
-  const temporary = `${file}.${process.pid}-${randomBytes(4).toString("hex")}.tmp`;
-  try {
-    const handle = await open(temporary, "wx");
-    try {
-      await handle.writeFile(text);
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
-    await rename(temporary, file);
-  } catch (error) {
-    await unlink(temporary).catch(() => undefined);
-    throw error;
-  }
-  await syncFolder(folder);
+  // Loaded only here: a plan seldom writes.
+  const { default: writeFileAtomic } = await import("write-file-atomic");
+  await writeFileAtomic(file, text, { fsync: durable });
+  // The library leaves this out, and without it a rename may be lost with the machine's power.
+  if (durable) await syncFolder(folder);
 }
 
 /** The previous file under another name: a second link to it, so that at no moment there is none. */

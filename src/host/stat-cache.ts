@@ -1,8 +1,8 @@
 import { type BigIntStats, stat as statFile } from "node:fs";
-import { mkdir, readFile, stat } from "node:fs/promises";
-import { dirname } from "node:path";
+import { readFile, stat } from "node:fs/promises";
 import { promisify } from "node:util";
 import { crc32 } from "node:zlib";
+import { writeWholeFile } from "./atomic-file.ts";
 
 /**
  * Remembers what was read out of files, so that a second look costs a `stat` and no reading.
@@ -141,10 +141,7 @@ export function openStatCache(file: string, { now = Date.now }: StatCacheOptions
       }
       for (const [path, entry] of changed) entries.set(path, entry);
       try {
-        // Only here: a run that changes nothing must not pay for it.
-        const { default: writeFileAtomic } = await import("write-file-atomic");
-        await mkdir(dirname(file), { recursive: true });
-        await writeFileAtomic(file, indexText(entries), { fsync: false });
+        await writeWholeFile(file, indexText(entries), { durability: "none" });
         loading = Promise.resolve(entries);
         changed.clear();
       } catch {

@@ -197,6 +197,20 @@ describe("an apply that is interrupted", () => {
     expect(await project.list(".wan22/state")).not.toContain("quickstart.lock");
   });
 
+  it("by a closed terminal: training goes on, and the next apply follows it to the same end", async () => {
+    const project = await longQuickstart();
+    const applying = startApply(project);
+    await applying.until(stepFrom(20));
+    applying.process.kill("SIGHUP");
+    expect(await applying.ended).toBe(85);
+    expect(applying.events.at(-1)).toMatchObject({ type: "run-ended", outcome: "detached" });
+    const again = await project.run(["apply", FILE, "--auto-approve"]);
+    expect(again.exitCode).toBe(0);
+    const { stages, history } = await readState(project);
+    expect(stages.train).toMatchObject({ status: "finished", done_steps: STEPS, segment: 1 });
+    expect(history.filter(({ stage }) => stage === "train")).toHaveLength(1);
+  });
+
   it("by Ctrl-C twice: the trainer is gone at once, and what was saved is gone on from", async () => {
     const project = await longQuickstart();
     const applying = startApply(project);
