@@ -26,4 +26,20 @@ export const PREPARE_CODES = {
     mend: "Give one of them another `name`.",
     example: "name: fox   # while pipelines/other.yaml, already applied, is named fox too",
   },
+  ownUnreadable: {
+    code: "P33",
+    severity: "error",
+    summary: "templates or presets of the project's own cannot be read",
+    why: "Without them the built-in ones would count, and the plan would be another one than was meant.",
+    mend: "Correct the path under `templates`, or the file; or remove the key.",
+    example: "templates: my-templates   # while there is no such folder",
+  },
+  replacesNothing: {
+    code: "P34",
+    severity: "warning",
+    summary: "a file among the project's own templates replaces nothing",
+    why: "A template or preset replaces the built-in one of the same name; under another name it does not count.",
+    mend: "Give it the name of the built-in file, in the same place: `*.hbs` in the folder, `*.yaml` in its `presets`.",
+    example: "templates: my-templates   # with presets/tier.yaml in it, instead of presets/tiers.yaml",
+  },
 } as const satisfies Record<string, DiagnosticKind>;

@@ -17,9 +17,9 @@ import type { DatasetItems } from "../core/trainer/dataset.ts";
 import type { StageId } from "../core/vocabulary.ts";
 import { openStatCache } from "../host/stat-cache.ts";
 import { checkAcross } from "./across.ts";
-import { readTemplatesAndPresets, type TemplatesAndPresets } from "./built-in.ts";
 import { observeFacts, observeHistory, observeNamedWeights } from "./observe.ts";
 import { type ReadPipeline, readPipelines } from "./read.ts";
+import { readTemplatesAndPresets, type TemplatesAndPresets } from "./replacements.ts";
 
 /** The one road from file names to plans: read, observe, resolve, check, render, plan. */
 
@@ -97,17 +97,16 @@ interface OnePrepared {
 
 async function prepareOne(
   { spec, root, clashes }: ReadPipeline & { readonly spec: Spec; readonly clashes: readonly Diagnostic[] },
-  { presets: readPresets, templates, texts }: TemplatesAndPresets,
+  { presets, templates, diagnostics: replacing, texts }: TemplatesAndPresets,
   options: PrepareOptions,
 ): Promise<OnePrepared> {
-  const diagnostics: Diagnostic[] = [...readPresets.diagnostics];
+  const diagnostics: Diagnostic[] = [...replacing];
   const known = { name: spec.name, file: spec.file, task: spec.task, noise: spec.noise, backend: spec.trainer.backend };
   const invalid = (tier?: string): OnePrepared => ({
     plan: invalidPipeline({ ...known, tier, sha256 }),
     diagnostics,
     texts,
   });
-  const presets = readPresets.value;
   if (presets === undefined) return invalid();
 
   const statCache = openStatCache(resolve(root, spec.stateDir, "index", `${spec.name}.json`));
@@ -154,9 +153,9 @@ async function prepareOne(
 function templateReader(): (spec: Spec, root: string) => Promise<TemplatesAndPresets> {
   const known = new Map<string, Promise<TemplatesAndPresets>>();
   return (spec, root) => {
-    const path = spec.templatesDir?.path;
-    const key = path === undefined ? "" : resolve(root, path);
-    const reading = known.get(key) ?? readTemplatesAndPresets(path, root);
+    const own = spec.templatesDir;
+    const key = own === undefined ? "" : `${resolve(root, own.path)}\n${own.place.file}`;
+    const reading = known.get(key) ?? readTemplatesAndPresets(own, root);
     known.set(key, reading);
     return reading;
   };

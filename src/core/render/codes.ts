@@ -8,7 +8,7 @@ export const RENDER_CODES = {
     summary: "A template is missing",
     why: "Each stage's arguments and the dataset TOML come from a template of a fixed name.",
     mend: "Restore the file, or remove the templates folder that replaces the built-in ones.",
-    example: "templates_dir: my-templates   # without train.args.hbs",
+    example: "templates/   # of a damaged installation, without train.args.hbs",
   },
   templateBroken: {
     code: "X2",
