@@ -98,14 +98,9 @@ export function resolveCase({ pipeline = [], project, preset, facts: given = {} 
   return { resolved, items, facts };
 }
 
-/** Everything that checking says about a pipeline. */
-export function judge(given: Case): readonly Diagnostic[] {
-  return check(resolveCase(given));
-}
-
-/** The findings without those about the clips themselves, which are not what these tests are about. */
+/** What checking says about a pipeline, without those about the clips themselves, which are not what these tests are about. */
 export function findings(given: Case): readonly Diagnostic[] {
-  return judge(given).filter(({ code }) => !code.startsWith("D"));
+  return check(resolveCase(given)).filter(({ code }) => !code.startsWith("D"));
 }
 
 export function codes(given: Case): readonly string[] {
