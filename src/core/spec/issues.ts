@@ -5,6 +5,7 @@ import { SPEC_CODES } from "./codes.ts";
 import { type FieldWords, fieldAt, isOptionalAt } from "./field.ts";
 import { FILE_VERSION } from "./shape.ts";
 import { nearest } from "./suggest.ts";
+import { trainerRefusal } from "./trainer-refusals.ts";
 import { explainUnknownKey, type FileKind, type KeyFinding } from "./unknown-key.ts";
 import { hintFor, keyPrefix, type Misfit } from "./value-hints.ts";
 import { dotted, entryAt, type KeyPath, markAt, nodeAt, type YamlNode, type YamlScalar } from "./yaml-tree.ts";
@@ -145,7 +146,12 @@ function explainValue(misfit: Misfit): KeyFinding {
   const hint = hintFor(misfit);
   if (hint !== undefined) return { kind: SPEC_CODES.wrongType, detail: `${must} ${hint}` };
   if (node.kind === "scalar" && typeof node.value === "number" && words?.wants === "number") {
-    return { kind: SPEC_CODES.outOfBounds, detail: `${must} Write one within these bounds.${example}` };
+    const refusal = trainerRefusal(path, node.value);
+    const why = refusal === undefined ? "" : ` ${refusal.why}`;
+    return {
+      kind: refusal ?? SPEC_CODES.outOfBounds,
+      detail: `${must}${why} Write one within these bounds.${example}`,
+    };
   }
   if (node.kind === "scalar" && typeof node.value === "string") {
     if (words?.wants === "choice")

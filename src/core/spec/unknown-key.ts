@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { TRAINER_CODES } from "../check/codes.ts";
 import type { DiagnosticKind } from "../diagnostic.ts";
 import { DERIVED, LEFT_OUT } from "../trainer/left-out.ts";
 import { SECTION_OF } from "../vocabulary.ts";
@@ -103,7 +104,8 @@ function anySection({ key, spelled, map }: Question): KeyFinding | undefined {
   }
   const leftOut = LEFT_OUT.find(takes);
   if (leftOut !== undefined) {
-    return { kind: SPEC_CODES.leftOutKey, detail: `\`${key}\` is left out. ${leftOut.reason}` };
+    const kind = key === "dim_from_weights" ? TRAINER_CODES.dimFromWeights : SPEC_CODES.leftOutKey;
+    return { kind, detail: `\`${key}\` is left out. ${leftOut.reason}` };
   }
   return undefined;
 }

@@ -215,8 +215,8 @@ const CASES: readonly Case[] = [
   },
   {
     when: "an argument is left out on purpose",
-    text: pipelineWith("train:\n  dim_from_weights: true"),
-    finds: ["S17 dim_from_weights"],
+    text: pipelineWith("train:\n  dim_from_weights: true\n  max_train_steps: 100"),
+    finds: ["T24 dim_from_weights", "S17 max_train_steps"],
     saying: ["It always ends in a TypeError"],
   },
   {
@@ -285,7 +285,7 @@ const CASES: readonly Case[] = [
   {
     when: "numbers are out of bounds",
     text: pipelineWith("train:\n  blocks_to_swap: 40\n  network_dim: 0\n  learning_rate: .nan"),
-    finds: ["S21 40", "S21 0", "S21 .nan"],
+    finds: ["T5 40", "S21 0", "S21 .nan"],
     saying: ["must be a whole number from 0 to 39, not `40`", "a whole number of 1 or more", "must be a number"],
   },
   {
