@@ -64,14 +64,15 @@ export const retentionKeepsSomething: StageRule = ({ parameters }) => {
 };
 
 /** The boundary between the halves, and the range that is trained. The trainer divides a boundary above 1 by 1000. */
-export const timestepsFitEachOther: StageRule = ({ half, parameters }) => {
+export const timestepsFitEachOther: StageRule = ({ half, parameters }, { resolved }) => {
   const boundary = numberOf(parameters, "timestep_boundary");
   const low = numberOf(parameters, "min_timestep") ?? 0;
   const high = numberOf(parameters, "max_timestep") ?? 1000;
   const warn = (detail: string, ...names: readonly string[]) =>
     diagnose(SCHEDULE_CODES.timestepRange, detail, pointAt(parameters, ...names));
   const findings: Diagnostic[] = [];
-  if (low >= high) {
+  // What is left for each of two halves was judged when the range was cut.
+  if (low >= high && resolved.noise !== "separate") {
     const detail = `${cite(parameters, "min_timestep")}, and ${cite(parameters, "max_timestep")}: no range is left between them. Set \`min_timestep\` below \`max_timestep\`.`;
     findings.push(warn(detail, "min_timestep", "max_timestep"));
   }

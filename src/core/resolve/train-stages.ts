@@ -53,7 +53,6 @@ export function resolveTrainStages(input: TrainStageInput): {
     const stage: StageValues = { spec, values: { ...layered }, diagnostics };
     if (half.half === "dual") {
       settleSwapAndOffload(stage);
-      checkTimesteps(stage);
     } else {
       narrowToHalf(stage, half.half, input);
     }
@@ -114,7 +113,7 @@ function narrowToHalf(stage: StageValues, half: "low" | "high", { spec, presets,
       source: { layer: "task", text: "one half of the model alone" },
     };
   }
-  checkTimesteps(stage, noise === "separate" ? half : undefined);
+  if (noise === "separate") checkTimestepsLeft(stage, half);
 }
 
 function isInside(name: "min_timestep" | "max_timestep", written: ResolvedValue, own: ResolvedValue): boolean {
@@ -123,21 +122,18 @@ function isInside(name: "min_timestep" | "max_timestep", written: ResolvedValue,
     : Number(written.value) <= Number(own.value);
 }
 
-/** A range that ends before it begins. The trainer takes it and trains something strange; between two halves nothing is left. */
-function checkTimesteps({ values, diagnostics, spec }: StageValues, separateHalf?: "low" | "high"): void {
+/** Of one range written for two halves, nothing may be left for one of them. A range that is none by itself is `check`'s concern. */
+function checkTimestepsLeft({ values, diagnostics, spec }: StageValues, half: "low" | "high"): void {
   const from = Number(values.min_timestep?.value ?? 0);
   const to = Number(values.max_timestep?.value ?? 1000);
   if (from < to) return;
-  const place = values.max_timestep?.place ?? values.min_timestep?.place ?? { file: spec.file };
-  const whose = separateHalf === undefined ? "" : ` for the ${separateHalf}-noise half`;
   diagnostics.push(
     diagnose(
       RESOLVE_CODES.emptyTimesteps,
-      `Timesteps from ${from} to ${to} are left${whose}, which is none. Choose min_timestep below max_timestep${separateHalf === undefined ? "" : ", such that both halves keep some, or train one half alone"}.`,
+      `Timesteps from ${from} to ${to} are left for the ${half}-noise half, which is none. Choose min_timestep below max_timestep, such that both halves keep some, or train one half alone.`,
       {
-        at: place,
+        at: values.max_timestep?.place ?? values.min_timestep?.place ?? { file: spec.file },
         path: "train.max_timestep",
-        severity: separateHalf === undefined ? "warning" : "error",
       },
     ),
   );

@@ -42,6 +42,12 @@ describe("timesteps", () => {
     expect(trained("min_timestep: 875")).toEqual(["T36"]);
   });
 
+  test("of two halves in runs of their own are cut, and judged, when they are resolved", () => {
+    const range = train("min_timestep: 500", "max_timestep: 400");
+    expect(codes({ pipeline: ["noise: low", range] })).toEqual(["T36"]);
+    expect(codes({ pipeline: ["noise: separate", range] })).toEqual([]);
+  });
+
   test("of one half alone have no boundary to fit", () => {
     expect(codes({ pipeline: ["noise: low", train("max_timestep: 800")] })).toEqual([]);
   });

@@ -86,6 +86,13 @@ describe("noise decides the train stages", () => {
     expect(diagnostics.find((each) => each.code === "R21")).toMatchObject({ severity: "error", range: { line: 12 } });
   });
 
+  test.each(["dual", "low", "high"])("a range that is none by itself is left to the rules: %s", (noise) => {
+    const { diagnostics } = resolveWith(
+      `noise: ${noise}\nhardware: mid\ntrain:\n  min_timestep: 500\n  max_timestep: 400`,
+    );
+    expect(diagnostics.map(({ code }) => code)).not.toContain("R21");
+  });
+
   test("the shape of the distribution is given up when asked to", () => {
     const [stage] = stagesOf("noise: low\nhardware: mid\ntrain:\n  preserve_distribution_shape: false");
     expect(stage?.values.preserve_distribution_shape).toBe(false);
