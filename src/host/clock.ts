@@ -13,9 +13,13 @@ export function newRunId(
   atMs: number = Date.now(),
   random: string = randomBytes(2).toString("hex"),
 ): string {
-  const time = new Date(atMs)
+  return `${timeStamp(atMs)}-${pipeline}-${random}`;
+}
+
+/** `YYYYMMDDTHHMMSSZ`: a time as a part of a file's name. */
+export function timeStamp(atMs: number = Date.now()): string {
+  return new Date(atMs)
     .toISOString()
     .replace(/[-:]/g, "")
     .replace(/\.\d+Z$/, "Z");
-  return `${time}-${pipeline}-${random}`;
 }

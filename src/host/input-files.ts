@@ -1,5 +1,6 @@
 import { isAbsolute, resolve } from "node:path";
 import type { InputFileFacts } from "../core/facts.ts";
+import { decodeUtf8 } from "./media/python-text.ts";
 import { observeWeights } from "./models.ts";
 import { readOpenFile } from "./read-file.ts";
 import type { StatCache } from "./stat-cache.ts";
@@ -40,9 +41,6 @@ async function observeInputFile(path: string, options: InputFileOptions): Promis
 
 /** The trainer reads them as UTF-8, and fails on anything else. */
 function decode(bytes: Uint8Array): InputFileFacts {
-  try {
-    return { text: new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes) };
-  } catch {
-    return { problem: { kind: "unreadable", text: "it is not UTF-8 text" } };
-  }
+  const text = decodeUtf8(bytes);
+  return text === undefined ? { problem: { kind: "unreadable", text: "it is not UTF-8 text" } } : { text };
 }

@@ -9,7 +9,7 @@ import { readState } from "../core/state/migrate.ts";
 import type { State } from "../core/state/state.ts";
 import { STAGE_IDS, type StageId } from "../core/vocabulary.ts";
 import { writeWholeFile } from "./atomic-file.ts";
-import { nowSeconds } from "./clock.ts";
+import { nowSeconds, timeStamp } from "./clock.ts";
 import { HOST_CODES } from "./codes.ts";
 import { findProcessByEnvironment, isProcessAlive, type ProcessIdentity } from "./process.ts";
 import { errorCode } from "./read-file.ts";
@@ -18,7 +18,7 @@ import { readUnwrittenEvents } from "./unwritten-events.ts";
 
 /**
  * The record of a pipeline on disk. Reading it changes nothing: what it lacks of a run whose runner died is added in memory,
- * and whoever holds the lock writes it down (`settleState` in execute).
+ * and whoever holds the lock writes it down (`settlePipeline` in execute).
  */
 
 export interface LoadedState {
@@ -203,11 +203,7 @@ export async function saveState(state: State, { stateDir, damagedFile }: SaveOpt
 }
 
 async function setAside(file: string): Promise<void> {
-  const stamp = new Date()
-    .toISOString()
-    .replace(/[-:]/g, "")
-    .replace(/\.\d+Z$/, "Z");
-  await rename(file, `${file}.damaged-${stamp}`).catch((error: unknown) => {
+  await rename(file, `${file}.damaged-${timeStamp()}`).catch((error: unknown) => {
     if (errorCode(error) !== "ENOENT") throw error;
   });
 }

@@ -61,7 +61,7 @@ export function resolveDataset(spec: Spec, facts: Facts, sha256: (text: string) 
     for (const key of [...GENERAL_KEYS, ...VIDEO_KEYS]) {
       const value = source[key];
       if (value === undefined) continue;
-      parameters[`sources.${index}.${key}`] = sourceValue(spec, source, index, key, shown(value));
+      parameters[`sources.${index}.${key}`] = sourceValue(spec, source, index, key, shownSetting(key, value));
     }
     if (rate.fps !== undefined) {
       const own = sourceValue(spec, source, index, "source_fps", rate.fps);
@@ -97,30 +97,23 @@ function defined<T extends object>(settings: T): T {
   return Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined)) as T;
 }
 
-/** `1280x720` for a size, one word each for a list: what a plan shows and compares. */
-function shown(
-  value: NonNullable<SourceSpec[(typeof GENERAL_KEYS)[number] | (typeof VIDEO_KEYS)[number]]>,
-): ParameterValue {
-  return Array.isArray(value) ? value.map(String) : (value as ParameterValue);
-}
-
-function sizeText([width, height]: readonly [number, number]): string {
-  return `${width}x${height}`;
+/** A value as a plan shows and compares it: `1280x720` for a resolution, a word each for another list. */
+function shownSetting(key: string, value: string | number | boolean | readonly number[]): ParameterValue {
+  if (typeof value !== "object") return value;
+  return key === "resolution" ? value.join("x") : value.map(String);
 }
 
 function generalValue(spec: Spec, key: (typeof GENERAL_KEYS)[number]): ResolvedValue {
   const written = spec.dataset.settings[key];
-  const value = written ?? DEFAULTS[key];
-  const plain = Array.isArray(value) ? sizeText(value as readonly [number, number]) : (value as ParameterValue);
-  if (written === undefined) return { value: plain, source: { layer: "trainer", text: "trainer default" } };
+  const value = shownSetting(key, written ?? DEFAULTS[key]);
+  if (written === undefined) return { value, source: { layer: "trainer", text: "trainer default" } };
   const place = spec.places.get(`dataset.${key}`) ?? { file: spec.file };
-  return { value: plain, source: sourceOfPlace(spec, place), place };
+  return { value, source: sourceOfPlace(spec, place), place };
 }
 
 function sourceValue(spec: Spec, source: SourceSpec, index: number, key: string, value: ParameterValue): ResolvedValue {
   const place: Place = spec.places.get(`dataset.sources.${index}.${key}`) ?? source.place;
-  const plain = key === "resolution" && Array.isArray(value) ? value.join("x") : value;
-  return { value: plain, source: sourceOfPlace(spec, place), place };
+  return { value, source: sourceOfPlace(spec, place), place };
 }
 
 /** One folder a source: `{cache_dir}/{name}/{slug}-{8 hex}`, the hash over kind, path as written and ordinal among equals. */
