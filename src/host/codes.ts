@@ -13,8 +13,8 @@ export const HOST_CODES = {
   stateUnreadable: {
     code: "A2",
     severity: "error",
-    summary: "The state file is there but may not be read",
-    why: "Without the state, finished work would be trained again.",
+    summary: "What the state is made from is there and cannot be read",
+    why: "Without the state file and the journals of the runs, finished work would be trained again.",
     mend: "Give yourself the right to read the file and the folder it lies in.",
     example: "chmod 000 .wan22/state/fox.json",
   },

@@ -1,5 +1,5 @@
 import { constants } from "node:fs";
-import { type FileHandle, open } from "node:fs/promises";
+import { type FileHandle, open, readFile } from "node:fs/promises";
 import type { FileProblem } from "../core/facts.ts";
 
 /** Looks into files that may be missing, broken, or no files at all. */
@@ -34,6 +34,15 @@ export function fileProblem(error: unknown): FileProblem {
         kind: "unreadable",
         text: `it can't be read (${code ?? (error instanceof Error ? error.message : String(error))})`,
       };
+  }
+}
+
+/** A file's text. Unlike Node's own, every system error names the file: that of a folder read as a file does not. */
+export async function readTextFile(file: string): Promise<string> {
+  try {
+    return await readFile(file, "utf8");
+  } catch (error) {
+    throw error instanceof Error ? Object.assign(error, { path: file }) : error;
   }
 }
 

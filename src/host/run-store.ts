@@ -1,11 +1,11 @@
-import { appendFile, open, readdir, readFile } from "node:fs/promises";
+import { appendFile, open, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { parseEventLine, type TrainerEvent } from "../core/event.ts";
 import type { StateEntry } from "../core/state/fold.ts";
 import { type JournalEntry, journalSchema } from "../core/state/journal.ts";
 import { mergeRunEntries } from "../core/state/merge.ts";
 import { STAGE_IDS, type StageId } from "../core/vocabulary.ts";
-import { errorCode } from "./read-file.ts";
+import { errorCode, readTextFile } from "./read-file.ts";
 
 /** The folders of runs (design §6): names of what lies in them, and reading it back. */
 
@@ -126,7 +126,7 @@ export async function listRuns(runsDir: string, pipeline: string): Promise<reado
 
 async function readLines(file: string): Promise<readonly string[]> {
   try {
-    return (await readFile(file, "utf8")).split("\n");
+    return (await readTextFile(file)).split("\n");
   } catch (error) {
     if (errorCode(error) === "ENOENT") return [];
     throw error;

@@ -2,6 +2,7 @@ import { readFile, rename } from "node:fs/promises";
 import { join } from "node:path";
 import { type Diagnostic, diagnose } from "../core/diagnostic.ts";
 import type { TrainerEvent } from "../core/event.ts";
+import { pathInside } from "../core/paths.ts";
 import { STATE_CODES } from "../core/state/codes.ts";
 import { foldState, type StateEntry } from "../core/state/fold.ts";
 import type { JournalEntry } from "../core/state/journal.ts";
@@ -12,7 +13,7 @@ import { writeWholeFile } from "./atomic-file.ts";
 import { nowSeconds, timeStamp } from "./clock.ts";
 import { HOST_CODES } from "./codes.ts";
 import { findProcessByEnvironment, isProcessAlive, type ProcessIdentity } from "./process.ts";
-import { errorCode } from "./read-file.ts";
+import { errorCode, fileProblem, readTextFile } from "./read-file.ts";
 import { listRuns, readEvents, readRun, STAGE_MARKER, type StatePaths, stageMark, statePaths } from "./run-store.ts";
 import { readUnwrittenEvents } from "./unwritten-events.ts";
 
@@ -50,15 +51,30 @@ export interface StateRequest {
   readonly host: string;
 }
 
-/** Reads the state, from its backup or the runs where the file is damaged, and adds what happened since it was written. */
+/**
+ * Reads the state, from its backup or the runs where the file is damaged, and adds what happened since it was written.
+ * A file that is there and can't be read is an error in it: without what it holds, finished work would be done again.
+ */
 export async function loadState(request: StateRequest): Promise<LoadedState> {
+  const nothing = { state: undefined, alive: [], unrecorded: [], unwritten: [] };
   const paths = statePaths(request.stateDir, request.pipeline);
-  const found = await findState(request, paths);
-  const nothing = { alive: [], unrecorded: [], unwritten: [] };
-  if (found.state === undefined) return { ...found, ...nothing };
-  // Processes of another machine can't be seen from here.
-  if (found.state.host !== request.host) return { ...found, ...nothing };
-  return { ...found, ...(await catchUp(found.state, paths, request.root)) };
+  try {
+    const found = await findState(request, paths);
+    if (found.state === undefined) return { ...nothing, ...found };
+    // Processes of another machine can't be seen from here.
+    if (found.state.host !== request.host) return { ...nothing, ...found };
+    return { ...found, ...(await catchUp(found.state, paths, request.root)) };
+  } catch (error) {
+    if (errorCode(error) === undefined) throw error;
+    return { ...nothing, diagnostics: [unreadable(error, request)] };
+  }
+}
+
+function unreadable(error: unknown, { root, shownFile }: StateRequest): Diagnostic {
+  const path = error instanceof Error && "path" in error && typeof error.path === "string" ? error.path : undefined;
+  const file = path === undefined ? shownFile : pathInside(root, path);
+  const detail = `${file} can't be read: ${fileProblem(error).text}. Give yourself the right to read it, and the folder it lies in.`;
+  return diagnose(HOST_CODES.stateUnreadable, detail, { at: { file } });
 }
 
 type FoundState = Pick<LoadedState, "state" | "diagnostics" | "damagedFile">;
@@ -66,15 +82,11 @@ type FoundState = Pick<LoadedState, "state" | "diagnostics" | "damagedFile">;
 async function findState(request: StateRequest, paths: StatePaths): Promise<FoundState> {
   let text: string;
   try {
-    text = await readFile(paths.stateFile, "utf8");
+    text = await readTextFile(paths.stateFile);
   } catch (error) {
     const code = errorCode(error);
     if (code === "ENOENT" || code === "ENOTDIR") return { state: await rebuildState(request, paths), diagnostics: [] };
-    const detail = `${request.shownFile} can't be read (${code ?? String(error)}). Give yourself the right to read it, and the folder it lies in.`;
-    return {
-      state: undefined,
-      diagnostics: [diagnose(HOST_CODES.stateUnreadable, detail, { at: { file: request.shownFile } })],
-    };
+    throw error;
   }
   const origin = { file: request.shownFile, pipeline: request.pipeline };
   const read = readState(text, origin);

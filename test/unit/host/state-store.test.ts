@@ -253,3 +253,26 @@ describe("a journal", () => {
     expect((await readRun(runDir)).map(({ type }) => type)).toEqual(["run"]);
   });
 });
+
+describe("What is there and can't be read is an error that names it", () => {
+  const unreadable = async () => {
+    const { state, diagnostics } = await load();
+    expect(state).toBeUndefined();
+    expect(diagnostics).toMatchObject([{ code: "A2", severity: "error" }]);
+    return diagnostics[0]?.detail;
+  };
+
+  test("the state file", async () => {
+    await mkdir(join(stateDir, "state", "fox.json"), { recursive: true });
+    expect(await unreadable()).toContain(".wan22/state/fox.json can't be read: it is a folder");
+  });
+
+  test("a run's journal, and a stage's events, where they are all that is left", async () => {
+    await mkdir(runFiles.journal(runDir));
+    expect(await unreadable()).toContain(`.wan22/runs/${RUN}/journal.ndjson can't be read: it is a folder`);
+    await rm(runFiles.journal(runDir), { recursive: true });
+    await appendJournal(runFiles.journal(runDir), [runEntry, stageEntry()]);
+    await mkdir(runFiles.events(runDir, "train"));
+    expect(await unreadable()).toContain(`.wan22/runs/${RUN}/train.events.ndjson can't be read`);
+  });
+});
