@@ -4,7 +4,7 @@
  */
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
-import { delimiter, join } from "node:path";
+import { delimiter, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe } from "vitest";
 
@@ -24,7 +24,8 @@ function findMusubi(): Musubi | undefined {
   if (!existsSync(join(path, "src/musubi_tuner/wan_train_network.py"))) {
     throw new Error(`MUSUBI_TUNER_PATH is ${path}, which has no src/musubi_tuner/wan_train_network.py`);
   }
-  return { path, python };
+  // Its processes run in folders of their own. A name without a slash is a command to be found on the PATH.
+  return { path: resolve(path), python: python.includes("/") ? resolve(python) : python };
 }
 
 /** A `describe` that runs with the real trainer, and otherwise says aloud that it was skipped and what would run it. */
