@@ -13,6 +13,9 @@ import { fileProblem } from "./read-file.ts";
 
 const PROJECT_FILE = "wan22.yaml";
 
+/** Where a project keeps its pipelines, by custom. */
+export const PIPELINES_FOLDER = "pipelines";
+
 /** A character takes at most four bytes in UTF-8. */
 const MAX_BYTES = MAX_TEXT_LENGTH * 4;
 
@@ -52,12 +55,15 @@ export async function readProject(file: string, folder: string = process.cwd()):
   return { root: rootName, pipeline, project: { file: PROJECT_FILE, text: projectText } };
 }
 
-/** The nearest folder upward from a file that holds `wan22.yaml` or `.git`, else the file's own. */
+/**
+ * The nearest folder upward from a file that holds `wan22.yaml` or `.git`. Without either it is the file's own, or the one
+ * around `pipelines/`, where pipelines are looked for: a `git init` there later finds the state where it was.
+ */
 export function findRoot(file: string): string {
   const own = dirname(resolve(file));
   for (let folder = own; ; folder = dirname(folder)) {
     if (existsSync(join(folder, PROJECT_FILE)) || existsSync(join(folder, ".git"))) return folder;
-    if (dirname(folder) === folder) return own;
+    if (dirname(folder) === folder) return basename(own) === PIPELINES_FOLDER ? dirname(own) : own;
   }
 }
 
@@ -127,6 +133,12 @@ function isUtf8(bytes: Uint8Array, end: "finished" | "unfinished"): boolean {
 }
 
 async function describeFolder(path: string, shown: string): Promise<Diagnostic> {
+  const beside = [".yaml", ".yml"].find((extension) => existsSync(path + extension));
+  if (beside !== undefined) {
+    return diagnose(SPEC_CODES.notAFile, `${shown} is a folder. Did you mean ${shown}${beside}?`, {
+      at: { file: shown },
+    });
+  }
   const files = await yamlFilesIn(path);
   const inside =
     files.length === 0

@@ -51,6 +51,14 @@ test("Without either the root is the pipeline's own folder", async () => {
   expect(await readProject(join(folder, "a/fox.yaml"))).toMatchObject({ root: join(folder, "a") });
 });
 
+test("Without either the folder around `pipelines` is the root, as it would be with `git init` there", async () => {
+  await write("a/pipelines/fox.yaml");
+  expect(await readProject("pipelines/fox.yaml", join(folder, "a"))).toMatchObject({
+    root: join(folder, "a"),
+    pipeline: { file: "pipelines/fox.yaml" },
+  });
+});
+
 test("A byte order mark is taken off", async () => {
   await write("fox.yaml", "\uFEFFname: fox\n");
   expect(await readProject("fox.yaml", folder)).toMatchObject({ pipeline: { text: "name: fox\n" } });
