@@ -12,6 +12,7 @@ import { openApplyView } from "../views/apply.ts";
 import { viewDiagnostics } from "../views/human/diagnostics.ts";
 import { viewPlanHuman } from "../views/human/plan.ts";
 import { viewDiagnosticsJson } from "../views/json.ts";
+import { commandLine, filesFrom } from "./command-line.ts";
 import { EXIT, type ExitCode } from "./exit-code.ts";
 import { pipelineFiles } from "./pipeline-files.ts";
 import { showScan } from "./plan.ts";
@@ -106,7 +107,7 @@ async function confirm(terminal: Terminal): Promise<boolean> {
     );
     return false;
   }
-  if (await askYes("\nCarry this plan out? Only `yes` will be taken for one: ")) return true;
+  if (await askYes("\nCarry this plan out? Only `yes` is taken as consent: ")) return true;
   terminal.err("Nothing was done.");
   return false;
 }
@@ -121,7 +122,7 @@ async function applyAll(
   const view = await openApplyView({
     format: options.format,
     stream: process.stdout,
-    terminal: terminal.interactive ? "interactive" : "plain",
+    terminal: terminal.interactive && terminal.redraws ? "interactive" : "plain",
     colour: terminal.colour,
   });
   const codes: ExitCode[] = [];
@@ -154,11 +155,12 @@ async function applyAll(
   }
   showDiagnostics(found, { texts }, options, terminal);
   if (codes.includes(EXIT.stopped)) {
-    const names = pipelines.map(({ spec }) => spec.file).join(" ");
+    const names = pipelines.map(({ spec }) => spec.file).map(filesFrom(terminal.folder, { pipelines }));
+    const command = commandLine(["apply", ...names], terminal);
     terminal.err(
       signals.detach.aborted
-        ? `Detached: training goes on. Follow it with: wan22 apply ${names}`
-        : `Stopped. Resume with: wan22 apply ${names}`,
+        ? `Detached: training goes on. Follow it with: ${command}`
+        : `Stopped. Resume with: ${command}`,
     );
   }
   return codes;
@@ -185,7 +187,8 @@ function verdict({ plan }: Prepared, codes: readonly ExitCode[]): ExitCode {
 }
 
 function showPlan({ plan, texts }: Prepared, { format }: ApplyOptions, terminal: Terminal): void {
-  const view = viewPlanHuman(plan, { colour: terminal.colour, width: terminal.width, sources: texts });
+  const { colour, width } = terminal;
+  const view = viewPlanHuman(plan, { colour, width, sources: texts, applyCommand: "none" });
   if (format === "json") terminal.err(view);
   else terminal.out(view);
 }

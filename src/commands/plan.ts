@@ -4,6 +4,7 @@ import { viewAnnotations } from "../views/github.ts";
 import { viewPlanHuman } from "../views/human/plan.ts";
 import { viewPlanJson } from "../views/json.ts";
 import { viewPlanMarkdown } from "../views/markdown/plan.ts";
+import { commandLine, filesFrom } from "./command-line.ts";
 import { EXIT, type ExitCode } from "./exit-code.ts";
 import { pipelineFiles } from "./pipeline-files.ts";
 import type { Terminal } from "./terminal.ts";
@@ -33,7 +34,8 @@ export async function runPlan(files: readonly string[], options: PlanOptions, te
   return options.exitCode === "detailed" && prepared.plan.changes ? EXIT.changes : EXIT.fine;
 }
 
-function viewPlan({ plan, texts }: Prepared, options: PlanOptions, terminal: Terminal): string {
+function viewPlan(prepared: Prepared, options: PlanOptions, terminal: Terminal): string {
+  const { plan, texts } = prepared;
   switch (options.format) {
     case "human":
       return viewPlanHuman(plan, {
@@ -41,6 +43,10 @@ function viewPlan({ plan, texts }: Prepared, options: PlanOptions, terminal: Ter
         width: terminal.width,
         sources: texts,
         details: options.details,
+        applyCommand: (files) => {
+          const replace = options.replace.flatMap((stage) => ["--replace", stage]);
+          return commandLine(["apply", ...replace, ...files.map(filesFrom(terminal.folder, prepared))], terminal);
+        },
       });
     case "json":
       return viewPlanJson(plan);

@@ -7,6 +7,8 @@ export interface Terminal {
   readonly colour: boolean;
   /** Whether somebody looks at standard output and can answer on standard input. */
   readonly interactive: boolean;
+  /** Whether lines can be drawn over; a dumb terminal, such as Emacs' shell, only appends. */
+  readonly redraws: boolean;
   /** Results: what was asked for. */
   readonly out: (text: string) => void;
   /** Everything said beside the result. */
@@ -18,17 +20,18 @@ export interface Terminal {
 export function openTerminal(): Terminal {
   const { stdout, stderr, stdin, env } = process;
   const interactive = stdout.isTTY === true && stdin.isTTY === true && !isSet(env.CI);
-  const mayRedraw = stderr.isTTY === true && !isSet(env.CI);
+  const redraws = !isSet(env.CI) && env.TERM !== "dumb";
   return {
     folder: process.cwd(),
     environment: env,
     width: stdout.columns ?? 80,
     colour: !isSet(env.NO_COLOR) && (isSet(env.FORCE_COLOR) || (stdout.isTTY === true && env.TERM !== "dumb")),
     interactive,
+    redraws,
     out: (text) => void stdout.write(text.endsWith("\n") ? text : `${text}\n`),
     err: (text) => void stderr.write(text.endsWith("\n") ? text : `${text}\n`),
     transient: (text) => {
-      if (mayRedraw) stderr.write(`\r\u001b[2K${text}`);
+      if (redraws && stderr.isTTY === true) stderr.write(`\r\u001b[2K${text}`);
     },
   };
 }

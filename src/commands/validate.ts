@@ -1,6 +1,6 @@
 import { prepare } from "../prepare/prepare.ts";
 import { viewAnnotations } from "../views/github.ts";
-import { countDiagnostics, viewDiagnostics } from "../views/human/diagnostics.ts";
+import { viewDiagnostics } from "../views/human/diagnostics.ts";
 import { viewDiagnosticsJson } from "../views/json.ts";
 import { EXIT, type ExitCode } from "./exit-code.ts";
 import { pipelineFiles } from "./pipeline-files.ts";
@@ -42,7 +42,7 @@ export async function runValidate(
         ({ file, valid, dataset }) =>
           `${file}: ${valid ? `valid, ${dataset.items} items, ${dataset.total_steps} steps` : "not valid"}`,
       );
-      terminal.out([...verdicts, ...(found.length === 0 ? [] : [countDiagnostics(found)])].join("\n"));
+      terminal.out(verdicts.join("\n"));
     }
   }
   return invalid.length > 0 ? EXIT.error : EXIT.fine;

@@ -85,7 +85,7 @@ export function startCommand(
     cwd: folder,
     reject: false,
     stdin: "ignore",
-    env: { NO_COLOR: "1", CI: "", GITHUB_ACTIONS: "", ...environment },
+    env: { NO_COLOR: "1", CI: "", GITHUB_ACTIONS: "", npm_command: "", ...environment },
   });
 }
 

@@ -21,6 +21,8 @@ export interface PlanViewOptions {
   readonly sources?: ReadonlyMap<string, string> | undefined;
   /** `summary` if left out. */
   readonly details?: PlanDetails | undefined;
+  /** The command that carries a plan of these files out; `none` where nobody needs to be told. `wan22 apply FILES` if left out. */
+  readonly applyCommand?: ((files: readonly string[]) => string) | "none" | undefined;
 }
 
 const DEFAULT_COLUMNS = 80;
@@ -52,7 +54,7 @@ export function viewPlanHuman(plan: Plan, options: PlanViewOptions): string {
       }).trimEnd(),
     );
   }
-  const end = viewEnd(plan, changing, context).join("\n");
+  const end = viewEnd(plan, changing, options.applyCommand, context).join("\n");
   if (end !== "") blocks.push(end);
   return tidy(blocks.join("\n\n"));
 }
@@ -120,12 +122,17 @@ function viewNotes(notes: readonly Diagnostic[], { style, columns }: PlanContext
 }
 
 /** The last lines: what was counted, and how to go on. */
-function viewEnd(plan: Plan, changing: readonly PipelinePlan[], { style, columns }: PlanContext): readonly string[] {
+function viewEnd(
+  plan: Plan,
+  changing: readonly PipelinePlan[],
+  applyCommand: PlanViewOptions["applyCommand"],
+  { style, columns }: PlanContext,
+): readonly string[] {
   const invalid = plan.pipelines.filter(({ valid }) => !valid);
   const same = plan.pipelines.filter((pipeline) => pipeline.valid && !hasChanges(pipeline));
   const lines: string[] = [];
   if (invalid.length > 0) {
-    const names = listWords(invalid.map(({ name, file }) => printable(name === "" ? file : name)));
+    const names = listWords(invalid.map((pipeline) => printable(distinctName(pipeline, plan))));
     lines.push(...wrapText(`${names} can't be planned; see the errors above.`, columns).map(style.error));
   }
   if (same.length > 0) {
@@ -135,9 +142,17 @@ function viewEnd(plan: Plan, changing: readonly PipelinePlan[], { style, columns
     lines.push(style.added(NO_CHANGES) + first.slice(NO_CHANGES.length), ...rest);
   }
   if (changing.length > 0) {
-    const files = [...new Set(changing.map(({ file }) => printable(file)))];
     lines.push(...wrapText(summarizePlan(plan), columns).map(style.strong));
-    lines.push(...wrapText(`Apply it with: wan22 apply ${files.join(" ")}`, columns));
+    if (applyCommand !== "none") {
+      const files = [...new Set(changing.map(({ file }) => file))];
+      const command = applyCommand === undefined ? `wan22 apply ${files.join(" ")}` : applyCommand(files);
+      lines.push(...wrapText(`Apply it with: ${printable(command)}`, columns));
+    }
   }
   return lines;
+}
+
+/** A pipeline's name, or its file where the name is missing or another one's too. */
+function distinctName({ name, file }: PipelinePlan, { pipelines }: Plan): string {
+  return name === "" || pipelines.some((other) => other.name === name && other.file !== file) ? file : name;
 }
