@@ -91,8 +91,10 @@ function buildProgram(run: (work: () => Promise<ExitCode> | ExitCode) => Promise
 
   program
     .command("explain")
-    .description("explain a parameter, an argument of the trainer, or the code of a diagnostic")
-    .argument("<word>", "such as network_dim, --sdpa or T1")
+    .description(
+      "explain a parameter, a key of a pipeline file, an argument of the trainer, or the code of a diagnostic",
+    )
+    .argument("<word>", "such as network_dim, noise, --sdpa or T1")
     .allowUnknownOption()
     .action((word: string) => run(async () => (await import("./commands/explain.ts")).runExplain(word, terminal)));
 

@@ -4,10 +4,11 @@ import { nearest } from "../core/spec/suggest.ts";
 import { DERIVED, LEFT_OUT } from "../core/trainer/left-out.ts";
 import type { Change, Parameter } from "../core/trainer/parameter.ts";
 import { findParameter, PARAMETERS } from "../core/trainer/parameters.ts";
-import { type Script, SECTION_OF } from "../core/vocabulary.ts";
+import { type Script, SECTION_OF, STAGE_IDS } from "../core/vocabulary.ts";
 import { readBuiltInPresets } from "../prepare/built-in.ts";
 import { DIAGNOSTIC_CHAPTERS, findDiagnosticKind } from "./diagnostic-kinds.ts";
 import { EXIT, type ExitCode } from "./exit-code.ts";
+import { type ExplainedKey, findKeys, listKeys } from "./explain-key.ts";
 import { typeText } from "./parameter-text.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -20,7 +21,10 @@ const CHANGES: Readonly<Record<Change, string>> = {
   retrain: "training starts over; what exists is archived",
 };
 
-/** `wan22 explain WORD`: a parameter, an argument of the trainer, or the code of a diagnostic. */
+/** What may stand before a parameter's name: its stage, as a plan says, or its section, as a pipeline file says. */
+const PREFIXES = [...STAGE_IDS, ...Object.values(SECTION_OF)].map((prefix) => `${prefix}.`);
+
+/** `wan22 explain WORD`: a parameter, a key, an argument of the trainer, or the code of a diagnostic. */
 export async function runExplain(word: string, terminal: Terminal): Promise<ExitCode> {
   const name = word.replace(/^-+/, "");
   const kind = findDiagnosticKind(name);
@@ -28,7 +32,8 @@ export async function runExplain(word: string, terminal: Terminal): Promise<Exit
     terminal.out(explainKind(kind));
     return EXIT.fine;
   }
-  const parameter = findParameter(name);
+  const prefix = PREFIXES.find((one) => name.startsWith(one)) ?? "";
+  const parameter = findParameter(name.slice(prefix.length));
   if (parameter !== undefined) {
     const presets = await readBuiltInPresets();
     terminal.out(explainParameter(parameter, presets.value));
@@ -42,9 +47,15 @@ export async function runExplain(word: string, terminal: Terminal): Promise<Exit
     return EXIT.fine;
   }
   const codes = DIAGNOSTIC_CHAPTERS.flatMap(({ kinds }) => kinds.map(({ code }) => code));
-  const suggestion = nearest(name, [...PARAMETERS.map((row) => row.name), ...codes]);
+  const keys = findKeys(name);
+  if (keys.length > 0) {
+    terminal.out(keys.map(explainKey).join("\n\n"));
+    return EXIT.fine;
+  }
+  const keyNames = listKeys().map(({ path }) => path.slice(path.lastIndexOf(".") + 1));
+  const suggestion = nearest(name, [...PARAMETERS.map((row) => row.name), ...keyNames, ...codes]);
   const hint = suggestion === undefined ? "" : ` Did you mean \`${suggestion}\`?`;
-  terminal.err(`There is no parameter, argument or diagnostic \`${word}\`.${hint}`);
+  terminal.err(`There is no parameter, key, argument or diagnostic \`${word}\`.${hint}`);
   return EXIT.error;
 }
 
@@ -53,6 +64,11 @@ function explainKind(kind: DiagnosticKind): string {
   return [`${kind.code} (${kind.severity}): ${kind.summary}`, "", kind.why, kind.mend, "", "Example:", ...example].join(
     "\n",
   );
+}
+
+function explainKey({ path, description, choices }: ExplainedKey): string {
+  const takes = choices.length === 0 ? [] : ["", `  takes             ${choices.join(", ")}`];
+  return [path, `  ${description}`, ...takes].join("\n");
 }
 
 function explainParameter(parameter: Parameter, presets: Presets | undefined): string {
@@ -85,7 +101,7 @@ function recommendations(name: string, presets: Presets | undefined): readonly s
   };
   add("by default", presets.defaults.parameters[name]);
   for (const [task, { parameters }] of Object.entries(presets.tasks.tasks)) add(`task ${task}`, parameters[name]);
-  for (const { label, parameters } of presets.sizeRules.rules) add(label, parameters[name]);
+  for (const { label, parameters } of presets.sizeRules.rules) add(`${label} files`, parameters[name]);
   for (const [tier, { parameters }] of Object.entries(presets.tiers.tiers)) add(`tier ${tier}`, parameters[name]);
   if (found.length === 0) return [];
   const rows = found.flatMap(({ label, value, en, zh }) => {

@@ -101,6 +101,27 @@ describe("a newcomer's first ten minutes", () => {
     expect((await project.run(["apply", FILE, "--auto-approve"])).exitCode).toBe(0);
   });
 
+  it("a command to copy works where the user stands, as it was started", async () => {
+    const project = await makeQuickstart();
+    expect((await project.run(["plan", FILE])).stdout).toContain(`Apply it with: wan22 apply ${FILE}`);
+    const folder = project.path("pipelines/quickstart");
+    const below = await project.run(["plan"], { folder, environment: { npm_command: "exec" } });
+    expect(below.stdout).toContain("Apply it with: npx wan22 apply ../quickstart.yaml");
+    await project.write("my fox's.yaml", (await project.read(FILE)).replace("quickstart/", "pipelines/quickstart/"));
+    const again = await project.run(["plan", "my fox's.yaml", "--replace", "train"]);
+    expect(again.stdout).toContain("Apply it with: wan22 apply --replace train 'my fox'\\''s.yaml'");
+    // Inside apply the question is all there is to answer.
+    expect((await project.run(["apply", FILE])).stdout).not.toContain("Apply it with");
+  });
+
+  it("validate says once how many findings there are, and the folder beside a pipeline is not taken for it", async () => {
+    const project = await makeQuickstart((yaml) => yaml.replace("network_dim", "network_dimm"));
+    const { stdout, stderr } = await project.run(["validate", FILE]);
+    expect(`${stdout}${stderr}`.match(/1 error/g)).toHaveLength(1);
+    const named = await project.run(["plan", "pipelines/quickstart"]);
+    expect(named.stdout).toContain("Did you mean pipelines/quickstart.yaml?");
+  });
+
   it("Ctrl-C in the middle saves a training state, and the same command goes on from there", async () => {
     const project = await makeQuickstart((yaml) => yaml.replace("max_train_epochs: 4", "max_train_epochs: 100"));
     const running = startCommand(project.folder, ["apply", FILE, "--auto-approve", "--format", "json"]);
@@ -180,6 +201,11 @@ describe("a newcomer's first ten minutes", () => {
     expect((await project.run(["explain", "network_dim"])).stdout).toContain("manual's range");
     expect((await project.run(["explain", "t1"])).stdout).toContain("mixed_precision");
     expect((await project.run(["explain", "--dim_from_weights"])).stdout).toContain("TypeError");
+    // What a plan or a pipeline file calls a thing is what can be asked for.
+    expect((await project.run(["explain", "cache-latents.vae_cache_cpu"])).stdout).toContain("vae_cache_cpu (under");
+    expect((await project.run(["explain", "network_dim"])).stdout).toContain("≤20 files: 16 to 24");
+    expect((await project.run(["explain", "dataset.sources.0.target_frames"])).stdout).toContain("multiple of 4");
+    expect((await project.run(["explain", "noise"])).stdout).toMatch(/takes +dual, low, high, separate/);
     expect(await project.run(["explain", "netwrk_dim"])).toMatchObject({
       exitCode: 1,
       stderr: expect.stringContaining("network_dim"),

@@ -7,7 +7,7 @@ export type Layer = "trainer" | "defaults" | "task" | "size-rule" | "tier" | "pr
 
 export interface ValueSource {
   readonly layer: Layer;
-  /** For people: `size rule 60 files: 32`, `tier entry caps 64 at 32`, `fox.yaml:17`. */
+  /** For people: `size rule ≤60 files: 32`, `tier entry caps 64 at 32`, `fox.yaml:17`. */
   readonly text: string;
   readonly file?: string;
   readonly line?: number;

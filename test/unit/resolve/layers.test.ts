@@ -105,13 +105,13 @@ describe("tiers decide what memory needs", () => {
 
   // The rank of the size rule (60 files: 32, 100: 64, 1000: 128 under aggressive) against the tier's upper end.
   test.each([
-    ["entry", 60, 32, "size rule 60 files: 32"],
+    ["entry", 60, 32, "size rule ≤60 files: 32"],
     ["entry", 100, 32, "tier entry caps 64 at 32"],
     ["mid", 100, 48, "tier mid caps 64 at 48"],
-    ["high-end", 100, 64, "size rule 100 files, aggressive in 48–64: 64"],
+    ["high-end", 100, 64, "size rule ≤100 files, aggressive in 48–64: 64"],
     ["high-end", 1000, 64, "tier high-end caps 128 at 64"],
     ["professional", 1000, 128, "size rule ≥1000 files, aggressive in 96–128: 128"],
-    ["professional", 20, 24, "size rule 20 files, aggressive in 16–24: 24"],
+    ["professional", 20, 24, "size rule ≤20 files, aggressive in 16–24: 24"],
   ])("%s with %i files: rank %i", (tier, files, rank, text) => {
     const { train, sourceOf } = resolveWith(`hardware: ${tier}\nstrategy: aggressive`, { files });
     expect(train.network_dim).toBe(rank);
@@ -170,9 +170,9 @@ describe("the default column lies above the trainer's own defaults", () => {
     expect(sourceOf("optimizer_type")).toBe("default (manual)");
     expect(sourceOf("save_state")).toBe("default (wan22)");
     expect(sourceOf("lr_scheduler")).toBe("trainer default");
-    expect(sourceOf("max_train_epochs")).toBe("size rule 40 files, balanced in 12–16: 14");
+    expect(sourceOf("max_train_epochs")).toBe("size rule ≤40 files, balanced in 12–16: 14");
     expect(resolveWith("hardware: mid", { files: 80 }).sourceOf("learning_rate")).toBe(
-      "size rule 80 files, balanced in 2e-4–2.5e-4: 2.25e-4",
+      "size rule ≤80 files, balanced in 2e-4–2.5e-4: 2.25e-4",
     );
     expect(sourceOf("fp8_base")).toBe("tier mid: true");
     expect(sourceOf("network_alpha")).toBe("follows network_dim");

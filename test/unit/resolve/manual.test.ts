@@ -62,7 +62,7 @@ describe("recommendations by number of training files", () => {
   const ALWAYS = { gradient_checkpointing: true, mixed_precision: "bf16", optimizer_type: "adamw8bit" };
   const TABLES: readonly (readonly [string, number, Figures, Figures])[] = [
     [
-      "20",
+      "≤20",
       20,
       {
         max_train_epochs: [8, 12],
@@ -74,7 +74,7 @@ describe("recommendations by number of training files", () => {
       {},
     ],
     [
-      "40",
+      "≤40",
       40,
       {
         max_train_epochs: [12, 16],
@@ -86,13 +86,13 @@ describe("recommendations by number of training files", () => {
       {},
     ],
     [
-      "60",
+      "≤60",
       60,
       { max_train_epochs: [16, 20], learning_rate: 2e-4, network_dim: 32, network_alpha: 32, save_every_n_epochs: 1 },
       {},
     ],
     [
-      "80",
+      "≤80",
       80,
       {
         max_train_epochs: [16, 24],
@@ -104,7 +104,7 @@ describe("recommendations by number of training files", () => {
       {},
     ],
     [
-      "100",
+      "≤100",
       100,
       {
         max_train_epochs: [20, 30],
