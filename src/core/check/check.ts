@@ -21,6 +21,7 @@ import {
   optimizerModuleIsInstalled,
   shiftHasAnEffect,
 } from "./learning.ts";
+import { anEpochCanBeListed, savesCanBeListed, stepsCanBeCounted } from "./length.ts";
 import {
   attentionCanSplit,
   attentionIsChosen,
@@ -57,6 +58,7 @@ const RULES: readonly Rule[] = [
   cacheFoldersAreDistinct,
   batchesHaveOneShape,
   checkDataset,
+  anEpochCanBeListed,
   trainerCanRun,
   trainerIsTheVersionKnown,
 ];
@@ -91,6 +93,8 @@ const STAGE_RULES: readonly StageRule[] = [
   checkpointsAreSavedBetween,
   retentionKeepsSomething,
   runsCanBeResumed,
+  stepsCanBeCounted,
+  savesCanBeListed,
 ];
 
 /** Both halves of `noise: separate` are told nearly the same; what is wrong with both is said once. */

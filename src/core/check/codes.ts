@@ -314,6 +314,22 @@ export const SCHEDULE_CODES = {
     mend: "Leave num_timestep_buckets out, or train the halves with `noise: separate`.",
     example: "noise: dual\ntrain:\n  num_timestep_buckets: 4",
   },
+  tooManySaves: {
+    code: "T39",
+    severity: "error",
+    summary: "More files would be saved than a plan can list",
+    why: "A plan names every checkpoint and every training state; nobody can choose among so many, and few disks hold them.",
+    mend: "Save less often: raise save_every_n_steps or save_every_n_epochs.",
+    example: "train:\n  max_train_epochs: 1000000\n  save_every_n_epochs: 1",
+  },
+  endless: {
+    code: "T40",
+    severity: "error",
+    summary: "Training would never end",
+    why: "The trainer keeps a list of all batches of an epoch in memory, and steps past 2^53 cannot be counted exactly.",
+    mend: "Lower num_repeats or max_train_epochs.",
+    example: "dataset:\n  num_repeats: 1000000000000000",
+  },
 } as const satisfies Record<string, DiagnosticKind>;
 
 /** The model files, and the trainer itself. */

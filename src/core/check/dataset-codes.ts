@@ -194,4 +194,12 @@ export const DATASET_CODES = {
     mend: "Use clips for image-to-video; keep images for text-to-video.",
     example: "task: i2v-A14B\ndataset:\n  sources:\n    - images: data/fox",
   },
+  tooManyItems: {
+    code: "D26",
+    severity: "error",
+    summary: "A dataset makes more items than a plan can hold",
+    why: "Each item is a cache file, a line of the plan and a step of every epoch: a sliding window over long clips makes millions of them.",
+    mend: "Take fewer crops: a larger `frame_stride`, fewer `target_frames`, `frame_extraction: chunk` or `uniform`, or shorter clips.",
+    example: "target_frames: [17, 25]\nframe_extraction: slide\nframe_stride: 1   # and clips of an hour",
+  },
 } as const satisfies Record<string, DiagnosticKind>;

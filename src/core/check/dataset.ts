@@ -4,6 +4,7 @@ import type { Facts } from "../facts.ts";
 import type { Resolved, ResolvedSource } from "../resolve/resolved.ts";
 import type { Spec } from "../spec/spec.ts";
 import type { DatasetItems } from "../trainer/dataset.ts";
+import { MAX_ITEMS } from "../trainer/items.ts";
 import type { CheckedSource } from "./checked-source.ts";
 import { TRAINER_CODES } from "./codes.ts";
 import { checkCaptions } from "./dataset-captions.ts";
@@ -44,6 +45,18 @@ function checkRepeatedSources(sources: readonly CheckedSource[]): readonly Diagn
   });
 }
 
+/** What there is too much of was not cut into items: nothing else that is said of it would be true. */
+function checkNumber({ source, made, at }: CheckedSource): readonly Diagnostic[] {
+  const left = made.dropped.filter(({ reason }) => reason === "too-many").map(({ file }) => file);
+  if (left.length === 0) return [];
+  const isVideo = source.kind === "videos" || source.kind === "video_jsonl";
+  const cut = isVideo
+    ? `\`frame_extraction\` is ${source.frameExtraction} with ${countOf(source.targetFrames.length, "target")}${source.frameExtraction === "slide" ? ` and a \`frame_stride\` of ${source.frameStride}` : ""}. Take fewer crops of each clip: \`frame_stride: 8\`, say, fewer \`target_frames\`, or \`frame_extraction: chunk\`.`
+    : "Train on fewer images.";
+  const detail = `The dataset makes more than ${MAX_ITEMS.toLocaleString("en-US")} items; there is no room left for ${countOf(left.length, isVideo ? "clip" : "image")} of ${source.input.written}: ${listNames(left)}. ${cut}`;
+  return [diagnose(DATASET_CODES.tooManyItems, detail, at)];
+}
+
 /** T11, unless a worse finding already explains why nothing is left. */
 function checkAnythingLeft(
   { resolved, items }: DatasetToCheck,
@@ -76,7 +89,9 @@ export function checkDataset({ resolved, items, facts }: DatasetToCheck): readon
     ...checkRepeatedSources(sources),
     ...sources.flatMap((checked) =>
       checked.facts.problem === undefined
-        ? [checkSource, checkFiles, checkCaptions, checkFrames, checkSizes].flatMap((rule) => rule(checked))
+        ? [checkSource, checkFiles, checkNumber, checkCaptions, checkFrames, checkSizes].flatMap((rule) =>
+            rule(checked),
+          )
         : checkSource(checked),
     ),
   ];

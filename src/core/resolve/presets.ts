@@ -121,14 +121,20 @@ function describeIssue(tree: PresetTree, issue: z.core.$ZodIssue): Diagnostic[] 
       ),
     );
   }
-  const problem = issue.message.replace(/^Invalid input: /, "").replace(/\.$/, "");
   return [
     diagnose(
       RESOLVE_CODES.presetShape,
-      `${name} cannot be used: ${problem}. Give it the shape that the built-in file of this name has.`,
+      `${name} ${problemOf(issue)}. Give it the shape that the built-in file of this name has.`,
       at(tree, path),
     ),
   ];
+}
+
+/** What zod found, as the end of a sentence about the value. */
+function problemOf({ code, message }: z.core.$ZodIssue): string {
+  if (message.endsWith("received undefined")) return "is missing";
+  if (code === "invalid_union") return "has none of the forms that it could have";
+  return `cannot be used: ${message.replace(/^Invalid (?:input|key in record)(?:: |$)/, "").replace(/\.$/, "")}`;
 }
 
 /** Maps whose keys are the trainer's parameters, wherever they stand. */

@@ -6,6 +6,8 @@ import { BACKENDS, STAGE_IDS } from "../vocabulary.ts";
 const value = z.union([z.string(), z.number(), z.boolean(), z.array(z.union([z.string(), z.number()]))]);
 const base = { v: z.literal(1), t: z.number().describe("Unix time in seconds") };
 const stage = z.enum(STAGE_IDS);
+// As in the state that entries are folded into: one that does not fit is passed over, and must not spoil the state.
+const count = z.number().int().nonnegative();
 
 export const journalSchema = z.discriminatedUnion("type", [
   z.looseObject({
@@ -28,11 +30,11 @@ export const journalSchema = z.discriminatedUnion("type", [
     fingerprint: z.string(),
     inputs: z.record(z.string(), value),
     identities: z.record(z.string(), z.string()),
-    segment: z.number().int(),
-    total_epochs: z.number().int().optional(),
-    steps_per_epoch: z.number().int().optional(),
-    done_epochs: z.number().int().optional(),
-    done_steps: z.number().int().optional(),
+    segment: count,
+    total_epochs: count.optional(),
+    steps_per_epoch: count.optional(),
+    done_epochs: count.optional(),
+    done_steps: count.optional(),
     output_dir: z.string().optional(),
     output_name: z.string().optional(),
   }),
@@ -49,7 +51,7 @@ export const journalSchema = z.discriminatedUnion("type", [
     ...base,
     type: z.literal("process"),
     stage,
-    pid: z.number().int(),
+    pid: count,
     boot_id: z.string(),
     start_time: z.string(),
   }),

@@ -4,6 +4,9 @@
  */
 import { type LoraModule, loraBytes, trainingStateBytes } from "./lora.ts";
 
+/** Checkpoints and training states that a plan lists one by one; two million of them fill the memory. */
+export const MAX_SAVES = 100_000;
+
 export interface CheckpointOptions {
   /** `output_name`. */
   readonly name: string;
@@ -138,12 +141,33 @@ function epochHappenings(options: CheckpointOptions, every: number, epoch: numbe
   return happenings;
 }
 
+/** Where the run ends, in steps. */
+function lastStepOf({
+  epochs,
+  stepsPerEpoch,
+  totalSteps,
+}: Pick<CheckpointOptions, "epochs" | "stepsPerEpoch" | "totalSteps">): number {
+  return Math.min(totalSteps ?? epochs * stepsPerEpoch, epochs * stepsPerEpoch);
+}
+
+/** How many checkpoints and training states a whole run saves between its steps and epochs, without naming them. */
+export function countSaves(options: Omit<CheckpointOptions, "modules" | "name">): number {
+  const { epochs, saveState } = options;
+  const everySteps = interval(options.saveEverySteps);
+  const everyEpochs = interval(options.saveEveryEpochs);
+  const bySteps = everySteps === undefined ? 0 : Math.floor(lastStepOf(options) / everySteps);
+  const byEpochs = everyEpochs === undefined ? 0 : Math.floor((epochs - 1) / everyEpochs);
+  return (bySteps + byEpochs) * (saveState === true ? 2 : 1);
+}
+
 /** Everything from the first step after what was done to the end, in the order in which it happens. */
 function happeningsOf(options: CheckpointOptions): readonly Happening[] {
   const { name, epochs, stepsPerEpoch, fromEpoch = 0, fromStep = 0 } = options;
-  const lastStep = Math.min(options.totalSteps ?? epochs * stepsPerEpoch, epochs * stepsPerEpoch);
-  const everySteps = interval(options.saveEverySteps);
-  const everyEpochs = interval(options.saveEveryEpochs);
+  const lastStep = lastStepOf(options);
+  // A rule refuses longer schedules before they are planned; what is left is a record that no run can have written.
+  const isListable = countSaves(options) <= MAX_SAVES;
+  const everySteps = isListable ? interval(options.saveEverySteps) : undefined;
+  const everyEpochs = isListable ? interval(options.saveEveryEpochs) : undefined;
   const happenings: Happening[] = [];
   if (everySteps !== undefined) {
     for (let step = (Math.floor(fromStep / everySteps) + 1) * everySteps; step <= lastStep; step += everySteps) {

@@ -56,7 +56,8 @@ function firstFramesOf(target: number, clipFrames: number, extraction: Extractio
     case "slide":
       return steppedPositions(last, extraction.frameStride);
     case "uniform":
-      return uniformPositions(last, extraction.frameSample);
+      // With more samples than places each place is taken, most of them again and again.
+      return extraction.frameSample > last ? steppedPositions(last, 1) : uniformPositions(last, extraction.frameSample);
   }
 }
 
@@ -79,4 +80,28 @@ export function cropsOf(clipFrames: number, extraction: Extraction): readonly Cr
   return roundTargetFrames(extraction.targetFrames).flatMap((frames) =>
     [...new Set(firstFramesOf(frames, clipFrames, extraction))].map((firstFrame) => ({ firstFrame, frames })),
   );
+}
+
+/** How many crops `cropsOf` would name at most, without naming them: a long clip can hold millions. */
+export function countCrops(clipFrames: number, extraction: Extraction): number {
+  if (extraction.frameExtraction === "full") return 1;
+  return roundTargetFrames(extraction.targetFrames).reduce(
+    (sum, target) => sum + countFirstFrames(clipFrames - target, target, extraction),
+    0,
+  );
+}
+
+function countFirstFrames(last: number, target: number, extraction: Extraction): number {
+  if (last < 0 || target < 1) return 0;
+  switch (effectiveExtraction(extraction)) {
+    case "head":
+    case "full":
+      return 1;
+    case "chunk":
+      return Math.floor(last / target) + 1;
+    case "slide":
+      return extraction.frameStride >= 1 ? Math.floor(last / extraction.frameStride) + 1 : 0;
+    case "uniform":
+      return Math.min(extraction.frameSample, last + 1);
+  }
 }

@@ -2,12 +2,15 @@
 import type { MediaFacts, SourceFacts } from "../facts.ts";
 import type { ResolvedSource } from "../resolve/resolved.ts";
 import { bucketSelector, type Size, videoCachingSelector } from "./buckets.ts";
-import { type Crop, cropsOf, readingLimit, smallestTarget } from "./crops.ts";
+import { type Crop, countCrops, cropsOf, readingLimit, smallestTarget } from "./crops.ts";
 import type { Bucket, BucketCount, DatasetItems, DroppedFile, Item, SourceItems, TextItem } from "./dataset.ts";
 import { framesUsed } from "./frames.ts";
 
 /** The trainer's name for Wan in cache files. */
 const ARCHITECTURE = "wan";
+
+/** Items that a plan holds in memory: a gigabyte of them. An epoch of so many takes a GPU days. */
+export const MAX_ITEMS = 250_000;
 
 function digits(value: number, width: number): string {
   return String(value).padStart(width, "0");
@@ -52,8 +55,20 @@ function usable(media: MediaFacts): Usable | undefined {
   return { media, size: { width, height }, frames: frames ?? 1, caption: caption.text };
 }
 
+/** Items that there is still room for, of all sources together. */
+interface Room {
+  left: number;
+}
+
+/** Whether there is room for as many items; then it is taken. */
+function takes(room: Room, items: number): boolean {
+  if (items > room.left) return false;
+  room.left -= items;
+  return true;
+}
+
 /** Makes the function that turns a video of this source into items. */
-function videoItems(source: ResolvedSource, index: number): (file: Usable) => Yield {
+function videoItems(source: ResolvedSource, index: number, room: Room): (file: Usable) => Yield {
   const cached = videoCachingSelector(source.resolution);
   const trained = bucketSelector(source);
   const limit = readingLimit(source);
@@ -65,6 +80,7 @@ function videoItems(source: ResolvedSource, index: number): (file: Usable) => Yi
       dropped: { source: index, file: media.file, framesUsed: used, smallestTarget: smallestTarget(source), reason },
     });
     if (media.stem.startsWith(".")) return drop("hidden");
+    if (!takes(room, countCrops(used, source))) return drop("too-many");
     const crops = cropsOf(used, source);
     if (crops.length === 0) return drop("too-short");
     const bucket = cached(size);
@@ -91,7 +107,7 @@ function videoItems(source: ResolvedSource, index: number): (file: Usable) => Yi
 }
 
 /** Makes the function that turns an image of this source into its item. */
-function imageItems(source: ResolvedSource, index: number): (file: Usable) => Yield {
+function imageItems(source: ResolvedSource, index: number, room: Room): (file: Usable) => Yield {
   const select = bucketSelector(source);
   return ({ media, size, caption }) => {
     const drop = (reason: DroppedFile["reason"]): Yield => ({
@@ -100,6 +116,7 @@ function imageItems(source: ResolvedSource, index: number): (file: Usable) => Yi
     if (media.stem.startsWith(".")) return drop("hidden");
     const bucket = select(size);
     if (bucket === undefined) return drop("too-small");
+    if (!takes(room, 1)) return drop("too-many");
     const item: Item = {
       source: index,
       kind: "image",
@@ -132,9 +149,11 @@ function countBuckets(items: readonly Item[], { batchSize, numRepeats }: Resolve
     .sort((a, b) => a.width - b.width || a.height - b.height || a.frames - b.frames);
 }
 
-function computeSource(source: ResolvedSource, index: number, facts: SourceFacts | undefined) {
+function computeSource(source: ResolvedSource, index: number, facts: SourceFacts | undefined, room: Room) {
   const itemsOf =
-    source.kind === "videos" || source.kind === "video_jsonl" ? videoItems(source, index) : imageItems(source, index);
+    source.kind === "videos" || source.kind === "video_jsonl"
+      ? videoItems(source, index, room)
+      : imageItems(source, index, room);
   // Two files of one stem share names, and the trainer's later file overwrites its earlier one: one item, not two.
   const items = new Map<string, Item>();
   const texts = new Map<string, TextItem>();
@@ -165,10 +184,12 @@ function computeSource(source: ResolvedSource, index: number, facts: SourceFacts
 
 /**
  * The items that caching makes of the sources and training takes, in the order of the files. `facts` are in the sources'
- * order. Files with a problem, without a readable caption or without a size give nothing; the checks report them.
+ * order. Files with a problem, without a readable caption or without a size give nothing, and neither do those past
+ * `MAX_ITEMS` items; the checks report them.
  */
 export function computeItems(sources: readonly ResolvedSource[], facts: readonly SourceFacts[]): DatasetItems {
-  const computed = sources.map((source, index) => computeSource(source, index, facts[index]));
+  const room: Room = { left: MAX_ITEMS };
+  const computed = sources.map((source, index) => computeSource(source, index, facts[index], room));
   return {
     sources: computed.map(({ result }) => result),
     files: computed.reduce((sum, { files }) => sum + files, 0),

@@ -318,3 +318,12 @@ test("ten thousand clips are judged in a moment", () => {
   check({ facts: [clips(...many)] });
   expect(performance.now() - start).toBeLessThan(2000);
 });
+
+test("clips that make more items than a plan can hold are named, with what takes fewer", () => {
+  const hours = clips(media("data/fox/a.mp4"), media("data/fox/day.mp4", { frames: 1_382_400 }));
+  const sliding = { frameExtraction: "slide", frameStride: 1 } as const;
+  expect(findings(hours, sliding)).toEqual([
+    "error D26: The dataset makes more than 250,000 items; there is no room left for 1 clip of data/fox: data/fox/day.mp4. `frame_extraction` is slide with 1 target and a `frame_stride` of 1. Take fewer crops of each clip: `frame_stride: 8`, say, fewer `target_frames`, or `frame_extraction: chunk`.",
+  ]);
+  expect(findings(hours, { ...sliding, frameStride: 8 })).toEqual([]);
+});

@@ -175,3 +175,8 @@ describe("what is wrong in a replaced file is said with its place", () => {
     expect(readPresets(replaced("tiers.yaml", "value: [30, 40]", "value: [50, 60]")).diagnostics).toHaveLength(1);
   });
 });
+
+test("a value that is left out of a replaced file is said to be missing, in words for users", () => {
+  const { diagnostics } = readPresets(replaced("size-rules.yaml", "  - files: 20\n", "  - filez: 20\n"));
+  for (const { detail } of diagnostics) expect(detail).not.toMatch(/undefined|Invalid input/);
+});

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import {
   type CheckpointOptions,
+  countSaves,
   scheduleCheckpoints,
   scheduleRemovals,
 } from "../../../src/core/trainer/checkpoints.ts";
@@ -195,5 +196,23 @@ test("bytes are a checkpoint's tensors, and a state's estimate", () => {
   expect(files.map(({ kind, bytes }) => [kind, bytes > 1_800_000_000 ? "about 1.8 GB" : bytes])).toEqual([
     ["state", "about 1.8 GB"],
     ["checkpoint", 306_709_280],
+  ]);
+});
+
+test("saves are counted without being named", () => {
+  for (const saveEveryEpochs of [undefined, 1, 3]) {
+    for (const saveEverySteps of [undefined, 5, 16, 100]) {
+      for (const saveState of [true, false]) {
+        const options = { ...RUN, saveEveryEpochs, saveEverySteps, saveState };
+        // The last checkpoint, and the last state, come on top.
+        expect(countSaves(options)).toBe(scheduleCheckpoints(options).length - (saveState ? 2 : 1));
+      }
+    }
+  }
+});
+
+test("of a record that no run can have written, only the last files are listed", () => {
+  expect(schedule({ epochs: 9_007_199_254_740_991, stepsPerEpoch: 1, saveEveryEpochs: 1, saveEverySteps: 1 })).toEqual([
+    "fox.safetensors 9007199254740991/9007199254740991",
   ]);
 });

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import {
+  countCrops,
   cropsOf,
   type Extraction,
   readingLimit,
@@ -104,4 +105,32 @@ test("reading ends at the largest target under head only", () => {
 test("the smallest target is what a clip needs at least", () => {
   expect(smallestTarget(HEAD)).toBe(5);
   expect(smallestTarget({ ...HEAD, frameExtraction: "full" })).toBe(1);
+});
+
+test("more samples than places take every place, however many they are", () => {
+  const extraction: Extraction = { ...HEAD, frameExtraction: "uniform", targetFrames: [5], frameSample: 1_000_000_000 };
+  expect(cropsOf(8, extraction).map(({ firstFrame }) => firstFrame)).toEqual([0, 1, 2, 3]);
+  const samples = (frameSample: number) => cropsOf(60, { ...extraction, frameSample });
+  for (const frameSample of [56, 57, 58, 100, 1000]) {
+    const distinct = [...new Set(uniformPositions(55, frameSample))];
+    expect(samples(frameSample).map(({ firstFrame }) => firstFrame)).toEqual(distinct);
+  }
+});
+
+test("crops are counted without being named, and never too few", () => {
+  for (const frameExtraction of ["head", "chunk", "slide", "uniform", "full"] as const) {
+    for (let frames = 0; frames < 70; frames++) {
+      for (const [frameStride, frameSample] of [
+        [1, 1],
+        [3, 2],
+        [50, 9],
+        [7, 500],
+      ] as const) {
+        const extraction: Extraction = { ...HEAD, frameExtraction, frameStride, frameSample };
+        const counted = countCrops(frames, extraction);
+        expect(counted).toBeGreaterThanOrEqual(cropsOf(frames, extraction).length);
+      }
+    }
+  }
+  expect(countCrops(57_600, { ...HEAD, frameExtraction: "slide" })).toBe(57_596 + 57_588);
 });

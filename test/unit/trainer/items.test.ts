@@ -199,3 +199,11 @@ test("100,000 clips of many sizes take about a second", () => {
   expect(performance.now() - started).toBeLessThan(5000);
   expect(items).toBeGreaterThan(100_000);
 });
+
+test("Clips that would make more items than a plan can hold are left out, and nothing is made of them", () => {
+  const sliding = source({ frameExtraction: "slide", frameStride: 1, targetFrames: [5] });
+  const clips = [media("a.mp4", { frames: 1000 }), media("day.mp4", { frames: 1_382_400 }), media("b.mp4")];
+  const { items, sources } = computeItems([sliding], [{ media: clips }]);
+  expect(items).toBe(996 + 16);
+  expect(sources[0]?.dropped).toMatchObject([{ file: "data/day.mp4", reason: "too-many" }]);
+});
