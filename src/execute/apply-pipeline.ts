@@ -3,8 +3,9 @@ import { mkdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import type { ApplyOutcome, StageOutcome } from "../core/apply-event.ts";
 import type { Diagnostic } from "../core/diagnostic.ts";
-import { joinPath, pathInside } from "../core/paths.ts";
+import { pathInside } from "../core/paths.ts";
 import type { StagePlan } from "../core/plan/plan.ts";
+import { workFolder } from "../core/render/work-files.ts";
 import { writeWholeFile } from "../host/atomic-file.ts";
 import { newRunId, nowSeconds } from "../host/clock.ts";
 import { runFiles, statePaths } from "../host/run-store.ts";
@@ -43,7 +44,7 @@ async function carryOut(input: ApplyInput): Promise<ApplyResult> {
     plan_digest: input.plan.digest,
     stages: stages.map(({ id, action }) => ({ id, action })),
   });
-  const workPath = joinPath(input.resolved.spec.stateDir, `work/${input.plan.name}`);
+  const workPath = workFolder(input.resolved.spec);
   const diagnostics: Diagnostic[] = [];
   let last: StageOutcome = "finished";
   for (const stage of stages) {

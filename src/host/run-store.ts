@@ -13,7 +13,6 @@ import { errorCode, readTextFile } from "./read-file.ts";
 export interface StatePaths {
   readonly stateFile: string;
   readonly lockFile: string;
-  readonly workDir: string;
   readonly runsDir: string;
 }
 
@@ -22,7 +21,6 @@ export function statePaths(stateDir: string, pipeline: string): StatePaths {
   return {
     stateFile: join(stateDir, "state", `${pipeline}.json`),
     lockFile: join(stateDir, "state", `${pipeline}.lock`),
-    workDir: join(stateDir, "work", pipeline),
     runsDir: join(stateDir, "runs"),
   };
 }

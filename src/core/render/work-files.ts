@@ -6,7 +6,12 @@ import type { Spec } from "../spec/spec.ts";
 export const DATASET_FILE = "dataset.toml";
 export const PROMPTS_FILE = "prompts.txt";
 
-/** The path of a work file, relative to the root where the state folder is inside it. */
+/** The folder of a pipeline's work files, relative to the root where the state folder is inside it. */
+export function workFolder({ stateDir, name }: Pick<Spec, "stateDir" | "name">): string {
+  return joinPath(stateDir, `work/${name}`);
+}
+
+/** The path of a work file, as its folder's is written. */
 export function workFile(spec: Pick<Spec, "stateDir" | "name">, file: string): string {
-  return joinPath(spec.stateDir, `work/${spec.name}/${file}`);
+  return joinPath(workFolder(spec), file);
 }
