@@ -55,14 +55,10 @@ export async function runApply(files: readonly string[], options: ApplyOptions, 
   }
   const locks: Lock[] = [];
   try {
-    const refused = await lockAll(first.pipelines, locks, terminal);
+    const refused = (await lockAll(first.pipelines, locks, terminal)) ?? (await settleAll(first.pipelines));
     if (refused !== undefined) {
       showDiagnostics([refused.diagnostic], first, options, terminal);
       return refused.exitCode;
-    }
-    // What a killed runner left is put in order before anything is planned on it.
-    for (const { root, spec } of first.pipelines) {
-      await settlePipeline({ root, stateDir: resolve(root, spec.stateDir), pipeline: spec.name, host: hostname() });
     }
     // Planned again under the lock: what another apply did between is in it.
     const prepared = await plan();
@@ -96,6 +92,16 @@ async function lockAll(
     }
     locks.push(result.lock);
     if (result.note !== undefined) terminal.err(result.note);
+  }
+  return undefined;
+}
+
+/** What a killed runner left is put in order before anything is planned on it. */
+async function settleAll(pipelines: readonly PreparedPipeline[]): Promise<Refusal | undefined> {
+  for (const { root, spec } of pipelines) {
+    const stateDir = resolve(root, spec.stateDir);
+    const diagnostic = await settlePipeline({ root, stateDir, pipeline: spec.name, host: hostname() });
+    if (diagnostic !== undefined) return { diagnostic, exitCode: EXIT.error };
   }
   return undefined;
 }

@@ -1,11 +1,13 @@
 import { access } from "node:fs/promises";
 import { join } from "node:path";
+import type { Diagnostic } from "../core/diagnostic.ts";
 import { pathInside } from "../core/paths.ts";
 import type { StateEntry } from "../core/state/fold.ts";
 import type { JournalEntry } from "../core/state/journal.ts";
 import type { StageId } from "../core/vocabulary.ts";
 import { appendEvents, appendJournal, readJournal, runFiles, statePaths } from "../host/run-store.ts";
 import { loadState, saveState } from "../host/state-store.ts";
+import { explainSystemError } from "./failure.ts";
 import { carryOutMoves, movesOf } from "./outputs.ts";
 import { writeRunResult } from "./run-result.ts";
 
@@ -20,8 +22,22 @@ export interface SettleOptions {
   readonly host: string;
 }
 
-/** Finishes moves that had begun, writes down the ends that nobody saw, and sets a damaged state file aside. */
-export async function settlePipeline({ root, stateDir, pipeline, host }: SettleOptions): Promise<void> {
+/**
+ * Finishes moves that had begun, writes down the ends that nobody saw, and sets a damaged state file aside. A diagnostic
+ * where the system refuses any of it: then nothing may be planned or carried out on what is there.
+ */
+export async function settlePipeline(options: SettleOptions): Promise<Diagnostic | undefined> {
+  try {
+    await settle(options);
+    return undefined;
+  } catch (error) {
+    const diagnostic = explainSystemError(error);
+    if (diagnostic === undefined) throw error;
+    return diagnostic;
+  }
+}
+
+async function settle({ root, stateDir, pipeline, host }: SettleOptions): Promise<void> {
   const { stateFile } = statePaths(stateDir, pipeline);
   const loaded = await loadState({ root, stateDir, pipeline, shownFile: pathInside(root, stateFile), host });
   const { state, unrecorded, unwritten, damagedFile } = loaded;

@@ -93,6 +93,15 @@ describe("what a killed runner left", () => {
     expect((await readdir(join(root, "out"))).sort()).toEqual(["fox-state", "fox.safetensors"]);
   });
 
+  test("moves that the system refuses are a diagnostic that names the place, and stay to be made", async () => {
+    await leave(RUN_ENTRY, STAGE_ENTRY, ARCHIVED);
+    await writeFile(join(root, "out/archive"), "a file where the folder should be");
+    expect((await settle())?.detail).toContain("out/archive");
+    await rm(join(root, "out/archive"));
+    expect(await settle()).toBeUndefined();
+    expect(await readdir(join(root, "out"))).toEqual(["archive"]);
+  });
+
   test("an end that nobody saw is written down once, with a result for the run", async () => {
     await leave(RUN_ENTRY, STAGE_ENTRY);
 
