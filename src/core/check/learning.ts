@@ -1,8 +1,8 @@
 import { type Diagnostic, diagnose } from "../diagnostic.ts";
 import { nearest } from "../spec/suggest.ts";
-import { GIVEN_TO_OPTIMIZERS, needsMomentum, optimizerArguments } from "../trainer/optimizer-arguments.ts";
+import { combinationFaults, GIVEN_TO_OPTIMIZERS, optimizerArguments } from "../trainer/optimizer-arguments.ts";
 import { OPTIMIZER_NAMES, optimizerModules, optimizerTypeForTrainer } from "../trainer/optimizers.ts";
-import { readKeyword, readPythonLiteral } from "../trainer/python-literal.ts";
+import { type PythonValue, readKeyword, readPythonLiteral } from "../trainer/python-literal.ts";
 import { LEARNING_CODES, TRAINER_CODES } from "./codes.ts";
 import { cite, isExplicit, isOn, list, numberOf, pointAt, type StageRule, textOf, wordsOf } from "./rule.ts";
 
@@ -48,16 +48,22 @@ export const optimizerArgumentsFit: StageRule = ({ parameters }) => {
     if (GIVEN_TO_OPTIMIZERS.includes(keyword.name)) {
       return [finding(`${shown} is given by the trainer itself. Set \`learning_rate\` instead.`)];
     }
-    if (known === undefined || known.includes(keyword.name)) return [];
-    const similar = nearest(keyword.name, known);
-    const hint = similar === undefined ? `It takes ${list(known, 12)}.` : `Did you mean ${similar}?`;
+    if (known === undefined) return [];
+    const wanted = Object.hasOwn(known, keyword.name) ? known[keyword.name] : undefined;
+    if (wanted?.fits(keyword.value)) return [];
+    if (wanted !== undefined) return [finding(`${shown} is not what ${type} takes: it has to be ${wanted.words}.`)];
+    const names = Object.keys(known);
+    const similar = nearest(keyword.name, names);
+    const hint = similar === undefined ? `It takes ${list(names, 12)}.` : `Did you mean ${similar}?`;
     return [finding(`${shown} is no argument of ${type}. ${hint}`)];
   });
-  const momentum = words.map(readKeyword).find(({ name }) => name === "momentum");
-  const hasMomentum = momentum !== undefined && "value" in momentum && momentum.value !== 0;
-  if (!needsMomentum(type) || hasMomentum) return findings;
-  const detail = `${cite(parameters, "optimizer_type")}, and ${type} refuses to work without momentum. Add \`momentum=0.9\` to \`optimizer_args\`.`;
-  return [...findings, finding(detail)];
+  const values = words
+    .map(readKeyword)
+    .flatMap((keyword): readonly [string, PythonValue][] =>
+      keyword.problem === undefined ? [[keyword.name, keyword.value]] : [],
+    );
+  const combinations = combinationFaults(type, new Map(values));
+  return [...findings, ...combinations.map((text) => finding(`${cite(parameters, "optimizer_type")}: ${text}`))];
 };
 
 /** `float()` and `int()` of Python. */

@@ -1,6 +1,8 @@
+import { ANYTHING, NUMBER, oneOf, optional, type WantedValue, type WantedValues } from "./argument-values.ts";
 import { optimizerTypeForTrainer } from "./optimizers.ts";
 import { type PythonValue, readKeyword } from "./python-literal.ts";
 import { bringsItsOwnSchedule } from "./schedules.ts";
+import { torchCombinationFault, torchScheduler } from "./torch-schedulers.ts";
 
 /**
  * Whether the trainer can build a learning-rate scheduler (`get_lr_scheduler` in its `training/trainer_base.py`, with the
@@ -28,41 +30,22 @@ export interface SchedulerFault {
   readonly text: string;
 }
 
+const CURVE = oneOf("linear", "cosine", "1-sqrt");
+
 /** Keyword arguments that each schedule takes in `lr_scheduler_args`, besides those that the trainer gives it itself. */
-const ARGUMENTS: Readonly<Record<string, readonly string[]>> = {
-  constant: [],
-  constant_with_warmup: [],
-  inverse_sqrt: [],
-  linear: [],
-  cosine: ["num_cycles"],
-  cosine_with_restarts: [],
-  polynomial: ["lr_end"],
-  cosine_with_min_lr: ["min_lr"],
-  warmup_stable_decay: ["num_training_steps", "warmup_type", "decay_type"],
-  piecewise_constant: ["step_rules"],
-  rex: ["rex_alpha", "rex_beta"],
-};
-
-const CURVES: readonly PythonValue[] = ["linear", "cosine", "1-sqrt"];
-
-/** The arguments that a class of torch.optim.lr_scheduler needs; null for a class that no argument list can make. */
-const TORCH_CLASSES: Readonly<Record<string, readonly string[] | null>> = {
-  ConstantLR: [],
-  LinearLR: [],
-  PolynomialLR: [],
-  ExponentialLR: ["gamma"],
-  StepLR: ["step_size"],
-  MultiStepLR: ["milestones"],
-  CosineAnnealingLR: ["T_max"],
-  CosineAnnealingWarmRestarts: ["T_0"],
-  CyclicLR: ["base_lr", "max_lr"],
-  OneCycleLR: ["max_lr"],
-  LambdaLR: null,
-  MultiplicativeLR: null,
-  SequentialLR: null,
-  ChainedScheduler: null,
-  LRScheduler: null,
-  ReduceLROnPlateau: null,
+const ARGUMENTS: Readonly<Record<string, WantedValues>> = {
+  constant: {},
+  constant_with_warmup: {},
+  inverse_sqrt: {},
+  linear: {},
+  cosine: { num_cycles: NUMBER },
+  cosine_with_restarts: {},
+  polynomial: { lr_end: NUMBER },
+  cosine_with_min_lr: { min_lr: optional(NUMBER) },
+  warmup_stable_decay: { num_training_steps: ANYTHING, warmup_type: CURVE, decay_type: CURVE },
+  // Judged below, with how it is to be written.
+  piecewise_constant: { step_rules: ANYTHING },
+  rex: { rex_alpha: NUMBER, rex_beta: NUMBER },
 };
 
 /** `step_rules` as diffusers reads them: `1:200,0.1` is factor 1 up to step 200, then 0.1. */
@@ -80,21 +63,42 @@ function stepRulesFault(value: PythonValue | undefined): string | undefined {
   return fits && isNumber(last) ? undefined : `\`step_rules\` cannot be read, it has to be ${shape}`;
 }
 
-function torchClassFaults({ type, words }: SchedulerChoice): readonly SchedulerFault[] {
-  const fault = (text: string) => [{ parameters: ["lr_scheduler_type", "lr_scheduler_args"], text }];
+/** What is wrong with one word for an argument list. */
+function valueFault(word: string, wanted: WantedValue | undefined): string | undefined {
+  const keyword = readKeyword(word);
+  if (wanted === undefined || keyword.problem !== undefined || wanted.fits(keyword.value)) return undefined;
+  return `\`${word}\` in \`lr_scheduler_args\` has to be ${wanted.words}.`;
+}
+
+function torchClassFaults({ type, words, optimizerType }: SchedulerChoice): readonly SchedulerFault[] {
+  const fault = (text: string): SchedulerFault => ({ parameters: ["lr_scheduler_type", "lr_scheduler_args"], text });
   const name = type.replace(/^torch\.optim\.lr_scheduler\./, "");
   if (name.includes(".")) return [];
-  const needed = Object.hasOwn(TORCH_CLASSES, name) ? TORCH_CLASSES[name] : undefined;
-  if (needed === undefined) {
-    return fault(
-      `\`lr_scheduler_type\` ${type} is no class of torch.optim.lr_scheduler. Give a class of another package by its full dotted name.`,
-    );
+  const known = torchScheduler(name);
+  if (known === undefined) {
+    return [
+      fault(
+        `\`lr_scheduler_type\` ${type} is no class of torch.optim.lr_scheduler. Give a class of another package by its full dotted name.`,
+      ),
+    ];
   }
-  if (needed === null) return fault(`\`lr_scheduler_type\` ${type} cannot be made from arguments. Use another class.`);
-  const given = new Set(words.map((word) => readKeyword(word).name));
-  const missing = needed.filter((argument) => !given.has(argument));
-  if (missing.length === 0) return [];
-  return fault(`\`lr_scheduler_type\` ${type} needs ${missing.join(" and ")} in \`lr_scheduler_args\`.`);
+  if (known === null) return [fault(`\`lr_scheduler_type\` ${type} cannot be made from arguments. Use another class.`)];
+  const values = keywordValues(words);
+  const faults = words.flatMap((word): readonly SchedulerFault[] => {
+    const argument = readKeyword(word).name;
+    const wanted = Object.hasOwn(known.takes, argument) ? known.takes[argument] : undefined;
+    const text =
+      wanted === undefined
+        ? `\`${word}\` in \`lr_scheduler_args\` is not taken by ${type}, which takes ${Object.keys(known.takes).join(", ")}.`
+        : valueFault(word, wanted);
+    return text === undefined ? [] : [fault(text)];
+  });
+  const missing = known.needs.filter((argument) => !values.has(argument));
+  if (missing.length > 0) {
+    faults.push(fault(`\`lr_scheduler_type\` ${type} needs ${missing.join(" and ")} in \`lr_scheduler_args\`.`));
+  }
+  const combination = torchCombinationFault(name, values, optimizerType);
+  return combination === undefined ? faults : [...faults, fault(combination)];
 }
 
 /** Whole steps of warm-up, as the trainer counts them; undefined for a fraction of an unknown total. */
@@ -104,7 +108,7 @@ function warmupSteps({ warmup, totalSteps }: SchedulerChoice): number | undefine
   return totalSteps === undefined ? undefined : Math.trunc(warmup * totalSteps);
 }
 
-function argumentFaults(choice: SchedulerChoice, known: readonly string[]): readonly SchedulerFault[] {
+function argumentFaults(choice: SchedulerChoice, known: WantedValues): readonly SchedulerFault[] {
   return choice.words.flatMap((word): readonly SchedulerFault[] => {
     const keyword = readKeyword(word);
     const fault = (text: string) => [{ parameters: ["lr_scheduler_args", "lr_scheduler"], text }];
@@ -114,27 +118,29 @@ function argumentFaults(choice: SchedulerChoice, known: readonly string[]): read
         ? []
         : fault("`last_epoch` in `lr_scheduler_args` belongs to resuming, which is not done with it. Leave it out.");
     }
-    if (!known.includes(keyword.name)) {
-      const takes = known.length === 0 ? "none" : `only ${known.join(", ")}`;
+    if (!Object.hasOwn(known, keyword.name)) {
+      const names = Object.keys(known);
+      const takes = names.length === 0 ? "none" : `only ${names.join(", ")}`;
       return fault(
         `\`${word}\` in \`lr_scheduler_args\` is not taken by ${choice.name}, which takes ${takes}. Remove it.`,
       );
     }
-    if ((keyword.name === "warmup_type" || keyword.name === "decay_type") && !CURVES.includes(keyword.value)) {
-      return fault(`\`${word}\` in \`lr_scheduler_args\` has to be 'linear', 'cosine' or '1-sqrt'.`);
-    }
-    return [];
+    const wrong = valueFault(word, known[keyword.name]);
+    return wrong === undefined ? [] : fault(wrong);
   });
 }
 
-function keywordValue(words: readonly string[], name: string): PythonValue | undefined {
-  const keyword = words.map(readKeyword).findLast((each) => each.name === name);
-  return keyword !== undefined && "value" in keyword ? keyword.value : undefined;
+/** The readable words by name; of several of one name the last, as in the trainer. */
+function keywordValues(words: readonly string[]): ReadonlyMap<string, PythonValue> {
+  return new Map(
+    words.map(readKeyword).flatMap((keyword) => (keyword.problem === undefined ? [[keyword.name, keyword.value]] : [])),
+  );
 }
 
 /** What one schedule wants beyond its arguments' names. */
 function ownFaults(choice: SchedulerChoice): readonly SchedulerFault[] {
   const { name, minLrRatio, words, learningRate, totalSteps } = choice;
+  const values = keywordValues(words);
   const warmup = warmupSteps(choice);
   const fault = (parameters: readonly string[], text: string) => [{ parameters, text }];
   switch (name) {
@@ -146,13 +152,13 @@ function ownFaults(choice: SchedulerChoice): readonly SchedulerFault[] {
       );
     }
     case "piecewise_constant": {
-      const rules = stepRulesFault(keywordValue(words, "step_rules"));
+      const rules = stepRulesFault(values.get("step_rules"));
       return rules === undefined
         ? []
         : fault(["lr_scheduler", "lr_scheduler_args"], `\`lr_scheduler: piecewise_constant\`: ${rules}.`);
     }
     case "cosine_with_min_lr": {
-      const minLr = keywordValue(words, "min_lr");
+      const minLr = values.get("min_lr");
       const floors = [minLrRatio, minLr ?? undefined].filter((floor) => floor !== undefined).length;
       if (floors === 1) return [];
       return floors === 0
@@ -166,7 +172,13 @@ function ownFaults(choice: SchedulerChoice): readonly SchedulerFault[] {
           );
     }
     case "polynomial": {
-      const end = keywordValue(words, "lr_end") ?? 1e-7;
+      if (warmup !== undefined && warmup > 0 && warmup === totalSteps) {
+        return fault(
+          ["lr_warmup_steps", "lr_scheduler"],
+          `\`lr_scheduler: polynomial\` with as many warm-up steps as there are steps (${warmup}) divides by zero at the last one. Use fewer.`,
+        );
+      }
+      const end = values.get("lr_end") ?? 1e-7;
       if (typeof end !== "number" || end < learningRate) return [];
       return fault(
         ["learning_rate", "lr_scheduler"],
@@ -174,6 +186,12 @@ function ownFaults(choice: SchedulerChoice): readonly SchedulerFault[] {
       );
     }
     case "rex": {
+      if (values.get("rex_alpha") === 0 && values.get("rex_beta") === 0) {
+        return fault(
+          ["lr_scheduler_args", "lr_scheduler"],
+          "`rex_alpha` and `rex_beta` in `lr_scheduler_args` are both 0, and the trainer divides by their sum. Raise one of them.",
+        );
+      }
       if (minLrRatio !== undefined && minLrRatio > 1) {
         return fault(
           ["lr_scheduler_min_lr_ratio"],

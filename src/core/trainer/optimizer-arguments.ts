@@ -1,65 +1,233 @@
-/** Keyword arguments of the optimizers that the trainer can name without a module of the user's (PyTorch 2.9, transformers 4.57, bitsandbytes 0.50). */
+import {
+  ANYTHING,
+  BELOW_1,
+  BETAS,
+  BETAS_3,
+  ETAS,
+  FROM_0,
+  FROM_0_TO_1,
+  isTruthy,
+  NUMBER,
+  oneOf,
+  optional,
+  PAIR,
+  TRIPLE,
+  type WantedValues,
+  WHOLE,
+} from "./argument-values.ts";
+import type { PythonValue } from "./python-literal.ts";
 
-const TORCH_COMMON = ["foreach", "maximize", "capturable", "differentiable"] as const;
+/**
+ * Keyword arguments of the optimizers that the trainer can name without a module of the user's (PyTorch 2.9, transformers
+ * 4.57, bitsandbytes 0.50), each tried there.
+ */
 
-const ADAM = ["betas", "eps", "weight_decay", "amsgrad", ...TORCH_COMMON, "fused"] as const;
+/** All of torch.optim's changes the LoRA's weights in place, which `differentiable` forbids. */
+const DIFFERENTIABLE = oneOf(false);
 
-/** Of bitsandbytes' AdamW8bit, older versions' names among them. */
-const ADAM_8_BIT = [
-  ...["betas", "eps", "weight_decay", "amsgrad", "optim_bits", "args", "min_8bit_size"],
-  ...["percentile_clipping", "block_wise", "is_paged"],
-] as const;
-
-/** By the `--optimizer_type` that is rendered, lower-cased where the trainer ignores case. */
-const ARGUMENTS: Readonly<Record<string, readonly string[]>> = {
-  adamw: ADAM,
-  adamw8bit: ADAM_8_BIT,
-  adafactor: [
-    "eps",
-    "clip_threshold",
-    "decay_rate",
-    "beta1",
-    "weight_decay",
-    "scale_parameter",
-    "relative_step",
-    "warmup_init",
-  ],
-  Adam: [...ADAM, "decoupled_weight_decay"],
-  NAdam: ["betas", "eps", "weight_decay", "momentum_decay", "decoupled_weight_decay", ...TORCH_COMMON],
-  RAdam: ["betas", "eps", "weight_decay", "decoupled_weight_decay", ...TORCH_COMMON],
-  Adamax: ["betas", "eps", "weight_decay", ...TORCH_COMMON],
-  ASGD: ["lambd", "alpha", "t0", "weight_decay", ...TORCH_COMMON],
-  Adadelta: ["rho", "eps", "weight_decay", ...TORCH_COMMON],
-  Adagrad: [
-    "lr_decay",
-    "weight_decay",
-    "initial_accumulator_value",
-    "eps",
-    "foreach",
-    "maximize",
-    "differentiable",
-    "fused",
-  ],
-  RMSprop: ["alpha", "eps", "weight_decay", "momentum", "centered", ...TORCH_COMMON],
-  Rprop: ["etas", "step_sizes", ...TORCH_COMMON],
-  SGD: ["momentum", "dampening", "weight_decay", "nesterov", "maximize", "foreach", "differentiable", "fused"],
-  Muon: ["weight_decay", "momentum", "nesterov", "ns_coefficients", "eps", "ns_steps", "adjust_lr_fn"],
+const TORCH_COMMON: WantedValues = {
+  foreach: ANYTHING,
+  maximize: ANYTHING,
+  capturable: ANYTHING,
+  differentiable: DIFFERENTIABLE,
 };
 
-/** The names that an optimizer takes in `optimizer_args`; undefined where that is not known here. */
-export function optimizerArguments(type: string): readonly string[] | undefined {
+const ADAM: WantedValues = {
+  betas: BETAS,
+  eps: FROM_0,
+  weight_decay: FROM_0,
+  amsgrad: ANYTHING,
+  ...TORCH_COMMON,
+  fused: ANYTHING,
+};
+
+/** Of bitsandbytes' AdamW8bit. Versions before 0.46 took `percentile_clipping` and `block_wise` too. */
+const ADAM_8_BIT: WantedValues = {
+  betas: BETAS,
+  eps: FROM_0,
+  weight_decay: FROM_0,
+  amsgrad: oneOf(false),
+  optim_bits: oneOf(32),
+  args: oneOf(null),
+  min_8bit_size: WHOLE,
+  is_paged: ANYTHING,
+};
+
+const ADAFACTOR: WantedValues = {
+  eps: PAIR,
+  clip_threshold: NUMBER,
+  decay_rate: NUMBER,
+  beta1: optional(NUMBER),
+  weight_decay: NUMBER,
+  scale_parameter: ANYTHING,
+  relative_step: ANYTHING,
+  warmup_init: ANYTHING,
+};
+
+/** By the `--optimizer_type` that is rendered, lower-cased where the trainer ignores case. */
+const ARGUMENTS: Readonly<Record<string, WantedValues>> = {
+  adamw: ADAM,
+  adamw8bit: ADAM_8_BIT,
+  adafactor: ADAFACTOR,
+  Adam: { ...ADAM, decoupled_weight_decay: ANYTHING },
+  NAdam: {
+    betas: BETAS,
+    eps: FROM_0,
+    weight_decay: FROM_0,
+    momentum_decay: FROM_0,
+    decoupled_weight_decay: ANYTHING,
+    ...TORCH_COMMON,
+  },
+  RAdam: { betas: BETAS, eps: FROM_0, weight_decay: FROM_0, decoupled_weight_decay: ANYTHING, ...TORCH_COMMON },
+  Adamax: { betas: BETAS, eps: FROM_0, weight_decay: FROM_0, ...TORCH_COMMON },
+  ASGD: { lambd: NUMBER, alpha: NUMBER, t0: NUMBER, weight_decay: FROM_0, ...TORCH_COMMON },
+  Adadelta: { rho: FROM_0_TO_1, eps: FROM_0, weight_decay: FROM_0, ...TORCH_COMMON },
+  Adagrad: {
+    lr_decay: FROM_0,
+    weight_decay: FROM_0,
+    initial_accumulator_value: FROM_0,
+    eps: FROM_0,
+    foreach: ANYTHING,
+    maximize: ANYTHING,
+    differentiable: DIFFERENTIABLE,
+    fused: ANYTHING,
+  },
+  RMSprop: {
+    alpha: FROM_0,
+    eps: FROM_0,
+    weight_decay: FROM_0,
+    momentum: FROM_0,
+    centered: ANYTHING,
+    ...TORCH_COMMON,
+  },
+  Rprop: { etas: ETAS, step_sizes: PAIR, ...TORCH_COMMON },
+  SGD: {
+    momentum: FROM_0,
+    dampening: NUMBER,
+    weight_decay: FROM_0,
+    nesterov: ANYTHING,
+    maximize: ANYTHING,
+    foreach: ANYTHING,
+    differentiable: DIFFERENTIABLE,
+    fused: ANYTHING,
+  },
+  Muon: {
+    weight_decay: FROM_0,
+    momentum: FROM_0,
+    nesterov: ANYTHING,
+    ns_coefficients: TRIPLE,
+    eps: NUMBER,
+    ns_steps: WHOLE,
+    adjust_lr_fn: oneOf("original", "match_rms_adamw", null),
+  },
+};
+
+/** What all of bitsandbytes' optimizers keep from older versions, beside `optim_bits` where a name leaves it open. */
+const BITS: WantedValues = { args: oneOf(null), min_8bit_size: WHOLE };
+const MOMENTUM: WantedValues = { momentum: BELOW_1, dampening: NUMBER, weight_decay: FROM_0, nesterov: ANYTHING };
+const AVERAGES: WantedValues = { betas: BETAS, eps: FROM_0, weight_decay: FROM_0 };
+const ADEMAMIX: WantedValues = {
+  betas: BETAS_3,
+  alpha: NUMBER,
+  t_alpha: optional(WHOLE),
+  t_beta3: optional(WHOLE),
+  eps: FROM_0,
+  weight_decay: FROM_0,
+  min_8bit_size: WHOLE,
+};
+
+/** Families of bitsandbytes.optim by their name without `Paged` before and `8bit` or `32bit` behind. */
+const BITSANDBYTES: Readonly<Record<string, WantedValues>> = {
+  AdEMAMix: ADEMAMIX,
+  Adagrad: { lr_decay: oneOf(0), weight_decay: FROM_0, initial_accumulator_value: oneOf(0), eps: FROM_0, ...BITS },
+  Adam: { ...AVERAGES, amsgrad: ANYTHING, ...BITS },
+  AdamW: { ...AVERAGES, amsgrad: ANYTHING, ...BITS },
+  LAMB: {
+    bias_correction: ANYTHING,
+    ...AVERAGES,
+    amsgrad: ANYTHING,
+    adam_w_mode: ANYTHING,
+    max_unorm: NUMBER,
+    ...BITS,
+  },
+  LARS: { ...MOMENTUM, max_unorm: NUMBER, ...BITS },
+  Lion: { betas: BETAS, weight_decay: FROM_0, ...BITS },
+  RMSprop: {
+    alpha: BELOW_1,
+    eps: FROM_0,
+    weight_decay: FROM_0,
+    momentum: BELOW_1,
+    centered: oneOf(false),
+    ...BITS,
+  },
+  SGD: { ...MOMENTUM, ...BITS },
+};
+
+/** Families that can be paged. The `Paged` classes are, and take no word about it. */
+const PAGEABLE = ["AdEMAMix", "Adam", "AdamW", "Lion"];
+
+/** Families whose classes of fixed bits take `optim_bits` all the same, with that one value. */
+const KEEP_BITS: Readonly<Record<string, Readonly<Record<string, number>>>> = {
+  Adagrad: { "8bit": 8, "32bit": 32 },
+  Adam: { "8bit": 32, "32bit": 32 },
+  AdamW: { "8bit": 32, "32bit": 32 },
+};
+
+function bitsandbytesArguments(type: string): WantedValues | undefined {
+  const [, paged, family = "", bits] = /^bitsandbytes\.optim\.(Paged)?(\w+?)(8bit|32bit)?$/.exec(type) ?? [];
+  const known = Object.hasOwn(BITSANDBYTES, family) ? BITSANDBYTES[family] : undefined;
+  if (known === undefined) return undefined;
+  const fixed = bits === undefined ? undefined : KEEP_BITS[family]?.[bits];
+  return {
+    ...known,
+    ...(bits === "8bit" && "amsgrad" in known ? { amsgrad: oneOf(false) } : {}),
+    ...(bits === "8bit" && family === "LAMB" ? { max_unorm: oneOf(1) } : {}),
+    ...(paged === undefined && PAGEABLE.includes(family) ? { is_paged: ANYTHING } : {}),
+    ...(bits === undefined ? { optim_bits: oneOf(8, 32) } : {}),
+    ...(fixed === undefined ? {} : { optim_bits: oneOf(fixed) }),
+  };
+}
+
+/** Adafactor by its full name gets the trainer's learning rate, and none of what the trainer does for its short name. */
+function isDottedAdafactor(type: string): boolean {
+  return /^transformers\.(?:optimization\.)?Adafactor$/.test(type);
+}
+
+/** The arguments that an optimizer takes in `optimizer_args`; undefined where they are not known here. */
+export function optimizerArguments(type: string): WantedValues | undefined {
+  if (isDottedAdafactor(type)) return ADAFACTOR;
+  if (type === "torch.optim.AdamW") return ADAM;
+  if (type.startsWith("bitsandbytes.")) return bitsandbytesArguments(type);
   const name = type.replace(/^torch\.optim\./, "");
-  const lower = name.toLowerCase();
-  if (lower === "adamw" || lower === "adafactor" || lower === "adamw8bit") {
-    return type.includes(".") && lower === "adafactor" ? undefined : ARGUMENTS[lower];
-  }
+  const lower = type.toLowerCase();
+  if (lower === "adamw" || lower === "adafactor" || lower === "adamw8bit") return ARGUMENTS[lower];
   return Object.hasOwn(ARGUMENTS, name) ? ARGUMENTS[name] : undefined;
 }
 
 /** Given by the trainer itself: given again, Python refuses the call. */
 export const GIVEN_TO_OPTIMIZERS: readonly string[] = ["lr", "params"];
 
-/** Optimizers of bitsandbytes that refuse to work without a momentum (`optim/sgd.py`, `optim/lars.py`). */
-export function needsMomentum(type: string): boolean {
-  return /^bitsandbytes\.optim\.(?:SGD|LARS)(?:8bit|32bit)?$/.test(type);
+/** Why arguments that are right one by one cannot go together, or lack another; a sentence each. */
+export function combinationFaults(type: string, values: ReadonlyMap<string, PythonValue>): readonly string[] {
+  const isOn = (name: string) => isTruthy(values.get(name));
+  const faults: string[] = [];
+  // bitsandbytes' `optim/sgd.py` and `optim/lars.py`.
+  if (/^bitsandbytes\.optim\.(?:SGD|LARS)(?:8bit|32bit)?$/.test(type) && !isOn("momentum")) {
+    faults.push(`${type} refuses to work without momentum. Add \`momentum=0.9\` to \`optimizer_args\`.`);
+  }
+  if (/^(?:torch\.optim\.)?SGD$/.test(type) && isOn("nesterov") && (!isOn("momentum") || isOn("dampening"))) {
+    faults.push("`nesterov` needs a momentum and no dampening. Add `momentum=0.9` to `optimizer_args`.");
+  }
+  if (isOn("foreach") && isOn("fused")) {
+    faults.push("`foreach` and `fused` in `optimizer_args` exclude each other. Keep one.");
+  }
+  if (!isDottedAdafactor(type)) return faults;
+  if (!values.has("relative_step") || isOn("relative_step")) {
+    faults.push(
+      "Adafactor by its full name takes no `learning_rate` beside its relative step. Use `optimizer_type: adafactor`, or add `relative_step=False` to `optimizer_args`.",
+    );
+  } else if (isOn("warmup_init")) {
+    faults.push("`warmup_init` in `optimizer_args` needs Adafactor's relative step. Leave it out.");
+  }
+  return faults;
 }
