@@ -194,6 +194,14 @@ export const DATASET_CODES = {
     mend: "Use clips for image-to-video; keep images for text-to-video.",
     example: "task: i2v-A14B\ndataset:\n  sources:\n    - images: data/fox",
   },
+  oddLatents: {
+    code: "D25",
+    severity: "error",
+    summary: "Images without buckets cannot be trained at this resolution",
+    why: "Without buckets an image is cached at the resolution itself; the model takes latents, an eighth of it each way, in pairs, and training fails at the first image whose latents don't come in pairs.",
+    mend: "Use a resolution whose sides are multiples of 16, or set `enable_bucket: true`.",
+    example: "dataset:\n  resolution: 1000x600\n  enable_bucket: false\n  sources:\n    - images: data/stills",
+  },
   tooManyItems: {
     code: "D26",
     severity: "error",

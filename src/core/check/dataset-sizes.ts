@@ -80,8 +80,22 @@ function checkOrientation(files: readonly Placed[], { source, at }: CheckedSourc
   ];
 }
 
+/** Latents are an eighth of a picture each way, and the model's patches take two of them. */
+const PER_LATENT = 8;
+
+/** A side of buckets is a multiple of 16; that of an image without buckets is what the resolution says. */
+function checkPairs(files: readonly Placed[], { source, at }: CheckedSource): readonly Diagnostic[] {
+  const [first] = files;
+  if (first === undefined || first.media.kind === "video" || source.enableBucket) return [];
+  const odd = source.resolution.filter((side) => Math.floor(side / PER_LATENT) % 2 !== 0);
+  if (odd.length === 0) return [];
+  const near = source.resolution.map((side) => Math.max(16, Math.round(side / 16) * 16));
+  const detail = `The images of ${source.input.written} are cached at ${source.resolution.join("x")}, which makes ${source.resolution.map((side) => Math.floor(side / PER_LATENT)).join("x")} latents, and the model takes them in pairs. Set \`resolution: ${near.join("x")}\`, or \`enable_bucket: true\`.`;
+  return [diagnose(DATASET_CODES.oddLatents, detail, at)];
+}
+
 /** The sizes of a source's files against its resolution. */
 export function checkSizes(checked: CheckedSource): readonly Diagnostic[] {
   const files = placeFiles(checked);
-  return [...checkUpscaling(files, checked), ...checkOrientation(files, checked)];
+  return [checkPairs, checkUpscaling, checkOrientation].flatMap((rule) => rule(files, checked));
 }
