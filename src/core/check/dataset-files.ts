@@ -51,8 +51,12 @@ function checkRows(checked: CheckedSource): readonly Diagnostic[] {
 export function checkSource(checked: CheckedSource): readonly Diagnostic[] {
   const { source, facts, at } = checked;
   if (facts.problem !== undefined) {
+    // Reading the file has said so already.
+    if (source.input.unset.length > 0) return [];
     const kind = facts.problem.kind === "missing" ? DATASET_CODES.sourceMissing : DATASET_CODES.sourceUnusable;
-    return [diagnose(kind, `\`${source.kind}: ${source.input.written}\`: ${facts.problem.text}.`, at)];
+    const { written, path } = source.input;
+    const place = path === written ? "" : `, which is ${path}`;
+    return [diagnose(kind, `\`${source.kind}: ${written}\`${place}: ${facts.problem.text}.`, at)];
   }
   return [...checkEmpty(checked), ...checkPassedOver(checked), ...checkRows(checked)];
 }

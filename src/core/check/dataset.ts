@@ -95,5 +95,6 @@ export function checkDataset({ resolved, items, facts }: DatasetToCheck): readon
         : checkSource(checked),
     ),
   ];
-  return hasErrors(found) ? found : [...found, ...checkAnythingLeft({ resolved, items, facts }, sources)];
+  const known = sources.every(({ source }) => source.input.unset.length === 0);
+  return hasErrors(found) || !known ? found : [...found, ...checkAnythingLeft({ resolved, items, facts }, sources)];
 }

@@ -94,6 +94,19 @@ describe("the source", () => {
     ]);
   });
 
+  test("written relative to its file says where it was looked for", () => {
+    const input = { written: "../fox", path: "fox", unset: [], place: PLACE };
+    expect(findings({ media: [], problem: { kind: "missing", text: "there is no such folder" } }, { input })).toEqual([
+      "error D1: `videos: ../fox`, which is fox: there is no such folder.",
+    ]);
+  });
+
+  test("whose variable is not set was refused when the file was read, and is not judged again", () => {
+    const input = { written: "$CLIPS", path: "$CLIPS", unset: ["CLIPS"], place: PLACE };
+    const problem = { kind: "missing", text: "the environment variable CLIPS is not set" } as const;
+    expect(findings({ media: [], problem }, { input })).toEqual([]);
+  });
+
   test("of the wrong kind is an error", () => {
     const problem = { kind: "unsupported", text: "it is a file" } as const;
     expect(findings({ media: [], problem })).toEqual(["error D2: `videos: data/fox`: it is a file."]);
