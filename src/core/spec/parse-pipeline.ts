@@ -28,7 +28,7 @@ export interface ParseInput {
  */
 export function parsePipeline(input: ParseInput): Outcome<Spec> {
   const pipeline = readFile(input.pipeline, "pipeline", pipelineShape);
-  const project = input.project === undefined ? undefined : readFile(input.project, "project", projectShape);
+  const project = input.project === undefined ? undefined : readShared(input.project);
   const overrides = pipeline.shaped?.root;
   const diagnostics = [
     ...(project === undefined ? [] : judge(project, input.environment, overrides)),
@@ -48,6 +48,14 @@ export function parsePipeline(input: ParseInput): Outcome<Spec> {
   return { value, diagnostics };
 }
 
+/** Undefined for an empty wan22.yaml too: it marks the root and shares nothing. */
+function readShared(source: SourceText): ReadFile<ProjectFile> | undefined {
+  const file = readFile(source, "project", projectShape);
+  return file.diagnostics.every(({ code }) => code === SPEC_CODES.emptyFile.code) && file.shaped === undefined
+    ? undefined
+    : file;
+}
+
 interface ReadFile<T> {
   readonly shaped: ShapedFile | undefined;
   readonly valid: ValidFile<T> | undefined;
@@ -65,7 +73,7 @@ function readFile<T extends PipelineFile | ProjectFile>(
     // What came of a syntax error says nothing about what was meant.
     const fault = diagnose(
       SPEC_CODES.notAMap,
-      `${source.file} is ${root.kind === "list" ? "a list" : "a single value"}. Write \`key: value\` lines at the top level, such as \`name: fox\`.`,
+      `${source.file} is ${root.kind === "list" ? "a list" : "a single value"}. Write \`key: value\` lines at the top level, such as \`${kind === "project" ? "hardware: RTX 4090" : "name: fox"}\`.`,
       { at: { file: source.file, range: root.range } },
     );
     return { shaped: undefined, valid: undefined, diagnostics: hasErrors(diagnostics) ? diagnostics : [fault] };

@@ -83,6 +83,13 @@ const CASES: readonly Case[] = [
     finds: ["S6 - name: fox"],
     saying: ["pipelines/fox.yaml is a list."],
   },
+  {
+    when: "the project file is one word",
+    text: pipelineWith(""),
+    project: "fox\n",
+    finds: ["S6 fox"],
+    saying: ["wan22.yaml is a single value. Write `key: value` lines at the top level, such as `hardware: RTX 4090`."],
+  },
   { when: "a file is one word", text: "fox\n", finds: ["S6 fox"], saying: ["pipelines/fox.yaml is a single value."] },
   {
     when: "a file holds a NUL byte",

@@ -109,6 +109,12 @@ test("A pipeline overrides the project file key by key", () => {
   ]);
 });
 
+test("An empty project file marks the root and shares nothing", () => {
+  for (const text of ["", "\n", "# what our pipelines share\n"]) {
+    expect(parseSound(pipelineWith(""), text)).toEqual(parseSound(pipelineWith("")));
+  }
+});
+
 test("Hardware is one thing: the pipeline's replaces the project's whole", () => {
   const spec = parseSound(
     pipelineWith("hardware: {gpu: A100, vram_gb: 40}"),
