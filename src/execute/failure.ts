@@ -1,4 +1,6 @@
+import { accessSync, constants, existsSync } from "node:fs";
 import { open } from "node:fs/promises";
+import { dirname } from "node:path";
 import { type Diagnostic, type DiagnosticKind, diagnose } from "../core/diagnostic.ts";
 import type { TrainerEvent } from "../core/event.ts";
 import type { StageId } from "../core/vocabulary.ts";
@@ -156,7 +158,20 @@ export function explainSystemError(error: unknown): Diagnostic | undefined {
     return diagnose(diskFull, `${path} could not be written: the disk is full. ${diskFull.mend}`);
   }
   const { notWritable } = EXECUTE_CODES;
-  return diagnose(notWritable, `${path} could not be written: ${systemReason(code)}. ${notWritable.mend}`);
+  const reason = systemReason(code === "ENOENT" ? (whyNotMade(path) ?? code) : code);
+  return diagnose(notWritable, `${path} could not be written: ${reason}. ${notWritable.mend}`);
+}
+
+/** The code behind an ENOENT: Node says it of a folder below one that it may not write into, a read-only disk for one. */
+function whyNotMade(path: string): string | undefined {
+  let folder = path;
+  while (!existsSync(folder) && dirname(folder) !== folder) folder = dirname(folder);
+  try {
+    accessSync(folder, constants.W_OK);
+    return undefined;
+  } catch (error) {
+    return errorCode(error);
+  }
 }
 
 function systemReason(code: string): string {

@@ -99,13 +99,15 @@ export async function startStage(input: StageInput): Promise<Started | NotStarte
     stopFile: runFiles.stop(recorder.runDir, stage.id),
   });
   if (apply.python === undefined) {
+    const named = resolved.spec.trainer.python;
+    const what =
+      named === undefined
+        ? "No Python was found on this machine."
+        : `\`trainer.python\` (${"command" in named ? named.command : named.path}) is no program that can be run.`;
     return {
       kind: "failed",
       progress,
-      diagnostic: diagnose(
-        EXECUTE_CODES.noPython,
-        `No Python was found on this machine. ${EXECUTE_CODES.noPython.mend}`,
-      ),
+      diagnostic: diagnose(EXECUTE_CODES.noPython, `${what} ${EXECUTE_CODES.noPython.mend}`),
     };
   }
   const command = stageCommand({

@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { chmod, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -102,6 +102,18 @@ describe("a system error of the runner", () => {
       /train\.log\/x could not be written: a file stands where a folder should be/,
     );
   });
+
+  // Root may write everywhere but on a read-only disk, and a test can't mount one.
+  test.skipIf(process.getuid?.() === 0)(
+    "says what keeps a folder from being made, though Node says ENOENT",
+    async () => {
+      await chmod(folder, 0o500);
+      const path = join(folder, "new", "state");
+      const error = Object.assign(new Error("ENOENT"), { code: "ENOENT", syscall: "mkdir", path });
+      expect(explainSystemError(error)?.detail).toContain("could not be written: you have no permission");
+      await chmod(folder, 0o700);
+    },
+  );
 
   test("is told from a bug, which keeps its stack", () => {
     expect(explainSystemError(new TypeError("x is undefined"))).toBeUndefined();
