@@ -1,5 +1,6 @@
 import { join, resolve } from "node:path";
 import type { StagePlan } from "../core/plan/plan.ts";
+import { processesOf } from "../core/resolve/processes.ts";
 import type { Spec } from "../core/spec/spec.ts";
 import { scriptOf } from "../core/vocabulary.ts";
 import { STAGE_MARKER, stageMark } from "../host/run-store.ts";
@@ -49,7 +50,7 @@ export function musubiFolder(root: string, spec: Pick<Spec, "trainer">): string 
  * a config file in the user's home. Only several processes need it.
  */
 function launcher({ stage, spec }: CommandInput): readonly string[] {
-  const processes = spec.gpus?.length ?? 1;
+  const processes = processesOf(spec);
   if (processes < 2 || scriptOf(stage.id) !== "train") return [];
   return [
     ...["-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", String(processes)],

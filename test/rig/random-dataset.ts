@@ -2,7 +2,8 @@
 import { copyFile, mkdir, symlink, writeFile } from "node:fs/promises";
 import { basename, extname, join } from "node:path";
 import type { ResolvedSource } from "../../src/core/resolve/resolved.ts";
-import type { FrameExtraction, SourceKind, SourceSpec } from "../../src/core/spec/spec.ts";
+import type { SourceKind, SourceSpec } from "../../src/core/spec/spec.ts";
+import type { FrameExtraction } from "../../src/core/trainer/dataset.ts";
 import type { MediaPool } from "./clips.ts";
 import type { Random } from "./random.ts";
 

@@ -1,4 +1,5 @@
 import { diagnose } from "../diagnostic.ts";
+import { processesOf } from "../resolve/processes.ts";
 import type { ResolvedTrainStage } from "../resolve/resolved.ts";
 import { findSchedulerFaults } from "../trainer/lr-scheduler.ts";
 import { stepsPerEpoch } from "../trainer/steps.ts";
@@ -9,7 +10,7 @@ import { type Judged, numberOf, pointAt, type StageRule, textOf, wordsOf } from 
 export function stepsOf({ parameters }: ResolvedTrainStage, { items, resolved }: Judged) {
   const epochs = numberOf(parameters, "max_train_epochs");
   if (epochs === undefined || items.batches === 0) return undefined;
-  const processes = Math.max(1, resolved.spec.gpus?.length ?? 1);
+  const processes = processesOf(resolved.spec);
   const accumulation = numberOf(parameters, "gradient_accumulation_steps") ?? 1;
   const perEpoch = stepsPerEpoch({ batches: items.batches, processes, accumulation });
   return { epochs, perEpoch, processes, total: epochs * perEpoch };

@@ -1,5 +1,6 @@
 import type { Diagnostic, Place } from "../diagnostic.ts";
-import type { FrameExtraction, LocatedPath, SourceKind, Spec } from "../spec/spec.ts";
+import type { LocatedPath, Spec } from "../spec/spec.ts";
+import type { SourceSettings } from "../trainer/dataset.ts";
 import type { ModelRole, Noise, ParameterValue, StageId, Tier } from "../vocabulary.ts";
 
 /** Where a value came from, lowest to highest (design §4). `derived` follows from other keys. */
@@ -23,27 +24,13 @@ export interface ResolvedValue {
 
 export type ResolvedParameters = Readonly<Record<string, ResolvedValue>>;
 
-/** One dataset source with every key that counts for it. */
-export interface ResolvedSource {
-  readonly kind: SourceKind;
+/** One dataset source with every key that counts for it; `source_fps: auto` is replaced by the clips' own rate. */
+export interface ResolvedSource extends SourceSettings {
   readonly input: LocatedPath;
   /** The folder of its caches, relative to the root with `/`. */
   readonly cacheDir: string;
   readonly importFrom?: LocatedPath;
-  /** [width, height] in pixels. */
-  readonly resolution: readonly [number, number];
-  readonly enableBucket: boolean;
-  readonly bucketNoUpscale: boolean;
-  readonly batchSize: number;
-  readonly numRepeats: number;
   readonly captionExtension: string;
-  readonly targetFrames: readonly number[];
-  readonly frameExtraction: FrameExtraction;
-  readonly frameStride: number;
-  readonly frameSample: number;
-  readonly maxFrames: number;
-  /** `auto` already replaced by the clips' own rate. */
-  readonly sourceFps?: number;
   readonly place: Place;
 }
 

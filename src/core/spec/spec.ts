@@ -1,4 +1,5 @@
 import type { Place } from "../diagnostic.ts";
+import type { FrameExtraction, SourceSettings } from "../trainer/dataset.ts";
 import type { Backend, ModelRole, Noise, ParameterValue, Section, Strategy, Task } from "../vocabulary.ts";
 
 /** A path as written in a file, and what it means. */
@@ -31,9 +32,7 @@ export interface DatasetSettings {
   readonly caption_extension?: string;
 }
 
-export type SourceKind = "videos" | "images" | "video_jsonl" | "image_jsonl";
-
-export type FrameExtraction = "head" | "chunk" | "slide" | "uniform" | "full";
+export type SourceKind = SourceSettings["kind"];
 
 /** One entry of `dataset.sources`. */
 export interface SourceSpec extends DatasetSettings {

@@ -1,5 +1,5 @@
 /** The pieces of a clip that become training items (`VideoDataset.retrieve_latent_cache_batches`; trainer facts §4). */
-import type { FrameExtraction } from "../spec/spec.ts";
+import type { FrameExtraction } from "./dataset.ts";
 import { roundFrames, roundTargetFrames } from "./frames.ts";
 
 /** Counted in frames used, that is after `source_fps`. */

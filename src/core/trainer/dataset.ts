@@ -1,5 +1,26 @@
 /** What the trainer makes of a dataset: items, buckets, batches, cache names. Types only; the arithmetic is beside it. */
 
+/** Which frames of a clip become items (trainer facts §4). */
+export type FrameExtraction = "head" | "chunk" | "slide" | "uniform" | "full";
+
+/** Everything that a source tells the trainer of how its files are sized, cut, counted and cached. */
+export interface SourceSettings {
+  readonly kind: "videos" | "images" | "video_jsonl" | "image_jsonl";
+  /** [width, height] in pixels. */
+  readonly resolution: readonly [number, number];
+  readonly enableBucket: boolean;
+  readonly bucketNoUpscale: boolean;
+  readonly batchSize: number;
+  readonly numRepeats: number;
+  readonly targetFrames: readonly number[];
+  readonly frameExtraction: FrameExtraction;
+  readonly frameStride: number;
+  readonly frameSample: number;
+  readonly maxFrames: number;
+  /** Frames a second; absent where the trainer is to take every frame. */
+  readonly sourceFps?: number;
+}
+
 /** A training item: one latent cache file and its text cache. */
 export interface Item {
   /** Index of the dataset source. */

@@ -1,9 +1,17 @@
 /** Training items, cache file names, buckets and batches of a dataset (trainer facts §4 and §5). Linear in the files. */
 import type { MediaFacts, SourceFacts } from "../facts.ts";
-import type { ResolvedSource } from "../resolve/resolved.ts";
 import { bucketSelector, type Size, videoCachingSelector } from "./buckets.ts";
 import { type Crop, countCrops, cropsOf, readingLimit, smallestTarget } from "./crops.ts";
-import type { Bucket, BucketCount, DatasetItems, DroppedFile, Item, SourceItems, TextItem } from "./dataset.ts";
+import type {
+  Bucket,
+  BucketCount,
+  DatasetItems,
+  DroppedFile,
+  Item,
+  SourceItems,
+  SourceSettings,
+  TextItem,
+} from "./dataset.ts";
 import { framesUsed } from "./frames.ts";
 
 /** The trainer's name for Wan in cache files. */
@@ -68,7 +76,7 @@ function takes(room: Room, items: number): boolean {
 }
 
 /** Makes the function that turns a video of this source into items. */
-function videoItems(source: ResolvedSource, index: number, room: Room): (file: Usable) => Yield {
+function videoItems(source: SourceSettings, index: number, room: Room): (file: Usable) => Yield {
   const cached = videoCachingSelector(source.resolution);
   const trained = bucketSelector(source);
   const limit = readingLimit(source);
@@ -107,7 +115,7 @@ function videoItems(source: ResolvedSource, index: number, room: Room): (file: U
 }
 
 /** Makes the function that turns an image of this source into its item. */
-function imageItems(source: ResolvedSource, index: number, room: Room): (file: Usable) => Yield {
+function imageItems(source: SourceSettings, index: number, room: Room): (file: Usable) => Yield {
   const select = bucketSelector(source);
   return ({ media, size, caption }) => {
     const drop = (reason: DroppedFile["reason"]): Yield => ({
@@ -136,7 +144,7 @@ function imageItems(source: ResolvedSource, index: number, room: Room): (file: U
 }
 
 /** Counts items and batches by bucket, ordered by width, height, frames as the trainer orders them. */
-function countBuckets(items: readonly Item[], { batchSize, numRepeats }: ResolvedSource): readonly BucketCount[] {
+function countBuckets(items: readonly Item[], { batchSize, numRepeats }: SourceSettings): readonly BucketCount[] {
   const counts = new Map<string, { readonly bucket: Bucket; items: number }>();
   for (const { bucket } of items) {
     const key = `${bucket.width}x${bucket.height}x${bucket.frames}`;
@@ -149,7 +157,7 @@ function countBuckets(items: readonly Item[], { batchSize, numRepeats }: Resolve
     .sort((a, b) => a.width - b.width || a.height - b.height || a.frames - b.frames);
 }
 
-function computeSource(source: ResolvedSource, index: number, facts: SourceFacts | undefined, room: Room) {
+function computeSource(source: SourceSettings, index: number, facts: SourceFacts | undefined, room: Room) {
   const itemsOf =
     source.kind === "videos" || source.kind === "video_jsonl"
       ? videoItems(source, index, room)
@@ -187,7 +195,7 @@ function computeSource(source: ResolvedSource, index: number, facts: SourceFacts
  * order. Files with a problem, without a readable caption or without a size give nothing, and neither do those past
  * `MAX_ITEMS` items; the checks report them.
  */
-export function computeItems(sources: readonly ResolvedSource[], facts: readonly SourceFacts[]): DatasetItems {
+export function computeItems(sources: readonly SourceSettings[], facts: readonly SourceFacts[]): DatasetItems {
   const room: Room = { left: MAX_ITEMS };
   const computed = sources.map((source, index) => computeSource(source, index, facts[index], room));
   return {

@@ -56,10 +56,6 @@ export function trainStages({ stages, resolved }: EstimateInput): readonly Plann
   });
 }
 
-export function processesOf(resolved: Resolved): number {
-  return Math.max(1, resolved.spec.gpus?.length ?? 1);
-}
-
 /** The file of the model that a stage trains; for both halves the low-noise one, which is as large as the other. */
 export function modelOf({ facts }: EstimateInput, stage: ResolvedTrainStage) {
   return stage.half === "high" ? facts.models.dit_high_noise : facts.models.dit;

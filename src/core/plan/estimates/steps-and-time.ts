@@ -1,7 +1,8 @@
+import { processesOf } from "../../resolve/processes.ts";
 import type { ResolvedTrainStage } from "../../resolve/resolved.ts";
 import type { Estimate, StagePlan } from "../plan.ts";
 import { isSet, numberOf } from "../schedule.ts";
-import { between, type EstimateInput, exactly, modelOf, processesOf, rounded, trainStages } from "./estimate-input.ts";
+import { between, type EstimateInput, exactly, modelOf, rounded, trainStages } from "./estimate-input.ts";
 import { peakTflops } from "./gpu-throughput.ts";
 import { modelShape } from "./model-shape.ts";
 import { stepSeconds } from "./training-time.ts";
@@ -23,7 +24,7 @@ export function estimateSteps(input: EstimateInput): Record<string, Estimate> {
     (everyEpochs ?? Number.POSITIVE_INFINITY) * perEpoch,
   );
   const accumulation = numberOf(stage, "gradient_accumulation_steps") ?? 1;
-  const processes = processesOf(input.resolved);
+  const processes = processesOf(input.resolved.spec);
   const divided = [
     ...(processes > 1 ? [`/ ${processes} processes`] : []),
     ...(accumulation > 1 ? [`/ ${accumulation} accumulated`] : []),
@@ -79,7 +80,7 @@ function paceOf(input: EstimateInput, stage: ResolvedTrainStage, plan: StagePlan
     sources: input.resolved.dataset.sources,
     model: modelShape(modelOf(input, stage)),
     stepsPerEpoch: plan.steps_per_epoch ?? 0,
-    processes: processesOf(input.resolved),
+    processes: processesOf(input.resolved.spec),
     gradientCheckpointing: isSet(stage, "gradient_checkpointing"),
     blocksToSwap,
     tenBlocksCostPercent: cost,
