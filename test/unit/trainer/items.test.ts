@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { MediaFacts, SourceFacts } from "../../../src/core/facts.ts";
+import type { MediaFacts } from "../../../src/core/facts.ts";
 import type { ResolvedSource } from "../../../src/core/resolve/resolved.ts";
 import { computeItems } from "../../../src/core/trainer/items.ts";
 
