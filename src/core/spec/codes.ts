@@ -302,7 +302,7 @@ export const SPEC_CODES = {
   notAFile: {
     code: "S38",
     severity: "error",
-    summary: "This is a folder, not a file",
+    summary: "This is not a file",
     why: "A pipeline is one YAML file.",
     mend: "Name the file.",
     example: "wan22 plan pipelines",
