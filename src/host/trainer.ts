@@ -21,8 +21,8 @@ export interface TrainerRequest {
   readonly backend: Backend;
   readonly path?: LocatedPath | undefined;
   readonly python?: LocatedPath | { readonly command: string } | undefined;
-  /** Top-level modules that the optimizers named need (`bitsandbytes`). */
-  readonly optimizerModules?: readonly string[] | undefined;
+  /** Top-level modules that training needs beside the trainer's own (`bitsandbytes`). */
+  readonly modules?: readonly string[] | undefined;
   /** `ask` starts Python once where its version can't be read from a file. A plan doesn't need that. */
   readonly pythonVersion?: "ask" | "read" | undefined;
 }
@@ -41,7 +41,7 @@ export async function observeTrainer(request: TrainerRequest): Promise<TrainerFa
       ? []
       : await findMissingModules(
           environment,
-          request.optimizerModules ?? [],
+          request.modules ?? [],
           checkout.folder === undefined ? [] : [join(checkout.folder, "src")],
         );
   const problem = checkout.problem ?? python.problem;

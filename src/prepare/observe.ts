@@ -7,7 +7,7 @@ import type { DiskFacts, Facts, ModelFacts } from "../core/facts.ts";
 import type { Resolved } from "../core/resolve/resolved.ts";
 import type { Spec } from "../core/spec/spec.ts";
 import type { State } from "../core/state/state.ts";
-import { optimizerModules } from "../core/trainer/optimizers.ts";
+import { modulesOf, PARAMETERS_OF_MODULES } from "../core/trainer/optimizers.ts";
 import { findParameter } from "../core/trainer/parameters.ts";
 import type { StageId } from "../core/vocabulary.ts";
 import { observeDisk } from "../host/disk.ts";
@@ -39,7 +39,7 @@ export async function observeFacts({ spec, root, statCache, environment, onFile 
     scanSources(spec.dataset.sources, { root, settings: spec.dataset.settings, statCache, onFile }),
     observeModels(spec.models, { root, statCache }),
     observeGpus(),
-    observeTrainer({ root, backend, path, python, optimizerModules: namedOptimizerModules(spec) }),
+    observeTrainer({ root, backend, path, python, modules: namedModules(spec) }),
     observeInputFiles(namedInputFiles(spec), { root, statCache }),
   ]);
   return {
@@ -53,10 +53,12 @@ export async function observeFacts({ spec, root, statCache, environment, onFile 
   };
 }
 
-/** Python modules of the optimizer that the user wrote; the preset's own is looked for by the trainer's requirements. */
-function namedOptimizerModules(spec: Spec): readonly string[] {
-  const written = spec.overrides.filter(({ section, name }) => section === "train" && name === "optimizer_type").at(-1);
-  return typeof written?.value === "string" ? optimizerModules(written.value) : [];
+/** Python modules that the user's own choices need; those of the presets are among the trainer's requirements. */
+function namedModules(spec: Spec): readonly string[] {
+  return PARAMETERS_OF_MODULES.flatMap((parameter) => {
+    const written = spec.overrides.filter(({ section, name }) => section === "train" && name === parameter).at(-1);
+    return typeof written?.value === "string" ? modulesOf(parameter, written.value) : [];
+  });
 }
 
 /** Headers of the LoRA files that training starts from. */

@@ -15,10 +15,10 @@ import { inputFilesAreThere, networkWeightsHaveTheRank } from "./input-files.ts"
 import {
   dimIsGiven,
   learningRateIsAboveZero,
+  modulesAreInstalled,
   networkArgumentsFit,
   optimizerArgumentsFit,
   optimizerIsKnown,
-  optimizerModuleIsInstalled,
   shiftHasAnEffect,
 } from "./learning.ts";
 import { anEpochCanBeListed, savesCanBeListed, stepsCanBeCounted } from "./length.ts";
@@ -38,6 +38,7 @@ import {
   checkpointsAreSavedBetween,
   retentionKeepsSomething,
   runsCanBeResumed,
+  timestepsCanBeDrawn,
   timestepsFitEachOther,
 } from "./schedule.ts";
 import { schedulerOptionsFit } from "./scheduler.ts";
@@ -75,7 +76,7 @@ const STAGE_RULES: readonly StageRule[] = [
   attentionCanSplit,
   blockSwapOptionsFit,
   optimizerIsKnown,
-  optimizerModuleIsInstalled,
+  modulesAreInstalled,
   optimizerArgumentsFit,
   networkArgumentsFit,
   dimIsGiven,
@@ -83,6 +84,7 @@ const STAGE_RULES: readonly StageRule[] = [
   schedulerOptionsFit,
   shiftHasAnEffect,
   timestepsFitEachOther,
+  timestepsCanBeDrawn,
   bucketsSuitTheHalves,
   persistentWorkersExist,
   logHasItsFolder,

@@ -270,6 +270,22 @@ export const LEARNING_CODES = {
     mend: "Set network_dim to the rank of the file.",
     example: "train:\n  network_weights: rank16.safetensors\n  network_dim: 32",
   },
+  trainerModule: {
+    code: "T41",
+    severity: "error",
+    summary: "A Python module that training needs is not installed",
+    why: "Attention other than PyTorch's own and logging to Weights & Biases need packages that Musubi Tuner does not bring; the trainer fails where they are missing.",
+    mend: "Install the module into trainer.python, or use what needs none: `attention: sdpa`, `log_with: tensorboard`.",
+    example: "train:\n  log_with: wandb   # and no wandb in trainer.python",
+  },
+  timestepDraw: {
+    code: "T42",
+    severity: "error",
+    summary: "Timesteps would be drawn that do not exist",
+    why: "Under `timestep_sampling: sigma` the trainer looks a draw up in a table of 1000 timesteps, and fails at the first that lies outside.",
+    mend: "Use `timestep_sampling: shift`, or moderate values of mode_scale, logit_mean and logit_std.",
+    example: "train:\n  timestep_sampling: sigma\n  weighting_scheme: mode\n  mode_scale: 20",
+  },
 } as const satisfies Record<string, DiagnosticKind>;
 
 /** What training would do without an error, and a user would not want. */

@@ -1,12 +1,38 @@
-import { type Diagnostic, diagnose } from "../diagnostic.ts";
+import { type Diagnostic, type DiagnosticKind, diagnose } from "../diagnostic.ts";
+import type { ResolvedTrainStage } from "../resolve/resolved.ts";
 import { nearest } from "../spec/suggest.ts";
+import { loraModulesFromTensors, selectModules, WAN_14B_MODULES } from "../trainer/lora.ts";
 import { combinationFaults, GIVEN_TO_OPTIMIZERS, optimizerArguments } from "../trainer/optimizer-arguments.ts";
-import { OPTIMIZER_NAMES, optimizerModules, optimizerTypeForTrainer } from "../trainer/optimizers.ts";
+import { modulesOf, OPTIMIZER_NAMES, optimizerTypeForTrainer, PARAMETERS_OF_MODULES } from "../trainer/optimizers.ts";
 import { type PythonValue, readKeyword, readPythonLiteral } from "../trainer/python-literal.ts";
 import { LEARNING_CODES, TRAINER_CODES } from "./codes.ts";
-import { cite, isExplicit, isOn, list, numberOf, pointAt, type StageRule, textOf, wordsOf } from "./rule.ts";
+import { ditsOf } from "./dit.ts";
+import {
+  cite,
+  isExplicit,
+  isOn,
+  type Judged,
+  list,
+  numberOf,
+  pointAt,
+  type StageRule,
+  textOf,
+  wordsOf,
+} from "./rule.ts";
 
 /** Rules about what is learnt and how: the optimizer (T7, T22, T29), the network (T24, T30), the learning rate and timesteps. */
+
+/** What a missing module is told as, and the value that needs none. */
+const WITHOUT_MODULES: Readonly<Record<string, { readonly kind: DiagnosticKind; readonly instead: string }>> = {
+  optimizer_type: { kind: TRAINER_CODES.optimizerModule, instead: "optimizer_type: adamw" },
+  attention: { kind: LEARNING_CODES.trainerModule, instead: "attention: sdpa" },
+  log_with: { kind: LEARNING_CODES.trainerModule, instead: "log_with: tensorboard" },
+};
+
+/** What to ask pip for. FlashAttention 3 has a module of another name than its project. */
+function packageOf(module: string): string {
+  return module === "flash_attn" ? "flash-attn" : module;
+}
 
 /** T7: a name that neither the trainer nor torch.optim nor bitsandbytes knows. */
 export const optimizerIsKnown: StageRule = ({ parameters }) => {
@@ -23,15 +49,19 @@ export const optimizerIsKnown: StageRule = ({ parameters }) => {
   return [diagnose(TRAINER_CODES.unknownOptimizer, detail, options)];
 };
 
-/** T22: the module that the optimizer comes from, where the trainer's Python could be looked into. */
-export const optimizerModuleIsInstalled: StageRule = ({ parameters }, { facts, resolved }) => {
-  const name = textOf(parameters, "optimizer_type");
-  if (name === undefined || resolved.spec.trainer.backend !== "musubi") return [];
-  const missing = optimizerModules(name).filter((module) => facts.trainer.missingModules.includes(module));
-  if (missing.length === 0) return [];
+/** T22, and T41 for other parameters: modules, where the trainer's Python could be looked into. */
+export const modulesAreInstalled: StageRule = ({ parameters }, { facts, resolved }) => {
+  if (resolved.spec.trainer.backend !== "musubi") return [];
   const python = facts.trainer.python ?? "the trainer's Python";
-  const detail = `${cite(parameters, "optimizer_type")}, which needs the Python module ${list(missing)}, and ${python} has none of that name. Install it there (\`pip install ${missing.join(" ")}\`), or set \`optimizer_type: adamw\`.`;
-  return [diagnose(TRAINER_CODES.optimizerModule, detail, pointAt(parameters, "optimizer_type"))];
+  return PARAMETERS_OF_MODULES.flatMap((parameter): readonly Diagnostic[] => {
+    const value = textOf(parameters, parameter);
+    if (value === undefined) return [];
+    const missing = modulesOf(parameter, value).filter((module) => facts.trainer.missingModules.includes(module));
+    if (missing.length === 0) return [];
+    const { kind, instead } = WITHOUT_MODULES[parameter] ?? { kind: LEARNING_CODES.trainerModule, instead: "" };
+    const detail = `${cite(parameters, parameter)}, which needs the Python module ${list(missing)}, and ${python} has none of that name. Install it there (\`pip install ${missing.map(packageOf).join(" ")}\`), or set \`${instead}\`.`;
+    return [diagnose(kind, detail, pointAt(parameters, parameter))];
+  });
 };
 
 /** T29: `optimizer_args`, as far as the optimizer's constructor is known. */
@@ -94,10 +124,23 @@ function networkArgumentFault(name: string, value: string): string | undefined {
   }
 }
 
+/** T30: patterns that leave no layer; the trainer finds "No LoRA modules" and stops. Those that only Python can read pass. */
+function nothingLeft(stage: ResolvedTrainStage, judged: Judged): readonly Diagnostic[] {
+  const tensors = ditsOf(stage, judged)[0]?.facts?.tensors;
+  const seen = tensors === undefined ? [] : loraModulesFromTensors(tensors);
+  const words = wordsOf(stage.parameters, "network_args");
+  const { modules, unreadable } = selectModules(seen.length === 0 ? WAN_14B_MODULES : seen, words);
+  if (words.length === 0 || modules.length > 0 || unreadable.length > 0) return [];
+  const detail =
+    "The patterns in `network_args` leave out every layer of the model, and the trainer stops where there is nothing to train. Exclude less, or add `include_patterns`.";
+  return [diagnose(LEARNING_CODES.networkArguments, detail, pointAt(stage.parameters, "network_args"))];
+}
+
 /** T30: `network_args`; names that the network does not know are ignored there, and so pass. */
-export const networkArgumentsFit: StageRule = ({ parameters }) => {
+export const networkArgumentsFit: StageRule = (stage, judged) => {
+  const { parameters } = stage;
   const words = wordsOf(parameters, "network_args");
-  return words.flatMap((word): readonly Diagnostic[] => {
+  const faults = words.flatMap((word): readonly Diagnostic[] => {
     const [name = "", value, ...more] = word.split("=");
     const fault =
       value === undefined || more.length > 0
@@ -107,6 +150,7 @@ export const networkArgumentsFit: StageRule = ({ parameters }) => {
     const detail = `\`${word}\` in \`network_args\` cannot be used: ${fault}.`;
     return [diagnose(LEARNING_CODES.networkArguments, detail, pointAt(parameters, "network_args"))];
   });
+  return faults.length > 0 ? faults : nothingLeft(stage, judged);
 };
 
 /** T24: not in the parameter table; this holds whatever else may bring it in. */

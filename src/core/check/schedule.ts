@@ -1,6 +1,7 @@
 import { type Diagnostic, diagnose } from "../diagnostic.ts";
-import { SCHEDULE_CODES } from "./codes.ts";
-import { cite, isOn, numberOf, pointAt, type StageRule } from "./rule.ts";
+import type { ResolvedTrainStage } from "../resolve/resolved.ts";
+import { LEARNING_CODES, SCHEDULE_CODES } from "./codes.ts";
+import { cite, isOn, numberOf, pointAt, type StageRule, textOf } from "./rule.ts";
 import { stepsOf } from "./scheduler.ts";
 
 /** Rules about what is saved and when, and about timesteps: nothing that the trainer refuses, much that a user regrets. */
@@ -86,6 +87,48 @@ export const timestepsFitEachOther: StageRule = ({ half, parameters }, { resolve
     findings.push(warn(detail, "timestep_boundary", "min_timestep", "max_timestep"));
   }
   return findings;
+};
+
+/** Where the draws of a `weighting_scheme` end (`compute_density_for_timestep_sampling`): 0 and 1, where all is well. */
+function drawnFrom({ parameters }: ResolvedTrainStage): readonly [number, number] {
+  const scheme = textOf(parameters, "weighting_scheme");
+  if (scheme === "mode") {
+    const scale = numberOf(parameters, "mode_scale") ?? 1.29;
+    const draws = Array.from({ length: 1001 }, (_, index) => {
+      const u = index / 1000;
+      return 1 - u - scale * (Math.cos((Math.PI * u) / 2) ** 2 - 1 + u);
+    });
+    return [Math.min(...draws), Math.max(...draws)];
+  }
+  if (scheme !== "logit_normal") return [0, 1];
+  const mean = numberOf(parameters, "logit_mean") ?? 0;
+  const spread = numberOf(parameters, "logit_std") ?? 1;
+  return [0, mean + FARTHEST * spread > ROUNDS_TO_1 ? ROUNDED_UP : 1];
+}
+
+/** Standard deviations that a run of many thousand steps meets. */
+const FARTHEST = 4.5;
+/** From here on a sigmoid in float32 is 1, which is one too many for an index below 1000. */
+const ROUNDS_TO_1 = 16.6;
+const ROUNDED_UP = 1 + 1e-6;
+const TIMESTEPS = 1000;
+
+/** T42: the trainer's table has 1000 timesteps, and Python counts negative places from its end. */
+export const timestepsCanBeDrawn: StageRule = (stage) => {
+  const { parameters } = stage;
+  if (textOf(parameters, "timestep_sampling") !== "sigma") return [];
+  const low = numberOf(parameters, "min_timestep") ?? 0;
+  const high = numberOf(parameters, "max_timestep") ?? TIMESTEPS;
+  const places = drawnFrom(stage).map((u) => u * (high - low) + low);
+  // All of the table is [0, 1000): a draw is below 1, so that 1000 itself is met only where nothing else is.
+  const outside =
+    Math.max(...places) > TIMESTEPS || Math.min(...places) < -TIMESTEPS || (low === high && low === TIMESTEPS);
+  if (!outside) return [];
+  const scheme = textOf(parameters, "weighting_scheme");
+  const blamed =
+    scheme === "mode" ? ["mode_scale"] : scheme === "logit_normal" ? ["logit_mean", "logit_std"] : ["min_timestep"];
+  const detail = `${cite(parameters, "timestep_sampling")}, and ${blamed.map((name) => cite(parameters, name)).join(", ")}: draws beyond the last timestep would come up, at which the trainer stops. Set \`timestep_sampling: shift\`, or leave ${blamed.map((name) => `\`${name}\``).join(" and ")} out.`;
+  return [diagnose(LEARNING_CODES.timestepDraw, detail, pointAt(parameters, ...blamed, "timestep_sampling"))];
 };
 
 export const bucketsSuitTheHalves: StageRule = ({ half, parameters }) => {

@@ -74,10 +74,26 @@ export function optimizerTypeForTrainer(name: string): string | undefined {
 }
 
 /** Top-level Python modules that an optimizer needs besides PyTorch and transformers, which training needs anyway. */
-export function optimizerModules(name: string): readonly string[] {
+function optimizerModules(name: string): readonly string[] {
   const type = optimizerTypeForTrainer(name) ?? name;
   const [module, ...rest] = type.split(".");
   const named = rest.length > 0 && module !== undefined && module !== "torch" ? [module] : [];
   // Whatever ends in 8bit makes the trainer import bitsandbytes first.
   return type.toLowerCase().endsWith("8bit") ? [...new Set(["bitsandbytes", ...named])] : named;
+}
+
+/** Packages that values of other parameters stand for, which Musubi Tuner leaves to its users to install. */
+const MODULES: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  attention: { flash_attn: "flash_attn", xformers: "xformers", flash3: "flash_attn_interface" },
+  log_with: { wandb: "wandb", all: "wandb" },
+};
+
+/** Parameters whose value decides which Python modules training needs. */
+export const PARAMETERS_OF_MODULES: readonly string[] = ["optimizer_type", ...Object.keys(MODULES)];
+
+/** Top-level Python modules that a value of one of those parameters needs. */
+export function modulesOf(parameter: string, value: string): readonly string[] {
+  if (parameter === "optimizer_type") return optimizerModules(value);
+  const module = MODULES[parameter]?.[value];
+  return module === undefined ? [] : [module];
 }

@@ -97,8 +97,8 @@ describe("optimizer modules", () => {
   async function missing(files: readonly string[], config?: string): Promise<readonly string[]> {
     const root = await folderWith(CHECKOUT);
     await addEnvironment(root, ".venv", files, config);
-    const optimizerModules = ["bitsandbytes", "prodigyopt"];
-    return (await observeTrainer({ root, backend: "musubi", path: located("."), optimizerModules })).missingModules;
+    const modules = ["bitsandbytes", "prodigyopt"];
+    return (await observeTrainer({ root, backend: "musubi", path: located("."), modules })).missingModules;
   }
 
   it("are missing where the environment's folders don't hold them", async () => {
@@ -122,7 +122,7 @@ describe("optimizer modules", () => {
       root,
       backend: "musubi",
       path: located("."),
-      optimizerModules: ["bitsandbytes", "prodigyopt"],
+      modules: ["bitsandbytes", "prodigyopt"],
     } as const;
     expect((await observeTrainer(request)).missingModules).toEqual(["bitsandbytes"]);
     await writeInto(root, `${sitePackages}/bnb.pth`, `import site\n${join(root, "elsewhere")}\n`);
@@ -143,7 +143,7 @@ describe("optimizer modules", () => {
       root,
       backend: "rehearsal",
       python: { command: "sh" },
-      optimizerModules: ["none"],
+      modules: ["none"],
     });
     expect(facts.missingModules).toEqual([]);
   });
