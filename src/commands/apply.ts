@@ -5,6 +5,7 @@ import type { StageId } from "../core/vocabulary.ts";
 import { applyPipeline } from "../execute/apply-pipeline.ts";
 import { lockPipeline } from "../execute/lock-pipeline.ts";
 import { settlePipeline } from "../execute/settle.ts";
+import { HOST_CODES } from "../host/codes.ts";
 import type { Lock } from "../host/lock.ts";
 import { installationFolder } from "../prepare/built-in.ts";
 import { type Prepared, type PreparedPipeline, prepare } from "../prepare/prepare.ts";
@@ -48,8 +49,9 @@ export async function runApply(files: readonly string[], options: ApplyOptions, 
 
   const first = await plan();
   terminal.transient("");
-  // Nothing is locked and nothing is written where nothing is to do.
-  if (!first.plan.changes) {
+  const damaged = first.plan.diagnostics.filter(({ code }) => code === HOST_CODES.stateRebuilt.code);
+  // Nothing is locked and nothing is written where nothing is to do, unless a damaged state is to be replaced.
+  if (!first.plan.changes && damaged.length === 0) {
     showPlan(first, options, terminal);
     return verdict(first, []);
   }
@@ -60,6 +62,8 @@ export async function runApply(files: readonly string[], options: ApplyOptions, 
       showDiagnostics([refused.diagnostic], first, options, terminal);
       return refused.exitCode;
     }
+    // Settled by now, so that the next plan says nothing of it.
+    showDiagnostics(damaged, first, options, terminal);
     // Planned again under the lock: what another apply did between is in it.
     const prepared = await plan();
     showPlan(prepared, options, terminal);

@@ -6,7 +6,7 @@ import type { StateEntry } from "../core/state/fold.ts";
 import type { JournalEntry } from "../core/state/journal.ts";
 import type { StageId } from "../core/vocabulary.ts";
 import { appendEvents, appendJournal, readJournal, runFiles, statePaths } from "../host/run-store.ts";
-import { loadState, saveState } from "../host/state-store.ts";
+import { loadState, saveState, setDamagedAside } from "../host/state-store.ts";
 import { explainSystemError } from "./failure.ts";
 import { carryOutMoves, movesOf } from "./outputs.ts";
 import { writeRunResult } from "./run-result.ts";
@@ -41,7 +41,11 @@ async function settle({ root, stateDir, pipeline, host }: SettleOptions): Promis
   const { stateFile } = statePaths(stateDir, pipeline);
   const loaded = await loadState({ root, stateDir, pipeline, shownFile: pathInside(root, stateFile), host });
   const { state, unrecorded, unwritten, damagedFile } = loaded;
-  if (state === undefined) return;
+  if (state === undefined) {
+    // Nothing is left to put in its place; the first write of a new state would make it the backup, the second forget it.
+    if (damagedFile !== undefined) await setDamagedAside(damagedFile);
+    return;
+  }
   const { runsDir } = statePaths(stateDir, pipeline);
   for (const { run, stage, events } of unwritten)
     await appendEvents(runFiles.events(join(runsDir, run), stage), events);

@@ -208,13 +208,14 @@ export interface SaveOptions {
 /** Writes the state whole, and keeps the one before as `.backup`. Throws system errors. */
 export async function saveState(state: State, { stateDir, damagedFile }: SaveOptions): Promise<void> {
   const { stateFile } = statePaths(stateDir, state.pipeline);
-  if (damagedFile !== undefined) await setAside(damagedFile);
+  if (damagedFile !== undefined) await setDamagedAside(damagedFile);
   await writeWholeFile(stateFile, `${JSON.stringify(state, null, 2)}\n`, {
     previous: damagedFile === undefined ? "keep" : "drop",
   });
 }
 
-async function setAside(file: string): Promise<void> {
+/** Moves a damaged state file out of the way, under a name that says what it is and when. Throws system errors. */
+export async function setDamagedAside(file: string): Promise<void> {
   await rename(file, `${file}.damaged-${timeStamp()}`).catch((error: unknown) => {
     if (errorCode(error) !== "ENOENT") throw error;
   });

@@ -201,10 +201,9 @@ function finishStage(draft: Draft, stage: StageId): void {
   if (record === undefined) return;
   const { message: _mended, ...rest } = record;
   const { total_epochs, steps_per_epoch } = record;
-  const done =
-    total_epochs === undefined || steps_per_epoch === undefined
-      ? {}
-      : { done_epochs: total_epochs, done_steps: total_epochs * steps_per_epoch };
+  const total_steps = (total_epochs ?? Number.NaN) * (steps_per_epoch ?? Number.NaN);
+  // Numbers that no run can have had make a product that no state can hold.
+  const done = Number.isSafeInteger(total_steps) ? { done_epochs: total_epochs, done_steps: total_steps } : {};
   draft.stages.set(stage, { ...rest, ...done, status: "finished" });
 }
 

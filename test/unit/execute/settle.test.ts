@@ -129,6 +129,19 @@ describe("what a killed runner left", () => {
     expect(names.filter((name) => name.includes("damaged"))).toHaveLength(1);
   });
 
+  test("a damaged state of which nothing else is left is set aside too: a new one must not overwrite it", async () => {
+    await rm(runDir, { recursive: true });
+    await mkdir(join(stateDir, "state"), { recursive: true });
+    await writeFile(join(stateDir, "state/fox.json"), "{ torn");
+
+    await settle();
+
+    const [name, ...others] = await readdir(join(stateDir, "state"));
+    expect(others).toEqual([]);
+    expect(name).toMatch(/^fox\.json\.damaged-/);
+    expect(await readFile(join(stateDir, "state", name ?? ""), "utf8")).toBe("{ torn");
+  });
+
   test("nothing at all is left as it is", async () => {
     await settle();
     expect(await readdir(stateDir)).toEqual(["runs"]);

@@ -329,3 +329,9 @@ function randomEntries(random: Random): readonly StateEntry[] {
     return { ...base, type: random.pick(["finished", "stopped", "started", "oom"] as const) };
   });
 }
+
+test("Numbers that no run can have had make a state that can be read again", () => {
+  const endless = start("train", { total_epochs: Number.MAX_SAFE_INTEGER, steps_per_epoch: 1000 });
+  const state = foldState(undefined, [RUN, endless, { v, t, type: "finished", stage: "train" }]);
+  expect(stateSchema.safeParse(JSON.parse(JSON.stringify(state))).success).toBe(true);
+});

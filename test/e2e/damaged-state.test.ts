@@ -1,0 +1,47 @@
+import { expect, test } from "vitest";
+import { makeQuickstart } from "../rig/project.ts";
+
+/** A damaged state costs a warning: once, with the file kept and another in its place. */
+
+const APPLY = ["apply", "--auto-approve", "pipelines/quickstart.yaml"];
+const STATE = ".wan22/state/quickstart.json";
+
+test("A damaged state is rebuilt where nothing is to do, and said once", async () => {
+  const project = await makeQuickstart();
+  expect((await project.run(APPLY)).exitCode).toBe(0);
+  const sound = await project.read(STATE);
+  const torn = sound.slice(0, 700);
+  await project.write(STATE, torn);
+
+  const second = await project.run(APPLY);
+  expect(second.exitCode).toBe(0);
+  expect(second.stderr).toContain("warning[A1]");
+  expect(second.stdout).toContain("No changes");
+  expect(JSON.parse(await project.read(STATE))).toEqual(JSON.parse(sound));
+  const [kept] = (await project.list(".wan22/state")).filter((name) => name.includes(".damaged-"));
+  expect(await project.read(`.wan22/state/${kept}`)).toBe(torn);
+
+  const third = await project.run(APPLY);
+  expect(third.stdout + third.stderr).not.toMatch(/A1|damaged/);
+});
+
+test("A damaged state of which nothing else is left is kept, and so is all that was trained", async () => {
+  const project = await makeQuickstart();
+  expect((await project.run(APPLY)).exitCode).toBe(0);
+  const trained = await project.list("output");
+  await project.write(STATE, "{ torn");
+  await project.write(`${STATE}.backup`, "{ torn as well");
+  for (const name of await project.list(".wan22/runs")) {
+    if (name.endsWith("journal.ndjson")) await project.write(`.wan22/runs/${name}`, "");
+  }
+
+  const { exitCode, stdout, stderr } = await project.run(APPLY);
+  expect(stdout + stderr).toContain("nothing was left to rebuild it from");
+  expect(exitCode).toBe(0);
+  const kept = (await project.list(".wan22/state")).filter((name) => name.includes(".damaged-"));
+  expect(await Promise.all(kept.map((name) => project.read(`.wan22/state/${name}`)))).toContain("{ torn");
+  const archived = (await project.list("output")).filter((name) => name.includes("archive/"));
+  for (const name of trained.filter((each) => each.endsWith(".safetensors"))) {
+    expect(archived.some((each) => each.endsWith(name.slice(name.lastIndexOf("/"))))).toBe(true);
+  }
+});
