@@ -7,7 +7,7 @@ export const PLAN_CODES = {
     severity: "error",
     summary: "A trainer is running on something else",
     why: "It trains what the pipeline said when it was started; a second one beside it would write over its files.",
-    mend: "Stop it first (`wan22 stop NAME`), or leave it as it was and let it finish.",
+    mend: "Take the change back; `wan22 apply FILE` then follows the trainer again: let it finish, or stop it there with Ctrl-C. Then make the change.",
     example: "# learning_rate was edited while `wan22 apply fox.yaml` trains\ntrain: { learning_rate: 1e-4 }",
   },
   resumeNotYet: {

@@ -16,7 +16,7 @@ import { fingerprintOf, type StageInputs } from "./fingerprint.ts";
 import { latentInputs, textInputs } from "./inputs.ts";
 import type { Reason, StageAction } from "./plan.ts";
 import { type PlannedStage, type Planning, renderedStage } from "./stage.ts";
-import { countText, namesText } from "./wording.ts";
+import { countText, namesText, takeBack } from "./wording.ts";
 
 /** Plans the two caching stages: which files there will be, which of them are to be made, and why (design §5). */
 
@@ -67,7 +67,7 @@ export function planCaching(id: CachingId, planning: Planning): PlannedStage {
       ? [
           diagnose(
             PLAN_CODES.runningSomethingElse,
-            `The stage ${id} of ${resolved.spec.name} is running (run ${record.run}) on a dataset or settings other than what is wanted now. Stop it first with \`wan22 stop ${resolved.spec.name}\`, or leave it as it was and let it finish.`,
+            `The stage ${id} of ${resolved.spec.name} is running (run ${record.run}) on a dataset or settings other than what is wanted now. ${takeBack(resolved.spec.file)}`,
             { at: { file: resolved.spec.file } },
           ),
         ]

@@ -66,6 +66,7 @@ export function planPipeline(input: PlanInput): Outcome<PipelinePlan> {
     disk: sameHost ? input.disk : undefined,
     replace: new Set(input.replace),
     alive: new Set(input.alive),
+    elsewhere: sameHost ? undefined : state.host,
     sha256,
   };
   const training = resolved.trainStages.map((stage) => {

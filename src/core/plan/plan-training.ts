@@ -15,7 +15,7 @@ import { type LastFilesMoves, moveLastFiles } from "./renames.ts";
 import { allowsExtend, checkpointOptions, numberOf, type StageLength, stageLength, textOf } from "./schedule.ts";
 import { type PlannedStage, type Planning, renderedStage } from "./stage.ts";
 import { decideTrainAction, type TrainAction } from "./train-action.ts";
-import { countText, namesText } from "./wording.ts";
+import { countText, namesText, takeBack } from "./wording.ts";
 
 /** Plans a train stage: its action, what it goes on from, and every checkpoint. */
 
@@ -62,6 +62,7 @@ export function planTraining(
     changes: changesSince(training),
     outputs,
     running: planning.alive.has(stage.id),
+    elsewhere: planning.elsewhere,
     requested: planning.replace.has(stage.id),
     scheduleAllowsExtend: allowsExtend(stage),
     schedule: textOf(stage, "lr_scheduler_type") ?? textOf(stage, "lr_scheduler") ?? "constant",
@@ -230,12 +231,17 @@ function decisionDiagnostics(training: Training, decision: TrainAction): readonl
       ];
     }
     case "none": {
-      const trained = Math.max(decision.record.done_epochs ?? 0, decision.record.total_epochs ?? 0);
-      if (trained <= wanted.epochs) return [];
+      const { record } = decision;
+      const finished = record.status === "finished";
+      const total = record.total_epochs ?? 0;
+      if (finished && total <= wanted.epochs) return [];
+      // One that was interrupted ended at a step, and did not come to the epochs that it was started for.
+      const trained = finished ? countText(total, "epoch") : countText(record.done_steps ?? 0, "step");
+      const steps = finished ? "" : ` (${countText(wanted.epochs * wanted.stepsPerEpoch, "step")})`;
       return [
         diagnose(
           PLAN_CODES.fewerEpochs,
-          `The stage ${stage.id} of ${name} was trained for ${countText(trained, "epoch")}; ${file} wants ${wanted.epochs} now. Everything trained stays, and nothing is trained. Take the checkpoint of the epoch that you want, or start over with \`wan22 apply --replace ${stage.id} ${file}\`.`,
+          `The stage ${stage.id} of ${name} was trained for ${trained}; ${file} wants ${countText(wanted.epochs, "epoch")}${steps} now. Everything trained stays, and nothing is trained. Take the checkpoint of the epoch that you want, or start over with \`wan22 apply --replace ${stage.id} ${file}\`.`,
           { at, path: "train.max_train_epochs" },
         ),
       ];
@@ -250,7 +256,7 @@ function running({ stage, planning, record }: Training, reasons: readonly Reason
   const changes = reasons.map(({ text }) => text);
   return diagnose(
     PLAN_CODES.runningSomethingElse,
-    `The stage ${stage.id} of ${name} is running (run ${record?.run ?? ""}), and what it trains is no longer what is wanted: ${namesText(changes, 5)}. Stop it first with \`wan22 stop ${name}\`, or leave it as it was and let it finish.`,
+    `The stage ${stage.id} of ${name} is running (run ${record?.run ?? ""}), and what it trains is no longer what is wanted: ${namesText(changes, 5)}. ${takeBack(file)}`,
     { at: { file } },
   );
 }

@@ -24,6 +24,8 @@ export interface Planning {
   readonly replace: ReadonlySet<StageId>;
   /** Stages whose recorded process is alive. */
   readonly alive: ReadonlySet<StageId>;
+  /** The machine that wrote the state, where it is not this one. */
+  readonly elsewhere: string | undefined;
   readonly sha256: Sha256;
 }
 

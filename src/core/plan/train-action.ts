@@ -17,6 +17,8 @@ export interface TrainSituation {
   readonly outputs: StageOutputs;
   /** The recorded process was found alive. */
   readonly running: boolean;
+  /** The machine that the record was written on, where it is another: its processes can't be seen from here. */
+  readonly elsewhere: string | undefined;
   /** The user asked for a replace. */
   readonly requested: boolean;
   readonly scheduleAllowsExtend: boolean;
@@ -56,7 +58,7 @@ export function decideTrainAction(situation: TrainSituation): TrainAction {
 function decideUnfinished(situation: TrainSituation, record: StageRecord): TrainAction {
   const { backend, wanted, outputs, scheduleAllowsExtend } = situation;
   const total = record.total_epochs ?? wanted.epochs;
-  const stopped = unfinishedReason(record);
+  const stopped = unfinishedReason(situation, record);
   // Interrupted before old files were archived: they are of the work that was to be given up.
   if (record.begun !== true && (record.action === "create" || record.action === "replace")) {
     return beginAgain({ cause: "unfinished", text: "its process was never started" }, outputs);
@@ -73,7 +75,7 @@ function decideUnfinished(situation: TrainSituation, record: StageRecord): Train
   }
   const from = outputs.usable.find(({ doneSteps }) => doneSteps <= wanted.epochs * wanted.stepsPerEpoch);
   if (from === undefined) return { action: "none", reasons: epochs, record };
-  return { action: "resume", reasons: [resumeReason(record, from), ...epochs], from };
+  return { action: "resume", reasons: [resumeReason(stopped, from), ...epochs], from };
 }
 
 function decideFinished(situation: TrainSituation, record: StageRecord): TrainAction {
@@ -126,16 +128,17 @@ const ENDED: Readonly<Record<StageRecord["status"], string>> = {
   finished: "it finished",
 };
 
-function unfinishedReason(record: StageRecord): Reason {
+function unfinishedReason({ elsewhere }: TrainSituation, record: StageRecord): Reason {
   const steps = record.done_steps ?? 0;
-  return { cause: "unfinished", text: `${ENDED[record.status]} after ${countText(steps, "step")}` };
+  const ended =
+    record.status === "running" && elsewhere !== undefined
+      ? `it was running on ${elsewhere} when last heard of,`
+      : ENDED[record.status];
+  return { cause: "unfinished", text: `${ended} after ${countText(steps, "step")}` };
 }
 
-function resumeReason(record: StageRecord, { doneEpochs, doneSteps }: UsableState): Reason {
-  return {
-    cause: "unfinished",
-    text: `${unfinishedReason(record).text}; goes on after epoch ${doneEpochs}, step ${doneSteps}`,
-  };
+function resumeReason(stopped: Reason, { doneEpochs, doneSteps }: UsableState): Reason {
+  return { cause: "unfinished", text: `${stopped.text}; goes on after epoch ${doneEpochs}, step ${doneSteps}` };
 }
 
 function noStateReason(which: string): Reason {

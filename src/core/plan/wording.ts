@@ -28,3 +28,8 @@ export function namesText(names: readonly string[], shown: number = NAMES_SHOWN)
   const more = names.length - shown;
   return more > 0 ? `${names.slice(0, shown).join(", ")} and ${more} more` : names.join(", ");
 }
+
+/** What to do about a trainer that trains something else than what the file says now. */
+export function takeBack(file: string): string {
+  return `Take that back, and \`wan22 apply ${file}\` follows it again: let it finish, or stop it there with Ctrl-C. Then make the change.`;
+}

@@ -1,5 +1,16 @@
 import { describe, expect, test } from "vitest";
-import { applied, CLIPS, diskAfter, modelFacts, PIPELINE, planWorld, reasonsOf, runPlan, type World } from "./world.ts";
+import {
+  applied,
+  CLIPS,
+  diskAfter,
+  HOST,
+  modelFacts,
+  PIPELINE,
+  planWorld,
+  reasonsOf,
+  runPlan,
+  type World,
+} from "./world.ts";
 
 /** Eight steps an epoch, four epochs, a checkpoint and a state after each; the last two epochs' states are kept. */
 const CONSTANT = PIPELINE;
@@ -234,9 +245,10 @@ describe("an unfinished train stage", () => {
   test("that went further than is wanted now stays as it is, with a warning", () => {
     const { state, disk } = stopped({}, 19, true);
     const states = disk.states.filter(({ dir }) => dir === "fox-step00000019-state");
-    const { stage, codes } = planWorld({ state, disk: { ...disk, states }, yaml: epochs(1) });
+    const { stage, codes, diagnostics } = planWorld({ state, disk: { ...disk, states }, yaml: epochs(1) });
     expect(stage("train").action).toBe("none");
     expect(codes).toEqual(["P6"]);
+    expect(diagnostics[0]?.detail).toContain("was trained for 19 steps; fox.yaml wants 1 epoch (8 steps) now");
   });
 });
 
@@ -302,7 +314,7 @@ describe("a finished train stage that is to go on", () => {
     const { stage, codes, diagnostics } = planWorld({ ...applied(), yaml: epochs(2) });
     expect(stage("train").action).toBe("none");
     expect(codes).toEqual(["P6"]);
-    expect(diagnostics[0]?.detail).toContain("was trained for 4 epochs; fox.yaml wants 2 now");
+    expect(diagnostics[0]?.detail).toContain("was trained for 4 epochs; fox.yaml wants 2 epochs now");
     expect(diagnostics[0]?.range?.line).toBe(13);
   });
 
@@ -341,6 +353,7 @@ describe("a stage whose process is alive", () => {
     expect(plan).toMatchObject({ valid: false, stages: [], checkpoints: [] });
     expect(diagnostics.map(({ code, severity }) => [code, severity])).toEqual([["P4", "error"]]);
     expect(diagnostics[0]?.detail).toContain("learning_rate 2e-4 → 1e-4 (fox.yaml:14)");
+    expect(diagnostics[0]?.detail).toContain("Take that back, and `wan22 apply fox.yaml` follows it again");
   });
 
   test("for another number of epochs is followed to its own end, with a warning", () => {
@@ -415,5 +428,15 @@ describe("a state written on another machine", () => {
   test("tells where training would go on", () => {
     const { state } = stopped({}, 19, true);
     expect(planWorld({ state, host: "laptop" }).stage("train")).toMatchObject({ action: "resume", done_steps: 19 });
+  });
+
+  test("says of a process there no more than the record does", () => {
+    const { state } = stopped({}, 19, false);
+    const { train } = state.stages;
+    if (train === undefined) throw new Error("it trained");
+    const running = { ...state, stages: { ...state.stages, train: { ...train, status: "running" as const } } };
+    expect(reasonsOf(planWorld({ state: running, host: "laptop" }).stage("train"))).toEqual([
+      `it was running on ${HOST} when last heard of, after 19 steps; goes on after epoch 2, step 16`,
+    ]);
   });
 });
