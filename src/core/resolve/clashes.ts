@@ -1,11 +1,12 @@
 import { type Diagnostic, diagnose, type Place } from "../diagnostic.ts";
 import { baseName } from "../paths.ts";
 import type { LocatedPath, Spec } from "../spec/spec.ts";
+import { optimizerTypeForTrainer } from "../trainer/optimizers.ts";
 import { RESOLVE_CODES } from "./codes.ts";
 import { hardwarePlace } from "./hardware.ts";
 import { mixedPrecisionFor, type WeightPrecision } from "./precision.ts";
 import { isExplicit } from "./provenance.ts";
-import type { ResolvedValue } from "./resolved.ts";
+import type { ResolvedParameters, ResolvedValue } from "./resolved.ts";
 
 /**
  * Where the manual asks for what the trainer refuses, the preset gives way and a note says so (trainer facts §2).
@@ -122,4 +123,19 @@ export function settlePrecision(stage: StageValues, weights: WeightPrecision, di
       { at: place ?? dit?.place ?? { file: stage.spec.file }, path: "train.mixed_precision" },
     ),
   );
+}
+
+/** T7: the manual's short names of optimizers are not the trainer's; each is written as the class that it stands for. */
+export function noteOptimizerName(spec: Spec, parameters: ResolvedParameters): readonly Diagnostic[] {
+  const optimizer = parameters.optimizer_type;
+  if (typeof optimizer?.value !== "string") return [];
+  const name = optimizerTypeForTrainer(optimizer.value);
+  if (name === undefined || name === optimizer.value) return [];
+  return [
+    diagnose(
+      RESOLVE_CODES.optimizerRenamed,
+      `\`optimizer_type: ${optimizer.value}\` is given to the trainer as \`${name}\`, the class that it stands for: the trainer would not find it by the short name.`,
+      { at: optimizer.place ?? { file: spec.file }, path: "train.optimizer_type" },
+    ),
+  ];
 }

@@ -194,4 +194,12 @@ export const RESOLVE_CODES = {
     mend: "Leave it out to get the tier's value, or keep it if it fits.",
     example: "hardware: entry\ntrain:\n  network_dim: 64",
   },
+  optimizerRenamed: {
+    code: "R25",
+    severity: "note",
+    summary: "The optimizer goes by another name in the trainer",
+    why: "The trainer knows three optimizers by a short name; every other is looked up as a class, by its exact name, and the manual's short names are none.",
+    mend: "Nothing has to be done. Write the full name if you want to see it in the pipeline.",
+    example: "train:\n  optimizer_type: lion",
+  },
 } as const satisfies Record<string, DiagnosticKind>;

@@ -126,7 +126,7 @@ function checkArithmetic({ spec, presets, hardware, stages }: Suiting): Diagnost
     found.push(
       diagnose(
         RESOLVE_CODES.noBf16,
-        `${name} is a ${architecture.title} card, which emulates bf16. ${what} in bf16 here and will be slow. ${mend} \`vae_dtype: float16\` under cache_latents.`,
+        `${name} is of the ${architecture.title} generation, which emulates bf16. ${what} in bf16 here and will be slow. ${mend} \`vae_dtype: float16\` under cache_latents.`,
         { ...options, severity: severityFor(spec) },
       ),
     );
@@ -135,7 +135,7 @@ function checkArithmetic({ spec, presets, hardware, stages }: Suiting): Diagnost
     found.push(
       diagnose(
         RESOLVE_CODES.fp8StorageOnly,
-        `${name} is a ${architecture.title} card without 8-bit arithmetic. \`fp8_base\` works all the same: weights are kept in 8 bits and computed with in 16, which saves memory and no time.`,
+        `${name} is of the ${architecture.title} generation, which has no 8-bit arithmetic. \`fp8_base\` works all the same: weights are kept in 8 bits and computed with in 16, which saves memory and no time.`,
         options,
       ),
     );
@@ -150,7 +150,12 @@ function checkDatasetSize({ spec, presets, hardware, counted }: Suiting): Diagno
     diagnose(
       RESOLVE_CODES.datasetTooLarge,
       `${counted} files train, and the manual makes the tier \`${hardware.tier}\` for ${from} to ${to}. It may fit and take impractically long; train on fewer, better files, or on a card of a higher tier.`,
-      { at: spec.places.get("dataset") ?? { file: spec.file }, path: "dataset.sources", severity: severityFor(spec) },
+      {
+        at: spec.places.get("dataset") ?? { file: spec.file },
+        path: "dataset.sources",
+        // A tier or a card that was written is what the pipeline is for, also while it is rehearsed.
+        severity: spec.hardware.kind === "auto" ? severityFor(spec) : "warning",
+      },
     ),
   ];
 }

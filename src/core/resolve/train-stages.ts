@@ -3,7 +3,7 @@ import type { Facts } from "../facts.ts";
 import type { LocatedPath, Spec } from "../spec/spec.ts";
 import { PARAMETERS } from "../trainer/parameters.ts";
 import type { ModelRole, Noise } from "../vocabulary.ts";
-import { type StageValues, settleFp8, settlePrecision, settleSwapAndOffload } from "./clashes.ts";
+import { noteOptimizerName, type StageValues, settleFp8, settlePrecision, settleSwapAndOffload } from "./clashes.ts";
 import { RESOLVE_CODES } from "./codes.ts";
 import { precisionOf } from "./precision.ts";
 import type { Presets } from "./presets.ts";
@@ -47,7 +47,7 @@ export function resolveTrainStages(input: TrainStageInput): {
   readonly diagnostics: readonly Diagnostic[];
 } {
   const { spec, facts, noise, layered } = input;
-  const diagnostics: Diagnostic[] = [];
+  const diagnostics: Diagnostic[] = [...noteOptimizerName(spec, layered)];
   const stages = HALVES[noise].map((half): ResolvedTrainStage => {
     const dit: LocatedPath | undefined = spec.models[half.role];
     const stage: StageValues = { spec, values: { ...layered }, diagnostics };

@@ -198,6 +198,9 @@ describe("what does not suit is said", () => {
     const { diagnostics } = resolveWith(`hardware: ${tier}\n${MUSUBI}`, { files });
     const found = diagnostics.filter((each) => each.code === "R11");
     expect(found.map((each) => each.severity)).toEqual(warned ? ["warning"] : []);
+    // A rehearsal of a pipeline for that tier is told the same.
+    const rehearsed = resolveWith(`hardware: ${tier}`, { files }).diagnostics.filter((each) => each.code === "R11");
+    expect(rehearsed).toEqual(found);
   });
 
   test.each([

@@ -143,6 +143,23 @@ describe("T5: 40 blocks to swap are 39", () => {
   );
 });
 
+describe("T7: the manual's short names of optimizers", () => {
+  test.each([
+    ["lion", "bitsandbytes.optim.Lion"],
+    ["sgd", "SGD"],
+    ["adamw", undefined],
+    ["adamw8bit", undefined],
+    ["SGD", undefined],
+    ["prodigyopt.Prodigy", undefined],
+  ])("%s is noted as %s", (name, noted) => {
+    const { diagnostics } = resolveWith(`noise: separate\nhardware: mid\ntrain:\n  optimizer_type: ${name}`);
+    const notes = diagnostics.filter(({ code }) => code === "R25");
+    expect(notes.map(({ severity, detail }) => [severity, detail.includes(`as \`${noted}\``)])).toEqual(
+      noted === undefined ? [] : [["note", true]],
+    );
+  });
+});
+
 describe("T1: mixed_precision follows the weights", () => {
   test.each([
     ["F16", "fp16", true],
