@@ -36,6 +36,8 @@ export function readMusubiLog(options: MusubiLogOptions): MusubiLog {
   let epoch = 0;
   let step = 0;
   let loss: number | null = null;
+  /** A step whose loss is not certain yet. */
+  let drawn: Extract<TrainerEvent, { type: "step" }> | undefined;
   let savingCheckpoint: string | undefined;
   let savingState: string | undefined;
   let outOfMemory = false;
@@ -57,10 +59,25 @@ export function readMusubiLog(options: MusubiLogOptions): MusubiLog {
     return [...savedCheckpoint(), ...readLine(line)];
   };
 
+  const drawnStep = (): readonly TrainerEvent[] => {
+    const steps = drawn === undefined ? [] : [drawn];
+    drawn = undefined;
+    return steps;
+  };
+
   const readLine = (line: string): readonly TrainerEvent[] => {
     const progress = STEP.exec(line);
+    return progress === null ? [...drawnStep(), ...readWords(line)] : readProgress(line, progress);
+  };
+
+  const readProgress = (line: string, progress: RegExpExecArray): readonly TrainerEvent[] => {
+    const steps = readStep(progress.groups ?? {});
+    const rest = line.slice(progress[0].length);
     // What is logged while the bar stands there comes behind it in the same line.
-    if (progress !== null) return [...readStep(progress.groups ?? {}), ...readLine(line.slice(progress[0].length))];
+    return rest.trim() === "" ? steps : [...steps, ...readLine(rest)];
+  };
+
+  const readWords = (line: string): readonly TrainerEvent[] => {
     const begun = EPOCH.exec(line)?.groups;
     if (begun !== undefined) return beginEpoch(Number(begun.epoch));
     const removed = REMOVING.exec(line)?.groups;
@@ -77,15 +94,22 @@ export function readMusubiLog(options: MusubiLogOptions): MusubiLog {
   const readStep = (groups: Readonly<Record<string, string | undefined>>): readonly TrainerEvent[] => {
     const number = Number(groups.step);
     const value = Number(groups.loss);
+    const before = loss;
     loss = Number.isFinite(value) ? value : null;
     // The bar is drawn again and again for one step, and once more when it is closed.
-    if (number <= step) return [];
+    if (number <= step) {
+      if (drawn?.step === number) drawn = { ...drawn, loss };
+      return drawnStep();
+    }
+    const steps = drawnStep();
     step = number;
     const rate = Number(groups.rate);
     // The bar is reset at the first step: its rate says nothing yet.
     const timed = step > 1 && Number.isFinite(rate) && rate > 0;
     const seconds = timed ? (groups.unit === "s/it" ? rate : 1 / rate) : undefined;
-    return [{ ...base(), type: "step", step, epoch, loss, ...(seconds === undefined ? {} : { seconds }) }];
+    drawn = { ...base(), type: "step", step, epoch, loss, ...(seconds === undefined ? {} : { seconds }) };
+    // The trainer counts the step before it has its loss: with the loss of the step before it may be drawn too early.
+    return loss === before ? steps : [...steps, ...drawnStep()];
   };
 
   const endEpoch = (): readonly TrainerEvent[] => (epoch === 0 ? [] : [{ ...base(), type: "epoch", epoch, loss }]);
@@ -110,7 +134,7 @@ export function readMusubiLog(options: MusubiLogOptions): MusubiLog {
   return {
     accept,
     end: () => {
-      const saved = savedCheckpoint();
+      const saved = [...drawnStep(), ...savedCheckpoint()];
       return allSaved ? [...saved, ...endEpoch(), { ...base(), type: "finished" }] : saved;
     },
   };

@@ -60,7 +60,7 @@ describe("the log of Musubi Tuner", () => {
   test("is read as the events that a backend would write", () => {
     expect(told(readAll(LOG))).toEqual([
       { type: "step", step: 1, epoch: 1, loss: 1.27 },
-      { type: "step", step: 2, epoch: 1, loss: 1.27, seconds: 2.59 },
+      { type: "step", step: 2, epoch: 1, loss: 1.25, seconds: 2.59 },
       { type: "step", step: 4, epoch: 1, loss: 1.25, seconds: 0.25 },
       { type: "checkpoint", file: "out/fox-step00000005.safetensors", epoch: 1, step: 5, bytes: 30_616 },
       { type: "state", dir: "out/fox-step00000005-state", done_epochs: 0, done_steps: 5 },
@@ -80,6 +80,26 @@ describe("the log of Musubi Tuner", () => {
       { type: "epoch", epoch: 3, loss: 1.27 },
       { type: "finished" },
     ]);
+  });
+
+  test("gives a step the loss that is drawn after the step was counted", () => {
+    const log = newLog();
+    const draw = (step: number, loss: string) =>
+      told(log.accept(`steps:  6%|▌         | ${step}/18 [00:30<08:30, 30.00s/it, avr_loss=${loss}]`));
+    const step = (number: number, loss: number) => ({ type: "step", step: number, epoch: 0, loss, seconds: 30 });
+    expect(draw(2, "1.27")).toEqual([step(2, 1.27)]);
+    expect(draw(3, "1.27")).toEqual([]);
+    expect(draw(3, "1.25")).toEqual([step(3, 1.25)]);
+    // Gradient accumulation: the batches of the next step.
+    expect(draw(3, "1.21")).toEqual([]);
+    expect(draw(4, "1.21")).toEqual([]);
+    expect(draw(4, "1.21")).toEqual([step(4, 1.21)]);
+    expect(draw(5, "1.21")).toEqual([]);
+    expect(draw(6, "1.2")).toEqual([step(5, 1.21), step(6, 1.2)]);
+    expect(draw(7, "1.2")).toEqual([]);
+    expect(told(log.accept("INFO: something else"))).toEqual([step(7, 1.2)]);
+    expect(draw(8, "1.2")).toEqual([]);
+    expect(told(log.end())).toEqual([step(8, 1.2)]);
   });
 
   test("tells of a checkpoint only when it is saved: the trainer announces it before", () => {
