@@ -1,12 +1,15 @@
 import { hostname } from "node:os";
 import { join, resolve } from "node:path";
 import type { Diagnostic } from "../core/diagnostic.ts";
+import { pathInside } from "../core/paths.ts";
 import type { StageId } from "../core/vocabulary.ts";
 import { applyPipeline } from "../execute/apply-pipeline.ts";
 import { lockPipeline } from "../execute/lock-pipeline.ts";
 import { settlePipeline } from "../execute/settle.ts";
 import { HOST_CODES } from "../host/codes.ts";
 import type { Lock } from "../host/lock.ts";
+import { statePaths } from "../host/run-store.ts";
+import { loadState } from "../host/state-store.ts";
 import { installationFolder } from "../prepare/built-in.ts";
 import { type Prepared, type PreparedPipeline, prepare } from "../prepare/prepare.ts";
 import { openApplyView } from "../views/apply.ts";
@@ -14,7 +17,7 @@ import { viewDiagnostics } from "../views/human/diagnostics.ts";
 import { viewPlanHuman } from "../views/human/plan.ts";
 import { viewDiagnosticsJson } from "../views/json.ts";
 import { commandLine, filesFrom } from "./command-line.ts";
-import { EXIT, type ExitCode } from "./exit-code.ts";
+import { EXIT, type ExitCode, planExitCode } from "./exit-code.ts";
 import { pipelineFiles } from "./pipeline-files.ts";
 import { showScan } from "./plan.ts";
 import { listenForSignals, type OnSignal } from "./signals.ts";
@@ -55,7 +58,7 @@ export async function runApply(files: readonly string[], options: ApplyOptions, 
     showPlan(first, options, terminal);
     return verdict(first, []);
   }
-  const locks: Lock[] = [];
+  const locks: LockedPipeline[] = [];
   try {
     const refused = (await lockAll(first.pipelines, locks, terminal)) ?? (await settleAll(first.pipelines));
     if (refused !== undefined) {
@@ -74,7 +77,24 @@ export async function runApply(files: readonly string[], options: ApplyOptions, 
     const pipelines = prepared.pipelines.filter(({ spec }) => locked.has(spec.name));
     return verdict(prepared, await applyAll({ ...prepared, pipelines }, options, terminal));
   } finally {
-    for (const lock of locks) await lock.release();
+    await releaseAll(locks);
+  }
+}
+
+interface LockedPipeline {
+  readonly pipeline: PreparedPipeline;
+  readonly lock: Lock;
+}
+
+/** Gives the locks back; not that of a pipeline whose trainer lives on, which another machine could not see otherwise. */
+async function releaseAll(locks: readonly LockedPipeline[]): Promise<void> {
+  for (const { pipeline, lock } of locks) {
+    const { root, spec } = pipeline;
+    const stateDir = resolve(root, spec.stateDir);
+    const { stateFile } = statePaths(stateDir, spec.name);
+    const shownFile = pathInside(root, stateFile);
+    const { alive } = await loadState({ root, stateDir, pipeline: spec.name, shownFile, host: hostname() });
+    if (alive.length === 0) await lock.release();
   }
 }
 
@@ -86,15 +106,16 @@ interface Refusal {
 /** Takes the lock of every pipeline, or says why that can't be. Those taken are added to `locks` as they are. */
 async function lockAll(
   pipelines: readonly PreparedPipeline[],
-  locks: Lock[],
+  locks: LockedPipeline[],
   terminal: Terminal,
 ): Promise<Refusal | undefined> {
-  for (const { root, spec } of pipelines) {
+  for (const pipeline of pipelines) {
+    const { root, spec } = pipeline;
     const result = await lockPipeline({ root, stateDir: resolve(root, spec.stateDir), pipeline: spec.name });
     if (result.kind !== "acquired") {
       return { diagnostic: result.diagnostic, exitCode: result.kind === "locked" ? EXIT.locked : EXIT.error };
     }
-    locks.push(result.lock);
+    locks.push({ pipeline, lock: result.lock });
     if (result.note !== undefined) terminal.err(result.note);
   }
   return undefined;
@@ -193,7 +214,7 @@ function exitCodeOf(outcome: Awaited<ReturnType<typeof applyPipeline>>["outcome"
 /** The worst that happened: an end at once before a stop, a stop before a failure, a failure before an invalid pipeline. */
 function verdict({ plan }: Prepared, codes: readonly ExitCode[]): ExitCode {
   for (const code of [EXIT.interrupted, EXIT.stopped, EXIT.stageFailed]) if (codes.includes(code)) return code;
-  return plan.pipelines.some(({ valid }) => !valid) ? EXIT.error : EXIT.fine;
+  return planExitCode(plan);
 }
 
 function showPlan({ plan, texts }: Prepared, { format }: ApplyOptions, terminal: Terminal): void {

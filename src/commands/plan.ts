@@ -5,7 +5,7 @@ import { viewPlanHuman } from "../views/human/plan.ts";
 import { viewPlanJson } from "../views/json.ts";
 import { viewPlanMarkdown } from "../views/markdown/plan.ts";
 import { commandLine, filesFrom } from "./command-line.ts";
-import { EXIT, type ExitCode } from "./exit-code.ts";
+import { EXIT, type ExitCode, planExitCode } from "./exit-code.ts";
 import { pipelineFiles } from "./pipeline-files.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -30,8 +30,8 @@ export async function runPlan(files: readonly string[], options: PlanOptions, te
   });
   terminal.transient("");
   terminal.out(viewPlan(prepared, options, terminal));
-  if (prepared.plan.pipelines.some(({ valid }) => !valid)) return EXIT.error;
-  return options.exitCode === "detailed" && prepared.plan.changes ? EXIT.changes : EXIT.fine;
+  const code = planExitCode(prepared.plan);
+  return code === EXIT.fine && options.exitCode === "detailed" && prepared.plan.changes ? EXIT.changes : code;
 }
 
 function viewPlan(prepared: Prepared, options: PlanOptions, terminal: Terminal): string {

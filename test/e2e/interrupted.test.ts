@@ -204,11 +204,42 @@ describe("an apply that is interrupted", () => {
     applying.process.kill("SIGHUP");
     expect(await applying.ended).toBe(85);
     expect(applying.events.at(-1)).toMatchObject({ type: "run-ended", outcome: "detached" });
+    // Another machine on the same disk sees no process here: the lock tells it.
+    expect(await project.list(".wan22/state")).toContain("quickstart.lock");
     const again = await project.run(["apply", FILE, "--auto-approve"]);
     expect(again.exitCode).toBe(0);
     const { stages, history } = await readState(project);
     expect(stages.train).toMatchObject({ status: "finished", done_steps: STEPS, segment: 1 });
     expect(history.filter(({ stage }) => stage === "train")).toHaveLength(1);
+    expect(await project.list(".wan22/state")).not.toContain("quickstart.lock");
+  });
+
+  it("and edited meanwhile: what runs is left alone, exit 4, until the edit is taken back", async () => {
+    const project = await longQuickstart();
+    const yaml = await project.read(FILE);
+    const first = startApply(project);
+    await first.until(stepFrom(20));
+    first.process.kill("SIGKILL");
+    await first.ended;
+    const trainer = (await readState(project)).stages.train?.process?.pid ?? 0;
+
+    await project.write(FILE, yaml.replace("network_dim: 16", "network_dim: 8"));
+    for (const command of [
+      ["plan", FILE],
+      ["apply", FILE, "--auto-approve"],
+    ]) {
+      const { exitCode, stdout } = await project.run(command);
+      expect(exitCode).toBe(4);
+      expect(stdout).toContain("network_dim 16 → 8");
+    }
+    expect(isAlive(trainer)).toBe(true);
+
+    await project.write(FILE, yaml);
+    const second = startApply(project);
+    await second.until(({ type }) => type === "stage-started");
+    second.process.kill("SIGINT");
+    expect(await second.ended).toBe(85);
+    expect((await readState(project)).stages.train).toMatchObject({ status: "stopped", segment: 1 });
   });
 
   it("by Ctrl-C twice: the trainer is gone at once, and what was saved is gone on from", async () => {
