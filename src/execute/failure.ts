@@ -20,6 +20,8 @@ export interface Failure {
   readonly shownLog: string;
   /** Whether the kernel killed a process for want of memory meanwhile. */
   readonly memoryKills: "seen" | "none";
+  /** What is kept, and what applying again does with it: a clause, where there is something to tell. */
+  readonly whatFollows: string | undefined;
   /** What helps against a full GPU, and against full host memory, in this pipeline: lines of YAML, best first. */
   readonly remediesFor: (problem: "out-of-memory" | "host-memory") => readonly string[];
 }
@@ -79,7 +81,8 @@ export async function explainFailure(failure: Failure): Promise<Diagnostic> {
   const how = said === undefined ? `${stage} ended with ${endText(end)}.` : `${stage} failed: ${sentence(said)}`;
   const problem = PROBLEM_OF.get(kind);
   const remedies = problem === undefined ? "" : remedyText(failure.remediesFor(problem));
-  return diagnose(kind, `${how} ${kind.mend}${remedies}${logText(log, failure.shownLog)}`);
+  const follows = failure.whatFollows === undefined ? "" : ` ${sentence(capitalized(failure.whatFollows))}`;
+  return diagnose(kind, `${how} ${kind.mend}${follows}${remedies}${logText(log, failure.shownLog)}`);
 }
 
 function kindOf(log: string, { end, memoryKills }: Failure): DiagnosticKind {
@@ -109,6 +112,10 @@ function endText(end: ProcessEnd | undefined): string {
 
 function sentence(text: string): string {
   return /[.!?]$/.test(text.trim()) ? text.trim() : `${text.trim()}.`;
+}
+
+function capitalized(text: string): string {
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)}`;
 }
 
 function remedyText(remedies: readonly string[]): string {

@@ -38,7 +38,7 @@ export async function judgeStage(
     return { outcome: "stopped", end, diagnostics: [] };
   }
   if (terminal === undefined && manner === "ended") {
-    return { outcome: "stopped", end, message: "It was ended at once; what was saved before stays.", diagnostics: [] };
+    return { outcome: "stopped", end, message: `it was ended at once; ${whatFollows(input)}`, diagnostics: [] };
   }
   const verified = await verify(input);
   if (terminal?.type === "finished" || (terminal === undefined && end?.exitCode === 0)) {
@@ -58,10 +58,29 @@ export async function judgeStage(
     logFile,
     shownLog: pathInside(apply.root, logFile),
     memoryKills: (countOomKills() ?? 0) > (progress.oomKillsBefore ?? 0) ? "seen" : "none",
+    whatFollows: lastStateStep(input) === undefined ? undefined : whatFollows(input),
     remediesFor: (problem) => remedyLines(findRemedies(problem, apply.resolved, apply.presets)),
   });
   const lost = terminal === undefined && end === undefined;
   return { outcome: lost ? "lost" : "failed", end, message: diagnostic.summary, diagnostics: [diagnostic] };
+}
+
+/** The step of the last training state that the stage has saved. */
+function lastStateStep({ stage, recorder }: StageInput): number | undefined {
+  return recorder.state()?.training_states.findLast((known) => known.stage === stage.id)?.done_steps;
+}
+
+/** What is kept of a stage that did not come to its end, and what applying again does with it (design §5); a clause. */
+function whatFollows(input: StageInput): string {
+  const { apply, stage } = input;
+  if (scriptOf(stage.id) !== "train") return "what was cached stays, and applying again goes on from there";
+  const step = lastStateStep(input);
+  if (step === undefined) return "no training state was saved before, so applying again starts over";
+  const kept = `its training state of step ${step} is kept`;
+  const { file, trainer } = apply.resolved.spec;
+  return trainer.backend === "musubi"
+    ? `${kept}, but an exact resume of Musubi is not built yet: applying again will be refused, and \`wan22 apply --replace ${stage.id} ${file}\` starts over with everything archived`
+    : `${kept}, and applying again goes on from there`;
 }
 
 /** What is not as planned, now that the stage says that it finished. */

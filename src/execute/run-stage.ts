@@ -81,8 +81,8 @@ function follow(input: StageInput, { identity, ended, source, progress }: Starte
 
 function endedAtOnceText({ signals }: ApplyInput): string {
   return signals.stopNow.aborted
-    ? "The trainer is ended at once; what was saved before stays."
-    : "The trainer is ended at once: with Musubi Tuner's own scripts there is no way yet to have it save first. What was saved before stays.";
+    ? "The trainer is ended at once."
+    : "The trainer is ended at once: with Musubi Tuner's own scripts there is no way yet to have it save first.";
 }
 
 /** Writes down what the stage left and how it ended. */

@@ -142,7 +142,7 @@ async function readModel(file: string): Promise<Look> {
   } as const;
   if (header.fileBytes >= header.wholeBytes) return facts;
   const missing = header.wholeBytes - header.fileBytes;
-  const text = `it ends ${missing} bytes too early; was it downloaded completely?`;
+  const text = `it ends ${missing} bytes too early, as after a download that broke off`;
   return { ...facts, problem: { kind: "unreadable", text } };
 }
 

@@ -82,7 +82,7 @@ async function readHeader(handle: FileHandle, fileBytes: number): Promise<Header
   const length = Number(headerBytes);
   if (length < 2) return refuse("it is not a safetensors file (its header is empty)");
   if (length > fileBytes - LENGTH_BYTES)
-    return refuse("it ends in the middle of its header; was it downloaded completely?");
+    return refuse("it ends in the middle of its header, as after a download that broke off");
 
   const json = await readExactly(handle, LENGTH_BYTES, length);
   if (json === undefined) return refuse("it became shorter while it was read");

@@ -52,7 +52,7 @@ export function describeEnd(event: EventOf<"stage-ended">): string {
   const log = `log ${printable(event.log)}`;
   const texts: Readonly<Record<StageOutcome, string>> = {
     finished: `finished in ${duration} (${one})`,
-    stopped: `stopped at ${one} after ${duration}${why}; apply again to go on from here`,
+    stopped: `stopped at ${one} after ${duration}${event.message === undefined ? "; apply again to go on from here" : why}`,
     failed: `failed at ${one} after ${duration}${why}; ${log}`,
     lost: `ended at ${one} without saying why${why}; ${log}`,
     detached: `goes on by itself, ${one} so far; apply again to follow it`,

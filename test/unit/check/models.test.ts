@@ -48,7 +48,10 @@ describe("model files", () => {
   });
 
   test("that are cut short are named with what is wrong", () => {
-    const problem = { kind: "unreadable", text: "it ends 12 bytes too early; was it downloaded completely?" } as const;
+    const problem = {
+      kind: "unreadable",
+      text: "it ends 12 bytes too early, as after a download that broke off",
+    } as const;
     const facts = models({ dit: { ...ditFacts("models/low.safetensors"), problem } });
     expect(only({ facts })).toMatchObject({ code: "M3", severity: "error" });
     expect(only({ facts })?.detail).toContain("12 bytes too early");

@@ -20,6 +20,7 @@ async function explain(log: string, failure: Partial<Failure> = {}) {
     logFile,
     shownLog: ".wan22/runs/R/train.log",
     memoryKills: "none",
+    whatFollows: undefined,
     remediesFor: (problem) => [`# for ${problem}`, "train:", "  blocks_to_swap: 20"],
     ...failure,
   });
@@ -50,6 +51,13 @@ describe("the reason of a failure", () => {
     expect(found).toBe(code);
     expect(detail).toContain(line.split("\n")[0]);
     expect(detail).toContain("The whole log: .wan22/runs/R/train.log");
+  });
+
+  test("says what is kept, and what applying again does with it", async () => {
+    const whatFollows = "its training state of step 8 is kept, and applying again goes on from there";
+    expect((await explain("AssertionError: a", { whatFollows })).detail).toContain(
+      "and apply again. Its training state of step 8 is kept, and applying again goes on from there.\n\nIts last lines:",
+    );
   });
 
   test("is the host's memory where the kernel killed for want of it", async () => {

@@ -128,6 +128,7 @@ describe("apply as lines", () => {
 
   it.each([
     ["finished", undefined],
+    ["stopped", "it was ended at once; no training state was saved before, so applying again starts over"],
     ["failed", "CUDA out of memory"],
     ["lost", undefined],
     ["detached", undefined],
