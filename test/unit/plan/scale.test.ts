@@ -1,25 +1,20 @@
 import { expect, test } from "vitest";
 import { planPipeline } from "../../../src/core/plan/plan-pipeline.ts";
+import { relativeGrowth } from "../../rig/growth.ts";
 import { applied, planInput, planWorld } from "./world.ts";
 
-/** Milliseconds of planning alone, the best of three. */
-function planningMs(clipCount: number): number {
-  const clips = Array.from({ length: clipCount }, (_, index) => ({ stem: `clip-${index}` }));
-  const input = planInput({ ...applied({ clips }), clips });
-  const times = [1, 2, 3].map(() => {
-    const began = performance.now();
-    planPipeline(input);
-    return performance.now() - began;
-  });
-  return Math.min(...times);
-}
-
 test("planning takes time in proportion to the number of files", () => {
-  planningMs(500);
-  const [few, many] = [planningMs(1_000), planningMs(8_000)];
-  // Eight times the files; twice as much again for noise.
-  expect(many).toBeLessThan(Math.max(50, few) * 16);
-}, 60_000);
+  const growth = relativeGrowth({
+    from: 800,
+    to: 8_000,
+    prepare: (count) => {
+      const clips = Array.from({ length: count }, (_, index) => ({ stem: `clip-${index}` }));
+      return planInput({ ...applied({ clips }), clips });
+    },
+    work: (input) => void planPipeline(input),
+  });
+  expect(growth).toBeLessThan(4);
+}, 120_000);
 
 test("a plan of a thousand epochs lists every checkpoint", () => {
   const { plan } = planWorld({ yaml: planWorldYaml() });

