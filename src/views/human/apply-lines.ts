@@ -12,6 +12,7 @@ import {
   describeStart,
   describeTrainerEvent,
   describeUnlinked,
+  toneOfRunEnd,
 } from "./apply-text.ts";
 
 /** A view of `apply` that is told every event as it happens. */
@@ -69,7 +70,7 @@ function linesOf(event: ApplyEvent, stages: Stages, everySeconds: number, style:
     }
     case "run-ended": {
       const text = describeRunEnd(event);
-      return [`${head(undefined)} ${event.outcome === "finished" ? style.added(text) : style.error(text)}`];
+      return [`${head(undefined)} ${style[toneOfRunEnd(event)](text)}`];
     }
   }
 }

@@ -13,6 +13,7 @@ import {
   describeStart,
   describeTrainerEvent,
   describeUnlinked,
+  toneOfRunEnd,
 } from "./apply-text.ts";
 
 /** The only module that knows listr2; it is loaded where there is a terminal to draw on. */
@@ -85,7 +86,7 @@ export function createApplyProgress(options: ApplyProgressOptions): ApplyView {
       if (run === undefined) return;
       if (event.type === "run-ended") {
         const text = `${printable(event.pipeline)}: ${describeRunEnd(event)}`;
-        endRun(event.pipeline, event.outcome === "finished" ? style.added(text) : style.error(text));
+        endRun(event.pipeline, style[toneOfRunEnd(event)](text));
         return;
       }
       drawEvent(event, run, style);

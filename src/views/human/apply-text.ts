@@ -117,3 +117,9 @@ export function describeTrainerEvent(event: TrainerEvent): string | undefined {
       return undefined;
   }
 }
+
+/** The tone of a pipeline's last word: a stop was asked for, and is no fault. */
+export function toneOfRunEnd(event: EventOf<"run-ended">): "added" | "warning" | "error" {
+  if (event.outcome === "finished") return "added";
+  return event.outcome === "stopped" || event.outcome === "detached" ? "warning" : "error";
+}
