@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { hostname } from "node:os";
 import { resolve } from "node:path";
-import { namedInputFiles } from "../core/check/input-files.ts";
+import { namedInputFiles, namedPromptImages } from "../core/check/input-files.ts";
 import { type Diagnostic, diagnose } from "../core/diagnostic.ts";
 import type { DiskFacts, Facts, ModelFacts } from "../core/facts.ts";
 import type { Resolved } from "../core/resolve/resolved.ts";
@@ -40,7 +40,7 @@ export async function observeFacts({ spec, root, statCache, environment, onFile 
     observeModels(spec.models, { root, statCache }),
     observeGpus(),
     observeTrainer({ root, backend, path, python, modules: namedModules(spec) }),
-    observeInputFiles(namedInputFiles(spec), { root, statCache }),
+    observeNamedFiles(spec, { root, statCache }),
   ]);
   return {
     sources,
@@ -51,6 +51,12 @@ export async function observeFacts({ spec, root, statCache, environment, onFile 
     inputFiles,
     miniature: environment.WAN22_MINIATURE === "1",
   };
+}
+
+/** Files that parameters name, and the images that prompts in them name. */
+async function observeNamedFiles(spec: Spec, options: { readonly root: string; readonly statCache: StatCache }) {
+  const files = await observeInputFiles(namedInputFiles(spec), options);
+  return { ...(await observeInputFiles(namedPromptImages(spec, files), options)), ...files };
 }
 
 /** Python modules that the user's own choices need; those of the presets are among the trainer's requirements. */

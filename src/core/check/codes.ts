@@ -95,7 +95,7 @@ export const TRAINER_CODES = {
     severity: "error",
     summary: "log_with needs a logging_dir",
     why: "The trainer refuses TensorBoard logging without a folder to log into.",
-    mend: "Set logging_dir, or `log_with: none`.",
+    mend: "Set logging_dir, for instance to `logs`.",
     example: 'train:\n  log_with: tensorboard\n  logging_dir: ""',
   },
   resumeUnreadable: {
@@ -427,7 +427,7 @@ export const MODEL_CODES = {
     severity: "warning",
     summary: "The trainer cannot run on this machine as it is",
     why: "A plan does without it, `wan22 apply` does not.",
-    mend: "Correct `trainer.path` or `trainer.python` before applying here.",
+    mend: "Before applying here, correct `trainer.path` or `trainer.python`, or install Python 3.10 or newer.",
     example: "trainer:\n  path: ../no-such-folder",
   },
   trainerVersion: {

@@ -1,5 +1,9 @@
+import { parse } from "smol-toml";
 import { type Diagnostic, diagnose } from "../diagnostic.ts";
+import type { Facts } from "../facts.ts";
+import { promptsText } from "../render/prompts.ts";
 import type { Spec } from "../spec/spec.ts";
+import { imageOf, readPromptsFile, readPromptsText } from "../trainer/sample-prompts.ts";
 import { LEARNING_CODES } from "./codes.ts";
 import { type Judged, numberOf, pointAt, type StageRule, textOf, wordsOf } from "./rule.ts";
 
@@ -21,16 +25,45 @@ export function namedInputFiles({ overrides }: Pick<Spec, "overrides">): readonl
   return [...new Set(named)];
 }
 
+/** The images that sample prompts of image to video name, in the pipeline or in the file that was looked at. */
+export function namedPromptImages(
+  { task, overrides }: Pick<Spec, "task" | "overrides">,
+  inputFiles: NonNullable<Facts["inputFiles"]>,
+): readonly string[] {
+  if (task !== "i2v-A14B") return [];
+  const written = overrides.filter(({ section, name }) => section === "train" && name === "sample_prompts").at(-1);
+  const value = written?.value;
+  const prompts = Array.isArray(value)
+    ? readPromptsText(promptsText(value.map(String)))
+    : typeof value === "string"
+      ? readPromptsFile(value, inputFiles[value]?.text ?? "")
+      : undefined;
+  if (prompts === undefined || typeof prompts === "string") return [];
+  return [...new Set(prompts.flatMap((prompt) => imageOf(prompt) ?? []))];
+}
+
 function filesOf(name: string, stage: Parameters<StageRule>[0]): readonly string[] {
   const file = textOf(stage.parameters, name);
   return file === undefined ? wordsOf(stage.parameters, name) : [file];
+}
+
+/** What the trainer's reader of TOML would stumble over. */
+function tomlProblem(text: string | undefined): { readonly text: string } | undefined {
+  if (text === undefined) return undefined;
+  try {
+    parse(text);
+    return undefined;
+  } catch {
+    return { text: "it is not valid TOML" };
+  }
 }
 
 /** T32. Prompts have a rule of their own. */
 export const inputFilesAreThere: StageRule = (stage, judged) =>
   FILES.filter((name) => name !== "sample_prompts").flatMap((name) =>
     filesOf(name, stage).flatMap((file): readonly Diagnostic[] => {
-      const problem = judged.facts.inputFiles?.[file]?.problem;
+      const facts = judged.facts.inputFiles?.[file];
+      const problem = facts?.problem ?? (name === "log_tracker_config" ? tomlProblem(facts?.text) : undefined);
       if (problem === undefined) return [];
       const detail = `\`${name}\` names ${file}, which cannot be used: ${problem.text}. Correct the path.`;
       return [diagnose(LEARNING_CODES.inputFile, detail, pointAt(stage.parameters, name))];

@@ -1,49 +1,27 @@
 import { type Diagnostic, diagnose } from "../diagnostic.ts";
 import type { InputFileFacts } from "../facts.ts";
+import { promptsText } from "../render/prompts.ts";
 import type { ResolvedTrainStage } from "../resolve/resolved.ts";
+import {
+  imageOf,
+  PROMPT_FILE_EXTENSIONS,
+  promptFaults,
+  readPromptsFile,
+  readPromptsText,
+  type SamplePrompt,
+} from "../trainer/sample-prompts.ts";
 import { SCHEDULE_CODES, TRAINER_CODES } from "./codes.ts";
 import { isOn, type Judged, list, numberOf, pointAt, type StageRule, textOf, wordsOf } from "./rule.ts";
 
 /** Rules about samples: T26, and settings that make none. */
 
-const EXTENSIONS = [".txt", ".toml", ".json"] as const;
-
-/** The prompts of a text file, as the trainer takes them: `#` at the very start of a line makes a comment. */
-function promptsOfText(text: string): readonly string[] {
-  return text
-    .replaceAll(/\r\n?/g, "\n")
-    .split("\n")
-    .filter((line) => line.trim() !== "" && !line.startsWith("#"))
-    .map((line) => line.trim());
-}
-
-/** The prompts of a JSON file, or why the trainer would fail on it. An entry may be a text or a map of settings. */
-function promptsOfJson(text: string): readonly unknown[] | string {
-  try {
-    const value: unknown = JSON.parse(text);
-    if (!Array.isArray(value)) return "it has to be a list of prompts";
-    const odd = value.findIndex(
-      (entry) => typeof entry !== "string" && (typeof entry !== "object" || entry === null || Array.isArray(entry)),
-    );
-    return odd < 0 ? value : `its entry ${odd + 1} is neither a text nor a map of settings`;
-  } catch {
-    return "it is not valid JSON";
-  }
-}
-
-/** An image for image to video, as the trainer finds it: ` --i PATH` in a line, `image_path` in a map. */
-function hasImage(prompt: unknown): boolean {
-  if (typeof prompt === "string") return prompt.split(" --").some((part) => /^i .+/i.test(part));
-  return typeof prompt === "object" && prompt !== null && "image_path" in prompt;
-}
-
-function shorten(prompt: unknown): string {
-  const text = typeof prompt === "string" ? prompt : JSON.stringify(prompt);
+function shorten(prompt: SamplePrompt | string): string {
+  const text = typeof prompt === "string" ? prompt : String(prompt.prompt ?? "");
   return text.length > 60 ? `${text.slice(0, 57)}…` : text;
 }
 
-function missingImages(prompts: readonly unknown[], stage: ResolvedTrainStage): readonly Diagnostic[] {
-  const without = prompts.filter((prompt) => !hasImage(prompt));
+function missingImages(prompts: readonly SamplePrompt[], stage: ResolvedTrainStage): readonly Diagnostic[] {
+  const without = prompts.filter((prompt) => imageOf(prompt) === undefined);
   if (without.length === 0) return [];
   const detail = `${without.length} of ${prompts.length} sample prompts name no image: ${list(
     without.map((prompt) => `"${shorten(prompt)}"`),
@@ -56,25 +34,45 @@ function missingImages(prompts: readonly unknown[], stage: ResolvedTrainStage): 
 function fileFindings(file: string, facts: InputFileFacts | undefined, stage: ResolvedTrainStage, judged: Judged) {
   const options = pointAt(stage.parameters, "sample_prompts");
   const refuse = (text: string) => [diagnose(TRAINER_CODES.samplePrompts, text, options)];
-  const extension = EXTENSIONS.find((each) => file.endsWith(each));
-  if (extension === undefined) {
+  if (!PROMPT_FILE_EXTENSIONS.some((extension) => file.endsWith(extension))) {
     return refuse(
-      `\`sample_prompts\` is ${file}, and the trainer reads files whose names end in ${EXTENSIONS.join(", ")} only. Rename it, or write the prompts as a list in the pipeline.`,
+      `\`sample_prompts\` is ${file}, and the trainer reads files whose names end in ${PROMPT_FILE_EXTENSIONS.join(", ")} only. Rename it, or write the prompts as a list in the pipeline.`,
     );
   }
   if (facts === undefined) return [];
   if (facts.problem !== undefined) {
     return refuse(`\`sample_prompts\` is ${file}, which cannot be used: ${facts.problem.text}. Correct the path.`);
   }
-  // TOML prompts are rare, and only the trainer's own reader knows what it makes of them.
-  if (facts.text === undefined || extension === ".toml") return [];
-  const prompts = extension === ".json" ? promptsOfJson(facts.text) : promptsOfText(facts.text);
+  const prompts = facts.text === undefined ? undefined : readPromptsFile(file, facts.text);
+  if (prompts === undefined) return [];
   if (typeof prompts === "string") return refuse(`\`sample_prompts\` is ${file}, and ${prompts}. Correct the file.`);
   if (prompts.length === 0) {
     const detail = `\`sample_prompts\` is ${file}, which holds no prompt: nothing will be sampled. Write one prompt a line.`;
     return [diagnose(SCHEDULE_CODES.samplesNeverMade, detail, options)];
   }
-  return judged.resolved.spec.task === "i2v-A14B" ? missingImages(prompts, stage) : [];
+  return promptFindings(prompts, stage, judged);
+}
+
+/** Settings and images of prompts that could be read. Sampling fails in the middle of training, at the first of them. */
+function promptFindings(
+  prompts: readonly SamplePrompt[],
+  stage: ResolvedTrainStage,
+  judged: Judged,
+): readonly Diagnostic[] {
+  const isI2v = judged.resolved.spec.task === "i2v-A14B";
+  const faults = prompts.flatMap((prompt) => {
+    const image = isI2v ? imageOf(prompt) : undefined;
+    const problem = image === undefined ? undefined : judged.facts.inputFiles?.[image]?.problem;
+    const clauses = [
+      ...promptFaults(prompt),
+      ...(problem === undefined ? [] : [`its image ${image}: ${problem.text}`]),
+    ];
+    return clauses.length === 0 ? [] : [`"${shorten(prompt)}" (${clauses.join("; ")})`];
+  });
+  const images = isI2v ? missingImages(prompts, stage) : [];
+  if (faults.length === 0) return images;
+  const detail = `Training would stop at its first samples, at ${list(faults, 3)}. Correct ${faults.length === 1 ? "the prompt" : "the prompts"}.`;
+  return [diagnose(TRAINER_CODES.samplePrompts, detail, pointAt(stage.parameters, "sample_prompts")), ...images];
 }
 
 /** T26: a prompts file that can't be read, prompts that make no sample. */
@@ -91,7 +89,8 @@ export const promptsCanBeSampled: StageRule = (stage, judged) => {
     )} in \`sample_prompts\` would be taken for a comment or an empty line. Begin each prompt with a word.`;
     return [diagnose(TRAINER_CODES.samplePrompts, detail, pointAt(parameters, "sample_prompts"))];
   }
-  return prompts.length > 0 && judged.resolved.spec.task === "i2v-A14B" ? missingImages(prompts, stage) : [];
+  const read = readPromptsText(promptsText(prompts));
+  return read.length === 0 ? [] : promptFindings(read, stage, judged);
 };
 
 /** Prompts without a moment, or a moment without prompts: the trainer loads what it needs, and samples nothing. */
