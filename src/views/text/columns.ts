@@ -55,7 +55,8 @@ function layoutRow(row: readonly Cell[], widths: readonly number[], options: Tab
   }
   const last = row.at(-1);
   if (last === undefined || last.text === "") return [trimLine(line)];
-  if (options.columns - used >= Math.min(NARROWEST_LAST, textColumns(last.text))) {
+  const widest = Math.max(...last.text.split("\n").map(textColumns));
+  if (options.columns - used >= Math.min(NARROWEST_LAST, widest)) {
     const [first = "", ...rest] = wrapText(last.text, options.columns - used);
     return [trimLine(line + paint(last, first)), ...rest.map((text) => trimLine(" ".repeat(used) + paint(last, text)))];
   }
