@@ -4,6 +4,7 @@ import { resolve } from "node:path";
 import { namedInputFiles, namedPromptImages } from "../core/check/input-files.ts";
 import { type Diagnostic, diagnose } from "../core/diagnostic.ts";
 import type { DiskFacts, Facts, ModelFacts } from "../core/facts.ts";
+import type { Presets } from "../core/resolve/presets.ts";
 import type { Resolved } from "../core/resolve/resolved.ts";
 import type { Spec } from "../core/spec/spec.ts";
 import type { State } from "../core/state/state.ts";
@@ -33,13 +34,16 @@ export interface Observation {
 }
 
 /** Looks at what a spec names: clips, models, GPUs, the trainer. */
-export async function observeFacts({ spec, root, statCache, environment, onFile }: Observation): Promise<Facts> {
+export async function observeFacts(
+  { spec, root, statCache, environment, onFile }: Observation,
+  presets: Presets,
+): Promise<Facts> {
   const { backend, path, python } = spec.trainer;
   const [sources, models, gpus, trainer, inputFiles] = await Promise.all([
     scanSources(spec.dataset.sources, { root, settings: spec.dataset.settings, statCache, onFile }),
     observeModels(spec.models, { root, statCache }),
     observeGpus(),
-    observeTrainer({ root, backend, path, python, modules: namedModules(spec) }),
+    observeTrainer({ root, backend, path, python, modules: namedModules(spec, presets) }),
     observeNamedFiles(spec, { root, statCache }),
   ]);
   return {
@@ -59,12 +63,24 @@ async function observeNamedFiles(spec: Spec, options: { readonly root: string; r
   return { ...(await observeInputFiles(namedPromptImages(spec, files), options)), ...files };
 }
 
-/** Python modules that the user's own choices need; those of the presets are among the trainer's requirements. */
-function namedModules(spec: Spec): readonly string[] {
-  return PARAMETERS_OF_MODULES.flatMap((parameter) => {
+/** Python modules that the user's choices need, or whatever a preset may choose where the user chose nothing. */
+function namedModules(spec: Spec, presets: Presets): readonly string[] {
+  const modules = PARAMETERS_OF_MODULES.flatMap((parameter) => {
     const written = spec.overrides.filter(({ section, name }) => section === "train" && name === parameter).at(-1);
-    return typeof written?.value === "string" ? modulesOf(parameter, written.value) : [];
+    const values = written === undefined ? presetValues(parameter, presets) : [written.value];
+    return values.flatMap((value) => (typeof value === "string" ? modulesOf(parameter, value) : []));
   });
+  return [...new Set(modules)];
+}
+
+function presetValues(parameter: string, { defaults, tasks, sizeRules, tiers }: Presets): readonly unknown[] {
+  const layers = [
+    defaults.parameters,
+    ...Object.values(tasks.tasks).map((task) => task.parameters),
+    ...sizeRules.rules.map((rule) => rule.parameters),
+    ...Object.values(tiers.tiers).map((tier) => tier.parameters),
+  ];
+  return layers.flatMap((layer) => layer[parameter]?.value ?? []);
 }
 
 /** Headers of the LoRA files that training starts from. */

@@ -111,10 +111,13 @@ async function prepareOne(
 
   const statCache = openStatCache(resolve(root, spec.stateDir, "index", `${spec.name}.json`));
   const observation = { spec, root, statCache, environment: options.environment };
-  const facts = await observeFacts({
-    ...observation,
-    onFile: (progress) => options.onScan?.({ pipeline: spec.name, ...progress }),
-  });
+  const facts = await observeFacts(
+    {
+      ...observation,
+      onFile: (progress) => options.onScan?.({ pipeline: spec.name, ...progress }),
+    },
+    presets,
+  );
   const { resolved, items } = resolveSpec({ spec, presets, facts, sha256 });
   diagnostics.push(...resolved.diagnostics, ...check({ resolved, items, facts }));
   const rendered = render({ resolved, templates });
