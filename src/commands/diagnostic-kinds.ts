@@ -1,4 +1,4 @@
-import { LEARNING_CODES, MODEL_CODES, SCHEDULE_CODES, TRAINER_CODES } from "../core/check/codes.ts";
+import { LEARNING_CODES, MODEL_CODES, SCHEDULE_CODES } from "../core/check/codes.ts";
 import { DATASET_CODES } from "../core/check/dataset-codes.ts";
 import type { DiagnosticKind } from "../core/diagnostic.ts";
 import { PLAN_CODES } from "../core/plan/codes.ts";
@@ -6,6 +6,7 @@ import { RENDER_CODES } from "../core/render/codes.ts";
 import { RESOLVE_CODES } from "../core/resolve/codes.ts";
 import { SPEC_CODES } from "../core/spec/codes.ts";
 import { STATE_CODES } from "../core/state/codes.ts";
+import { TRAINER_CODES } from "../core/trainer/refusal-codes.ts";
 import { EXECUTE_CODES } from "../execute/codes.ts";
 import { HOST_CODES } from "../host/codes.ts";
 import { PREPARE_CODES } from "../prepare/codes.ts";

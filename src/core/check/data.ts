@@ -1,7 +1,7 @@
 import { type Diagnostic, diagnose } from "../diagnostic.ts";
 import type { ResolvedSource } from "../resolve/resolved.ts";
 import type { Item } from "../trainer/dataset.ts";
-import { TRAINER_CODES } from "./codes.ts";
+import { TRAINER_CODES } from "../trainer/refusal-codes.ts";
 import { cite, isOn, type Judged, list, numberOf, pointAt, type Rule, type StageRule, textOf } from "./rule.ts";
 
 /** Rules about how the dataset is cut, cached and loaded: T8, T9, T12, T16, T17, T19, T21, T23. */

@@ -1,8 +1,8 @@
 import type { Diagnostic, RelatedPlace } from "../diagnostic.ts";
 import { diagnose } from "../diagnostic.ts";
 import type { MediaFacts } from "../facts.ts";
+import { TRAINER_CODES } from "../trainer/refusal-codes.ts";
 import { type CheckedSource, nameOf } from "./checked-source.ts";
-import { TRAINER_CODES } from "./codes.ts";
 import { DATASET_CODES } from "./dataset-codes.ts";
 import { countOf, listNames } from "./listing.ts";
 

@@ -2,8 +2,9 @@ import { type Diagnostic, diagnose } from "../diagnostic.ts";
 import type { ModelFacts } from "../facts.ts";
 import type { ResolvedTrainStage } from "../resolve/resolved.ts";
 import type { LocatedPath } from "../spec/spec.ts";
+import { TRAINER_CODES } from "../trainer/refusal-codes.ts";
 import type { ModelRole, Task } from "../vocabulary.ts";
-import { MODEL_CODES, TRAINER_CODES } from "./codes.ts";
+import { MODEL_CODES } from "./codes.ts";
 import {
   A14B,
   bareName,

@@ -5,7 +5,8 @@ import { loraModulesFromTensors, selectModules, WAN_14B_MODULES } from "../train
 import { combinationFaults, GIVEN_TO_OPTIMIZERS, optimizerArguments } from "../trainer/optimizer-arguments.ts";
 import { modulesOf, OPTIMIZER_NAMES, optimizerTypeForTrainer, PARAMETERS_OF_MODULES } from "../trainer/optimizers.ts";
 import { type PythonValue, readKeyword, readPythonLiteral } from "../trainer/python-literal.ts";
-import { LEARNING_CODES, TRAINER_CODES } from "./codes.ts";
+import { TRAINER_CODES } from "../trainer/refusal-codes.ts";
+import { LEARNING_CODES } from "./codes.ts";
 import { ditsOf } from "./dit.ts";
 import {
   cite,

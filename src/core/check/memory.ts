@@ -1,6 +1,7 @@
 import { diagnose } from "../diagnostic.ts";
 import { findParameter } from "../trainer/parameters.ts";
-import { LEARNING_CODES, TRAINER_CODES } from "./codes.ts";
+import { TRAINER_CODES } from "../trainer/refusal-codes.ts";
+import { LEARNING_CODES } from "./codes.ts";
 import { ditsOf } from "./dit.ts";
 import { A14B, readDitSizes } from "./dit-layout.ts";
 import { cite, isOn, numberOf, pointAt, type StageRule, textOf } from "./rule.ts";

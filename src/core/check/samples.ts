@@ -2,6 +2,7 @@ import { type Diagnostic, diagnose } from "../diagnostic.ts";
 import type { InputFileFacts } from "../facts.ts";
 import { promptsText } from "../render/prompts.ts";
 import type { ResolvedTrainStage } from "../resolve/resolved.ts";
+import { TRAINER_CODES } from "../trainer/refusal-codes.ts";
 import {
   imageOf,
   PROMPT_FILE_EXTENSIONS,
@@ -10,7 +11,7 @@ import {
   readPromptsText,
   type SamplePrompt,
 } from "../trainer/sample-prompts.ts";
-import { SCHEDULE_CODES, TRAINER_CODES } from "./codes.ts";
+import { SCHEDULE_CODES } from "./codes.ts";
 import { isOn, type Judged, list, numberOf, pointAt, type StageRule, textOf, wordsOf } from "./rule.ts";
 
 /** Rules about samples: T26, and settings that make none. */

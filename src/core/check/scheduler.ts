@@ -2,8 +2,8 @@ import { diagnose } from "../diagnostic.ts";
 import { processesOf } from "../resolve/processes.ts";
 import type { ResolvedTrainStage } from "../resolve/resolved.ts";
 import { findSchedulerFaults } from "../trainer/lr-scheduler.ts";
+import { TRAINER_CODES } from "../trainer/refusal-codes.ts";
 import { stepsPerEpoch } from "../trainer/steps.ts";
-import { TRAINER_CODES } from "./codes.ts";
 import { type Judged, numberOf, pointAt, type StageRule, textOf, wordsOf } from "./rule.ts";
 
 /** Optimizer steps of a stage in all, on all its processes; undefined for a dataset without items. */

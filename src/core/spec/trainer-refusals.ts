@@ -1,5 +1,5 @@
-import { TRAINER_CODES } from "../check/codes.ts";
 import type { DiagnosticKind } from "../diagnostic.ts";
+import { TRAINER_CODES } from "../trainer/refusal-codes.ts";
 import type { KeyPath } from "./yaml-tree.ts";
 
 /** Bounds that are one of the trainer's own refusals keep its code: who looks T5 up finds why there is a bound. */

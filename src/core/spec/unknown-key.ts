@@ -1,7 +1,7 @@
 import * as z from "zod";
-import { TRAINER_CODES } from "../check/codes.ts";
 import type { DiagnosticKind } from "../diagnostic.ts";
 import { DERIVED, LEFT_OUT } from "../trainer/left-out.ts";
+import { TRAINER_CODES } from "../trainer/refusal-codes.ts";
 import { SECTION_OF } from "../vocabulary.ts";
 import { clip } from "./clip.ts";
 import { SPEC_CODES } from "./codes.ts";

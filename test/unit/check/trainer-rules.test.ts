@@ -1,5 +1,4 @@
 import { describe, expect, test } from "vitest";
-import { TRAINER_CODES } from "../../../src/core/check/codes.ts";
 import { cacheFoldersAreDistinct, captionsHaveAnExtension, logHasItsFolder } from "../../../src/core/check/data.ts";
 import {
   dimIsGiven,
@@ -9,6 +8,7 @@ import {
 } from "../../../src/core/check/learning.ts";
 import { attentionIsChosen, someBlockStays } from "../../../src/core/check/memory.ts";
 import type { Diagnostic } from "../../../src/core/diagnostic.ts";
+import { TRAINER_CODES } from "../../../src/core/trainer/refusal-codes.ts";
 import type { ParameterValue } from "../../../src/core/vocabulary.ts";
 import { clips } from "../resolve/sample.ts";
 import { type Case, codes, ditFacts, findings, resolveCase, SOUND_MODELS } from "./judge.ts";
