@@ -53,8 +53,9 @@ export async function runApply(files: readonly string[], options: ApplyOptions, 
   const first = await plan();
   terminal.transient("");
   const damaged = first.plan.diagnostics.filter(({ code }) => code === HOST_CODES.stateRebuilt.code);
-  // Nothing is locked and nothing is written where nothing is to do, unless a damaged state is to be replaced.
-  if (!first.plan.changes && damaged.length === 0) {
+  const behind = damaged.length > 0 || first.pipelines.some(({ unsettled }) => unsettled);
+  // Nothing is locked and nothing is written where nothing is to do, unless the record is damaged or lacks something.
+  if (!first.plan.changes && !behind) {
     showPlan(first, options, terminal);
     return verdict(first, []);
   }
@@ -170,7 +171,7 @@ async function applyAll(
         sources: facts.sources,
         presets,
         root,
-        python: facts.trainer.python,
+        trainer: facts.trainer,
         rehearsalDir: join(installationFolder(), "python", "rehearsal"),
         host: hostname(),
         environment: terminal.environment,

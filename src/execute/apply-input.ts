@@ -1,6 +1,6 @@
 import type { ApplyEvent, ApplyOutcome } from "../core/apply-event.ts";
 import type { Diagnostic } from "../core/diagnostic.ts";
-import type { SourceFacts } from "../core/facts.ts";
+import type { SourceFacts, TrainerFacts } from "../core/facts.ts";
 import type { PipelinePlan } from "../core/plan/plan.ts";
 import type { Presets } from "../core/resolve/presets.ts";
 import type { Resolved } from "../core/resolve/resolved.ts";
@@ -19,8 +19,8 @@ export interface ApplyInput {
   readonly state: State | undefined;
   /** The project root, absolute; every stage runs there. */
   readonly root: string;
-  /** The Python to run (`Facts.trainer.python`). */
-  readonly python: string | undefined;
+  /** Its Python, and what keeps it from running here. */
+  readonly trainer: Pick<TrainerFacts, "python" | "problem">;
   /** The folder `python/rehearsal` of this installation, absolute. */
   readonly rehearsalDir: string;
   /** Name of this machine, as the state records it. */

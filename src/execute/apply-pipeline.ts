@@ -15,6 +15,7 @@ import { openRecorder, type Recorder, stamp } from "./recorder.ts";
 import { writeRunResult } from "./run-result.ts";
 import { runStage } from "./run-stage.ts";
 import { isRunning, type NewApplyEvent } from "./stage.ts";
+import { whyNotStartable } from "./start-stage.ts";
 
 export type { ApplyInput, ApplyResult } from "./apply-input.ts";
 export type { StopSignals } from "./follow.ts";
@@ -50,6 +51,12 @@ async function carryOut(input: ApplyInput): Promise<ApplyResult> {
   for (const stage of stages) {
     if (input.signals.stop.aborted || input.signals.stopNow.aborted) last = "stopped";
     if (last !== "finished") break;
+    const refused = isRunning(stage) ? undefined : whyNotStartable(input.trainer);
+    if (refused !== undefined) {
+      diagnostics.push(refused);
+      last = "failed";
+      break;
+    }
     const workDir = resolve(input.root, workPath);
     const result = await runStage({ apply: input, plan: input.plan, stage, recorder, workDir, workPath, report });
     diagnostics.push(...result.diagnostics);

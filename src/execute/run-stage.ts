@@ -1,8 +1,6 @@
-import { resolve } from "node:path";
 import type { StageOutcome } from "../core/apply-event.ts";
 import type { Diagnostic } from "../core/diagnostic.ts";
 import { pathInside } from "../core/paths.ts";
-import type { JournalEntry } from "../core/state/journal.ts";
 import { nowSeconds } from "../host/clock.ts";
 import { runFiles } from "../host/run-store.ts";
 import type { ApplyInput } from "./apply-input.ts";
@@ -13,7 +11,7 @@ import { type Judgement, judgeStage, notStarted } from "./judge-stage.ts";
 import { stamp } from "./recorder.ts";
 import { initialProgress, isRunning, type Progress, type StageInput, takeUp } from "./stage.ts";
 import { attachStage, type NotStarted, type Started, startStage } from "./start-stage.ts";
-import { findIncompleteCaches, hashFile } from "./verify.ts";
+import { findIncompleteCaches, proveCheckpoints } from "./verify.ts";
 
 /** One stage of a run, from making room for it to comparing what it left with what was planned. */
 
@@ -118,15 +116,7 @@ async function recordCaches({ apply, stage, recorder }: StageInput): Promise<voi
 }
 
 async function recordDigests({ apply, stage, recorder }: StageInput): Promise<void> {
-  const unproven = (recorder.state()?.checkpoints ?? []).filter(
-    (known) => known.stage === stage.id && known.sha256 === undefined,
-  );
-  const entries: JournalEntry[] = [];
-  for (const { file } of unproven) {
-    // Gone in the meantime: nothing to prove.
-    const sha256 = await hashFile(resolve(apply.root, file)).catch(() => undefined);
-    if (sha256 !== undefined) entries.push({ ...stamp(), type: "digest", stage: stage.id, file, sha256 });
-  }
+  const entries = await proveCheckpoints(recorder.state(), stage.id, apply.root);
   if (entries.length > 0) await recorder.record(...entries);
 }
 

@@ -2,14 +2,16 @@ import { access } from "node:fs/promises";
 import { join } from "node:path";
 import type { Diagnostic } from "../core/diagnostic.ts";
 import { pathInside } from "../core/paths.ts";
-import type { StateEntry } from "../core/state/fold.ts";
+import { foldState, type StateEntry } from "../core/state/fold.ts";
 import type { JournalEntry } from "../core/state/journal.ts";
+import type { State } from "../core/state/state.ts";
 import type { StageId } from "../core/vocabulary.ts";
 import { appendEvents, appendJournal, readJournal, runFiles, statePaths } from "../host/run-store.ts";
 import { loadState, saveState, setDamagedAside } from "../host/state-store.ts";
 import { explainSystemError } from "./failure.ts";
 import { carryOutMoves, movesOf } from "./outputs.ts";
 import { writeRunResult } from "./run-result.ts";
+import { proveCheckpoints } from "./verify.ts";
 
 /** Puts in order what a runner left that was killed, before anything new is planned. The caller holds the lock. */
 
@@ -40,12 +42,13 @@ export async function settlePipeline(options: SettleOptions): Promise<Diagnostic
 async function settle({ root, stateDir, pipeline, host }: SettleOptions): Promise<void> {
   const { stateFile } = statePaths(stateDir, pipeline);
   const loaded = await loadState({ root, stateDir, pipeline, shownFile: pathInside(root, stateFile), host });
-  const { state, unrecorded, unwritten, damagedFile } = loaded;
-  if (state === undefined) {
+  const { unrecorded, unwritten, damagedFile } = loaded;
+  if (loaded.state === undefined) {
     // Nothing is left to put in its place; the first write of a new state would make it the backup, the second forget it.
     if (damagedFile !== undefined) await setDamagedAside(damagedFile);
     return;
   }
+  let state: State = loaded.state;
   const { runsDir } = statePaths(stateDir, pipeline);
   for (const { run, stage, events } of unwritten)
     await appendEvents(runFiles.events(join(runsDir, run), stage), events);
@@ -54,9 +57,14 @@ async function settle({ root, stateDir, pipeline, host }: SettleOptions): Promis
     if (entry.type === "end")
       await carryOutMoves(movesOf(unfinishedMoves(await readJournal(runDir), entry.stage)), root);
     await appendJournal(runFiles.journal(runDir), [entry]);
-    if (entry.type === "end" && !(await isThere(runFiles.result(runDir)))) {
+    if (entry.type !== "end") continue;
+    const digests = await proveCheckpoints(state, entry.stage, root);
+    await appendJournal(runFiles.journal(runDir), digests);
+    const proved: State = foldState(state, digests) ?? state;
+    state = proved;
+    if (!(await isThere(runFiles.result(runDir)))) {
       const outcome = entry.outcome === "lost" ? "failed" : entry.outcome;
-      await writeRunResult({ run, runDir, state: () => state }, { outcome, diagnostics: [] });
+      await writeRunResult({ run, runDir, state: () => proved }, { outcome, diagnostics: [] });
     }
   }
   if (unrecorded.length > 0 || damagedFile !== undefined) await saveState(state, { stateDir, damagedFile });

@@ -5,6 +5,7 @@ import type { StagePlan } from "../core/plan/plan.ts";
 import { scriptOf } from "../core/vocabulary.ts";
 import { type ProcessEnd, type ProcessIdentity, startDetached } from "../host/process.ts";
 import { readEvents, runFiles } from "../host/run-store.ts";
+import type { ApplyInput } from "./apply-input.ts";
 import { EXECUTE_CODES } from "./codes.ts";
 import { stageCommand } from "./command.ts";
 import { type EventSource, eventsFileSource, musubiLogSource } from "./event-source.ts";
@@ -64,10 +65,19 @@ function lostText(stage: StagePlan): string {
   return `The process of ${stage.id} ended while it was looked for. ${EXECUTE_CODES.lost.mend}`;
 }
 
+/** Why no stage can be started here; asked before anything is touched. */
+export function whyNotStartable({ python, problem }: ApplyInput["trainer"]): Diagnostic | undefined {
+  if (problem === undefined) return undefined;
+  const kind = python === undefined ? EXECUTE_CODES.noPython : EXECUTE_CODES.notStarted;
+  return diagnose(kind, `Nothing was started, since ${problem}. ${kind.mend}`);
+}
+
 /** Makes room, writes what the stage reads, and starts it. Everything is in the journal before it happens. */
 export async function startStage(input: StageInput): Promise<Started | NotStarted> {
   const { apply, stage, recorder } = input;
   const { root, resolved } = apply;
+  const { python } = apply.trainer;
+  if (python === undefined) throw new Error(`${stage.id} was to be started without a Python`);
   const progress = initialProgress(stage);
   const before = recorder.state()?.stages[stage.id];
   const segment = (before?.segment ?? 0) + 1;
@@ -98,23 +108,11 @@ export async function startStage(input: StageInput): Promise<Started | NotStarte
     eventsFile: runFiles.events(recorder.runDir, stage.id),
     stopFile: runFiles.stop(recorder.runDir, stage.id),
   });
-  if (apply.python === undefined) {
-    const named = resolved.spec.trainer.python;
-    const what =
-      named === undefined
-        ? "No Python was found on this machine."
-        : `\`trainer.python\` (${"command" in named ? named.command : named.path}) is no program that can be run.`;
-    return {
-      kind: "failed",
-      progress,
-      diagnostic: diagnose(EXECUTE_CODES.noPython, `${what} ${EXECUTE_CODES.noPython.mend}`),
-    };
-  }
   const command = stageCommand({
     stage,
     spec: resolved.spec,
     root,
-    python: apply.python,
+    python,
     rehearsalDir: apply.rehearsalDir,
     contextFile: contextPath(input.workPath, stage.id),
     run: recorder.run,

@@ -3,8 +3,12 @@ import { createReadStream } from "node:fs";
 import { resolve } from "node:path";
 import { pipeline } from "node:stream/promises";
 import type { CheckpointPlan } from "../core/plan/plan.ts";
+import type { JournalEntry } from "../core/state/journal.ts";
+import type { State } from "../core/state/state.ts";
+import type { StageId } from "../core/vocabulary.ts";
 import { mapConcurrently } from "../host/media/concurrent.ts";
 import { isWhole, readSafetensorsHeader, type SafetensorsHeader } from "../host/safetensors.ts";
+import { stamp } from "./recorder.ts";
 
 /** Looks at what a stage left, and compares it with what was planned. */
 
@@ -49,8 +53,24 @@ function tensorBytes({ tensors }: SafetensorsHeader): number {
   );
 }
 
+/** Journal entries with the digests of those of a stage's checkpoints that have none yet. */
+export async function proveCheckpoints(
+  state: State | undefined,
+  stage: StageId,
+  root: string,
+): Promise<readonly JournalEntry[]> {
+  const entries: JournalEntry[] = [];
+  for (const { file, stage: of, sha256: known } of state?.checkpoints ?? []) {
+    if (of !== stage || known !== undefined) continue;
+    // Gone in the meantime: nothing to prove.
+    const sha256 = await hashFile(resolve(root, file)).catch(() => undefined);
+    if (sha256 !== undefined) entries.push({ ...stamp(), type: "digest", stage, file, sha256 });
+  }
+  return entries;
+}
+
 /** SHA-256 of a file, read as a stream. */
-export async function hashFile(file: string): Promise<string> {
+async function hashFile(file: string): Promise<string> {
   const hash = createHash("sha256");
   await pipeline(createReadStream(file), hash);
   return hash.digest("hex");

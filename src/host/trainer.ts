@@ -140,9 +140,7 @@ async function findPython(request: TrainerRequest, checkout: string | undefined)
     const file = await findExecutable(command);
     if (file !== undefined) return { file };
   }
-  return {
-    problem: "no Python was found on this machine; install Python 3.10 or newer, or name one as `trainer.python`",
-  };
+  return { problem: "no Python was found on this machine" };
 }
 
 function environmentPythons(checkout: string): readonly string[] {

@@ -103,6 +103,8 @@ export interface History {
   readonly disk?: DiskFacts | undefined;
   readonly host?: string | undefined;
   readonly alive: readonly StageId[];
+  /** Whether the state tells of something that nobody has written down yet, since its runner was killed. */
+  readonly unsettled: boolean;
   readonly diagnostics: readonly Diagnostic[];
 }
 
@@ -121,8 +123,10 @@ export async function observeHistory(resolved: Resolved, { spec, root, statCache
       statCache,
     }),
   ]);
-  const { state, alive, diagnostics } = loaded;
-  return { state, disk, host, alive, diagnostics: [...diagnostics, ...stateOfAnother(state, spec, root)] };
+  const { state, alive, unrecorded, unwritten } = loaded;
+  const unsettled = unrecorded.length > 0 || unwritten.length > 0;
+  const diagnostics = [...loaded.diagnostics, ...stateOfAnother(state, spec, root)];
+  return { state, disk, host, alive, unsettled, diagnostics };
 }
 
 /** A renamed pipeline file keeps its state; a second file of the same name must not take it. */

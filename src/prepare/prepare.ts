@@ -47,6 +47,8 @@ export interface PreparedPipeline {
   readonly items: DatasetItems;
   readonly plan: PipelinePlan;
   readonly state: State | undefined;
+  /** Whether the state tells of something that nobody has written down yet, since its runner was killed. */
+  readonly unsettled: boolean;
 }
 
 export interface Prepared {
@@ -125,7 +127,9 @@ async function prepareOne(
   if (!hasErrors(diagnostics)) diagnostics.push(...rendered.diagnostics);
   const weights = await observeNamedWeights(resolved, observation);
   const history =
-    options.history === "read" ? await observeHistory(resolved, observation) : { diagnostics: [], alive: [] };
+    options.history === "read"
+      ? await observeHistory(resolved, observation)
+      : { diagnostics: [], alive: [], unsettled: false };
   diagnostics.push(...history.diagnostics);
   await statCache.save();
   if (rendered.value === undefined || hasErrors([...diagnostics, ...clashes])) return invalid(resolved.tier);
@@ -148,7 +152,8 @@ async function prepareOne(
   if (planned.value === undefined || !planned.value.valid) {
     return { plan: planned.value ?? invalid(resolved.tier).plan, diagnostics, texts };
   }
-  const pipeline = { root, spec, facts, presets, resolved, items, plan: planned.value, state: history.state };
+  const { state, unsettled } = history;
+  const pipeline = { root, spec, facts, presets, resolved, items, plan: planned.value, state, unsettled };
   return { plan: planned.value, pipeline, diagnostics, texts };
 }
 

@@ -127,6 +127,19 @@ describe("after a finished run", () => {
     ).toMatch(/epochs/);
   });
 
+  it("a trainer that cannot run here is told before anything is archived", async () => {
+    const project = await makeQuickstart();
+    await applied(project);
+    const outputs = await project.list("output");
+    await edit(project, "  network_dim: 16", "  network_dim: 8");
+    await edit(project, "  backend: rehearsal", "  backend: rehearsal\n  python: ../no/python");
+    const { exitCode, stderr } = await project.run(["apply", FILE, "--auto-approve"]);
+    expect(exitCode).toBe(6);
+    expect(stderr).toContain("Nothing was started, since `trainer.python` (no/python)");
+    expect((await planned(project)).stages[2]).toMatchObject({ action: "replace" });
+    expect(await project.list("output")).toEqual(outputs);
+  });
+
   it("a torn cache file is made again", async () => {
     const project = await makeQuickstart();
     await applied(project);

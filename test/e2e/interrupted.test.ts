@@ -131,6 +131,13 @@ describe("an apply that is interrupted", () => {
     expect(
       planned?.checkpoints.filter(({ kind }) => kind === "checkpoint").every(({ action }) => action === "keep"),
     ).toBe(true);
+    const { stdout } = await project.run(["apply", FILE, "--auto-approve"]);
+    expect(stdout).toContain("No changes.");
+    const { stages, checkpoints, run } = await readState(project);
+    expect(stages.train).toMatchObject({ status: "finished", done_steps: STEPS });
+    expect(checkpoints).toHaveLength(6);
+    expect(checkpoints.every(({ sha256 }) => sha256 !== undefined)).toBe(true);
+    expect(JSON.parse(await project.read(`.wan22/runs/${run}/result.json`))).toMatchObject({ outcome: "finished" });
   });
 
   it("by a kill of the trainer: the stage has failed, and goes on from its last complete state to the same bytes", async () => {

@@ -12,7 +12,7 @@ export const trainerCanRun: Rule = ({ resolved, facts }) => {
   const { problem } = facts.trainer;
   if (problem === undefined) return [];
   const at = places.get("trainer.python") ?? places.get("trainer.path") ?? places.get("trainer") ?? { file };
-  const detail = `Here, ${problem}. The plan holds all the same; \`wan22 apply\` with \`backend: ${trainer.backend}\` needs it.`;
+  const detail = `Here, ${problem}. The plan holds all the same; \`wan22 apply\` with \`backend: ${trainer.backend}\` needs it. ${MODEL_CODES.trainerProblem.mend}`;
   return [diagnose(MODEL_CODES.trainerProblem, detail, { at, path: "trainer" })];
 };
 
