@@ -68,7 +68,9 @@ function buildProgram(run: (work: () => Promise<ExitCode> | ExitCode) => Promise
 
   program
     .command("apply")
-    .description("make it happen; Ctrl-C stops, with the training state saved where the trainer can, and the same command goes on")
+    .description(
+      "make it happen; Ctrl-C stops, with the training state saved where the trainer can, and the same command goes on",
+    )
     .argument("[files...]", "pipeline files; all in pipelines/ if left out")
     .option("--auto-approve", "do not ask before the plan is carried out")
     .addOption(new Option("--format <format>", "json is one event a line").choices(APPLY_FORMATS).default("human"))
