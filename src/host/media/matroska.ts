@@ -7,6 +7,7 @@ import { countShownFrames } from "./vp-frames.ts";
 /** WebM and Matroska, through mediabunny: by its names, so that a bundle takes in only what they need. */
 
 const SEGMENT = 0x18538067;
+const CLUSTER = 0x1f43b675;
 
 /** A number of 1 to 8 bytes whose length its leading zeros tell. All ones stand for "unknown". */
 function readSize(bytes: Buffer, at: number): { readonly value: number; readonly bytes: number } | undefined {
@@ -26,6 +27,8 @@ function readSize(bytes: Buffer, at: number): { readonly value: number; readonly
 
 interface Element {
   readonly id: number;
+  /** Bytes that its size is written in. */
+  readonly sizeBytes: number;
   readonly contentStart: number;
   /** Infinite where it was written without knowing. */
   readonly end: number;
@@ -38,7 +41,7 @@ async function readElement(handle: FileHandle, at: number, fileBytes: number): P
   const size = readSize(bytes, idBytes);
   if (size === undefined) return undefined;
   const contentStart = at + idBytes + size.bytes;
-  return { id: bytes.readUIntBE(0, idBytes), contentStart, end: contentStart + size.value };
+  return { id: bytes.readUIntBE(0, idBytes), sizeBytes: size.bytes, contentStart, end: contentStart + size.value };
 }
 
 /** Where the file should end by its own account. Elements of unknown length are walked through, so one jump a cluster or block. */
@@ -53,6 +56,43 @@ async function promisedEnd(handle: FileHandle, fileBytes: number): Promise<numbe
   return at;
 }
 
+/** Elements of a file and of its segment: header, segment, SeekHead, Info, Tracks, Cues, Cluster, Tags, Attachments, Chapters. */
+const OUTER_ELEMENTS: ReadonlySet<number> = new Set([
+  ...[0x1a45dfa3, SEGMENT, 0x114d9b74, 0x1549a966, 0x1654ae6b],
+  ...[0x1c53bb6b, CLUSTER, 0x1254c367, 0x1941a469, 0x1043a770],
+]);
+/** Padding, which may stand anywhere. */
+const VOID = 0xec;
+
+/**
+ * Whether elements follow each other without a gap, those of the file and segment as well as those of each cluster. Where
+ * they do not, mediabunny 1.61 looks for the next one and, with none left, never ends (`resync` in its `matroska/ebml.ts`):
+ * it does not even give timers a turn.
+ */
+async function isWithoutGaps(handle: FileHandle, fileBytes: number): Promise<boolean> {
+  /** Of the cluster that `at` is in; Infinity for one of unknown length, which ends where another outer element begins. */
+  let clusterEnd: number | undefined;
+  for (let at = 0; at < fileBytes; ) {
+    if (at === clusterEnd) clusterEnd = undefined;
+    const element = await readElement(handle, at, fileBytes);
+    if (element === undefined) return false;
+    const { id, end, contentStart } = element;
+    const isOuter = OUTER_ELEMENTS.has(id);
+    if (clusterEnd !== undefined && !isOuter) {
+      if (!Number.isFinite(end) || end > clusterEnd) return false;
+      at = end;
+      continue;
+    }
+    if (Number.isFinite(clusterEnd) || (!isOuter && id !== VOID)) return false;
+    // mediabunny takes a size of all ones for unknown only in its shortest and its longest form.
+    if (!Number.isFinite(end) && ![1, 8].includes(element.sizeBytes)) return false;
+    if (!Number.isFinite(end) && id !== SEGMENT && id !== CLUSTER) return false;
+    clusterEnd = id === CLUSTER ? end : undefined;
+    at = id === SEGMENT || id === CLUSTER ? contentStart : end;
+  }
+  return true;
+}
+
 export type MatroskaVideo =
   | {
       readonly kind: "video";
@@ -64,7 +104,7 @@ export type MatroskaVideo =
     }
   | { readonly kind: "no-video" }
   | { readonly kind: "broken"; readonly text: string }
-  /** A codec of which a packet need not be a frame. */
+  /** A codec of which a packet need not be a frame, or a container that is damaged in the middle. */
   | { readonly kind: "unknown" };
 
 /** Rates that clips are made with; a rate measured in whole milliseconds within reach of one of them is that one. */
@@ -93,6 +133,7 @@ export async function readMatroskaVideo(
   if (promised > fileBytes) {
     return { kind: "broken", text: `it is cut short: it should have at least ${promised} bytes and has ${fileBytes}` };
   }
+  if (!(await isWithoutGaps(handle, fileBytes))) return { kind: "unknown" };
   Logging.level = 0;
   const input = new Input({ formats: [WEBM, MATROSKA], source: new FilePathSource(path) });
   try {

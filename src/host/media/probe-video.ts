@@ -36,11 +36,13 @@ interface Measured {
 function describe({ width, height, frames, fps, headerFrames, rotation }: Measured): VideoProbe {
   if (frames === 0) return unreadable("it has a video stream, and no frame in it");
   if (width === 0 || height === 0) return unreadable("its header gives no picture size");
+  const rate = fps === undefined ? 0 : Math.round(fps * 1000) / 1000;
   return {
     width,
     height,
     frames,
-    ...(fps === undefined ? {} : { fps: Math.round(fps * 1000) / 1000 }),
+    // Less than a frame in half an hour is a damaged header's; nothing can be divided by it.
+    ...(rate === 0 ? {} : { fps: rate }),
     ...(headerFrames === undefined || headerFrames === frames ? {} : { headerFrames }),
     ...(rotation === 0 ? {} : { rotation }),
   };

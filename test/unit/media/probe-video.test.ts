@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -83,4 +83,24 @@ test("damaged headers are never more than a problem", async () => {
     await writeFile(file, whole.subarray(0, length));
     expect((await probeVideo(file, NO_FFPROBE)).problem?.kind).toBe("unreadable");
   }
+});
+
+test("a WebM with bytes between its elements is left to ffprobe: mediabunny would look for the next one without end", async () => {
+  const file = join(folder, "gap.webm");
+  const header = Buffer.from("1a45dfa38b4282847765626d4287810242858102".slice(0, 32), "hex");
+  const junk = Buffer.alloc(200, 0x41);
+  const segment = Buffer.from("1853806701000000000000c8", "hex");
+  await writeFile(file, Buffer.concat([header, segment, junk]));
+  expect((await probeVideo(file, NO_FFPROBE)).problem?.kind).toBe("needs-ffprobe");
+});
+
+test("a rate that a damaged header makes next to nothing is no rate", async () => {
+  const file = join(folder, "slow.mp4");
+  const clip = await readFile(new URL("../../../pipelines/quickstart/clips/04-life.mp4", import.meta.url));
+  // The ticks of each sample, after the box's type, version, number of entries and the entry's number of samples.
+  clip.writeUInt32BE(0xffffffff, clip.indexOf("stts") + 16);
+  await writeFile(file, clip);
+  const probe = await probeVideo(file, NO_FFPROBE);
+  expect(probe.frames).toBeGreaterThan(0);
+  expect(probe).not.toHaveProperty("fps");
 });
