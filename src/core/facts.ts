@@ -12,7 +12,7 @@ export interface CaptionFacts {
   readonly file?: string;
   /** As the trainer reads it: UTF-8, universal newlines, stripped. Absent where it could not be read. */
   readonly text?: string;
-  readonly problem?: "missing" | "not-utf8" | "unreadable";
+  readonly problem?: "missing" | "not-utf8" | "unreadable" | "too-large";
 }
 
 /** A clip, an image or a folder of images, with its caption. */

@@ -44,6 +44,11 @@ function checkReadable({ facts, at }: CheckedSource): readonly Diagnostic[] {
     const detail = `Not a file that you may read: ${listNames(unreadable)}.`;
     found.push(diagnose(DATASET_CODES.captionUnreadable, detail, at));
   }
+  const tooLarge = facts.media.filter(({ caption }) => caption.problem === "too-large").map(captionOf);
+  if (tooLarge.length > 0) {
+    const detail = `More than a megabyte, so no caption but another file under its name: ${listNames(tooLarge)}. Write a sentence or two about the clip there.`;
+    found.push(diagnose(DATASET_CODES.captionUnreadable, detail, at));
+  }
   return found;
 }
 

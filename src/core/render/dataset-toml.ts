@@ -53,7 +53,7 @@ export function datasetToml({ dataset }: Pick<Resolved, "dataset">): DatasetToml
   const general = Object.fromEntries(Object.entries(first).filter(([key]) => isShared(key)));
   const datasets = dataset.sources.map((source) => ({
     ...ownKeys(source),
-    ...Object.fromEntries(Object.entries(generalKeys(source)).filter(([key]) => !isShared(key))),
+    ...Object.fromEntries(Object.entries(generalKeys(source)).filter(([key]) => !Object.hasOwn(general, key))),
   }));
   return { general, datasets };
 }

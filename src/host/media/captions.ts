@@ -8,6 +8,9 @@ type Remembered = { readonly text: string } | { readonly problem: "not-utf8" };
 
 const KIND = "caption-1";
 
+/** The text encoder takes about two kilobytes; a file of more than this is something else under a caption's name. */
+const MAX_CAPTION_BYTES = 1 << 20;
+
 /** A caption file's text as the trainer reads it: strict UTF-8, universal newlines, stripped. */
 function parseCaption(bytes: Uint8Array): Remembered {
   const text = decodeUtf8(bytes);
@@ -23,6 +26,7 @@ export async function readCaption(
     const { stats, value } = await statCache.lookup<Remembered>(KIND, path);
     if (value !== undefined) return { file: shown, ...value };
     if (stats.kind !== "file") return { file: shown, problem: "unreadable" };
+    if (stats.bytes > MAX_CAPTION_BYTES) return { file: shown, problem: "too-large" };
     const caption = parseCaption(await readFile(path));
     await statCache.remember(KIND, path, stats, caption);
     return { file: shown, ...caption };

@@ -3,6 +3,7 @@ import type { CaptionFacts, FileProblem, MediaFacts, SourceFacts } from "../../c
 import { folderOf, joinPath, pathInside } from "../../core/paths.ts";
 import type { DatasetSettings, SourceSpec } from "../../core/spec/spec.ts";
 import { nearest } from "../../core/spec/suggest.ts";
+import { MAX_ITEMS } from "../../core/trainer/items.ts";
 import { fileProblem } from "../read-file.ts";
 import type { StatCache } from "../stat-cache.ts";
 import { readCaption } from "./captions.ts";
@@ -26,6 +27,8 @@ export interface ScanOptions {
 
 const CONCURRENT_FILES = 8;
 const CAPTION_EXTENSION = ".txt";
+/** A kilobyte for each item that a plan can hold. */
+const MAX_JSONL_BYTES = MAX_ITEMS * 1024;
 
 /** A media file to be looked at: where it is, what it is called, and where its caption comes from. */
 interface Candidate {
@@ -122,6 +125,11 @@ async function listFolder(source: SourceSpec, folder: string, options: ScanOptio
 
 async function listJsonl(source: SourceSpec, file: string, { root }: ScanOptions): Promise<Listed> {
   if (source.kind === "videos" || source.kind === "images") return { candidates: [] };
+  const { size } = await stat(file);
+  if (size > MAX_JSONL_BYTES) {
+    const text = `it measures ${Math.round(size / 1e6)} MB, more than the rows of ${count(MAX_ITEMS)} items, which is what a plan can hold`;
+    return { candidates: [], problem: { kind: "unsupported", text } };
+  }
   const rows = parseJsonl(await readFile(file), source.kind);
   if (rows === undefined) {
     return { candidates: [], problem: { kind: "unreadable", text: "it is not UTF-8, which the trainer reads it as" } };
@@ -148,12 +156,23 @@ async function listJsonl(source: SourceSpec, file: string, { root }: ScanOptions
   return { candidates, ...(wrong.length === 0 ? {} : { rows: wrong }) };
 }
 
+const count = (value: number) => value.toLocaleString("en-US");
+
+/** Said before any of the files is opened: each would give an item at least. */
+function tooMany(files: number): Listed {
+  const text = `it names ${count(files)} files, and a plan can hold ${count(MAX_ITEMS)} items; split the dataset`;
+  return { candidates: [], problem: { kind: "unsupported", text } };
+}
+
 async function listSource(source: SourceSpec, options: ScanOptions): Promise<Listed> {
   const path = joinPath(options.root, source.input.path);
   const problem = await inputProblem(source, path);
   if (problem !== undefined) return { candidates: [], problem };
   try {
-    return isFolderKind(source.kind) ? await listFolder(source, path, options) : await listJsonl(source, path, options);
+    const listed = isFolderKind(source.kind)
+      ? await listFolder(source, path, options)
+      : await listJsonl(source, path, options);
+    return listed.candidates.length > MAX_ITEMS ? tooMany(listed.candidates.length) : listed;
   } catch (error) {
     return { candidates: [], problem: fileProblem(error) };
   }

@@ -345,3 +345,8 @@ test("clips that make more items than a plan can hold are named, with what takes
   ]);
   expect(findings(hours, { ...sliding, frameStride: 8 })).toEqual([]);
 });
+
+test("a file of megabytes under a caption's name is said to be none", () => {
+  const clip = media("data/fox/a.mp4", { caption: { file: "data/fox/a.txt", problem: "too-large" } });
+  expect(findings(clips(clip))[0]).toMatch(/^error D12: More than a megabyte, so no caption .*: data\/fox\/a\.txt/);
+});

@@ -205,3 +205,16 @@ test("progress counts the files of all sources", async () => {
   await scanSources([source("a"), source("b")], { root, settings: {}, statCache, onFile });
   expect(seen).toEqual(["1/3", "2/3", "3/3"]);
 });
+
+test("a file of megabytes under a caption's name is not read", async () => {
+  await write({ "data/a.png": png(64, 64), "data/a.txt": "x".repeat((1 << 20) + 1) });
+  const { media } = await scan("images", "data");
+  expect(media[0]?.caption).toEqual({ file: "data/a.txt", problem: "too-large" });
+});
+
+test("more rows than a plan can hold are said before any of their files is looked at", async () => {
+  await write({ "rows.jsonl": `${JSON.stringify({ image_path: "none.png", caption: "" })}\n`.repeat(250_001) });
+  const { media, problem } = await scan("image_jsonl", "rows.jsonl");
+  expect(media).toEqual([]);
+  expect(problem?.text).toContain("it names 250,001 files, and a plan can hold 250,000 items");
+});
