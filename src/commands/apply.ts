@@ -61,22 +61,31 @@ export async function runApply(files: readonly string[], options: ApplyOptions, 
   }
   const locks: LockedPipeline[] = [];
   try {
-    const refused = (await lockAll(first.pipelines, locks, terminal)) ?? (await settleAll(first.pipelines));
-    if (refused !== undefined) {
-      showDiagnostics([refused.diagnostic], first, options, terminal);
-      return refused.exitCode;
+    const refused: Refusal[] = [];
+    for (const pipeline of first.pipelines) {
+      const taken = await takeOver(pipeline, terminal);
+      if ("lock" in taken) locks.push(taken);
+      else refused.push(taken);
     }
+    const refusals = refused.map(({ diagnostic }) => diagnostic);
+    showDiagnostics(refusals, first, options, terminal);
+    const [refusal] = refused;
+    if (refusal !== undefined && locks.length === 0) return refusal.exitCode;
     // Settled by now, so that the next plan says nothing of it.
     showDiagnostics(damaged, first, options, terminal);
     // Planned again under the lock: what another apply did between is in it.
     const prepared = await plan();
     showPlan(prepared, options, terminal);
-    if (!prepared.plan.changes) return verdict(prepared, []);
+    const end = (codes: readonly ExitCode[]) => {
+      const code = verdict(prepared, codes);
+      return code === EXIT.fine && refusal !== undefined ? refusal.exitCode : code;
+    };
+    if (!prepared.plan.changes) return end([]);
     if (options.approval === "ask" && !(await confirm(terminal))) return EXIT.error;
-    // A file that was mended between the two looks has no lock.
-    const locked = new Set(first.pipelines.map(({ spec }) => spec.name));
+    // One that another apply is at work on has no lock, nor has a file that was mended between the two looks.
+    const locked = new Set(locks.map(({ pipeline }) => pipeline.spec.name));
     const pipelines = prepared.pipelines.filter(({ spec }) => locked.has(spec.name));
-    return verdict(prepared, await applyAll({ ...prepared, pipelines }, options, terminal));
+    return end(await applyAll({ ...prepared, pipelines }, options, terminal));
   } finally {
     await releaseAll(locks);
   }
@@ -104,32 +113,19 @@ interface Refusal {
   readonly exitCode: ExitCode;
 }
 
-/** Takes the lock of every pipeline, or says why that can't be. Those taken are added to `locks` as they are. */
-async function lockAll(
-  pipelines: readonly PreparedPipeline[],
-  locks: LockedPipeline[],
-  terminal: Terminal,
-): Promise<Refusal | undefined> {
-  for (const pipeline of pipelines) {
-    const { root, spec } = pipeline;
-    const result = await lockPipeline({ root, stateDir: resolve(root, spec.stateDir), pipeline: spec.name });
-    if (result.kind !== "acquired") {
-      return { diagnostic: result.diagnostic, exitCode: result.kind === "locked" ? EXIT.locked : EXIT.error };
-    }
-    locks.push({ pipeline, lock: result.lock });
-    if (result.note !== undefined) terminal.err(result.note);
+/** Takes a pipeline's lock and puts in order what a killed runner left, before anything is planned on it; or says why not. */
+async function takeOver(pipeline: PreparedPipeline, terminal: Terminal): Promise<LockedPipeline | Refusal> {
+  const { root, spec } = pipeline;
+  const place = { root, stateDir: resolve(root, spec.stateDir), pipeline: spec.name };
+  const result = await lockPipeline(place);
+  if (result.kind !== "acquired") {
+    return { diagnostic: result.diagnostic, exitCode: result.kind === "locked" ? EXIT.locked : EXIT.error };
   }
-  return undefined;
-}
-
-/** What a killed runner left is put in order before anything is planned on it. */
-async function settleAll(pipelines: readonly PreparedPipeline[]): Promise<Refusal | undefined> {
-  for (const { root, spec } of pipelines) {
-    const stateDir = resolve(root, spec.stateDir);
-    const diagnostic = await settlePipeline({ root, stateDir, pipeline: spec.name, host: hostname() });
-    if (diagnostic !== undefined) return { diagnostic, exitCode: EXIT.error };
-  }
-  return undefined;
+  if (result.note !== undefined) terminal.err(result.note);
+  const diagnostic = await settlePipeline({ ...place, host: hostname() });
+  if (diagnostic === undefined) return { pipeline, lock: result.lock };
+  await result.lock.release();
+  return { diagnostic, exitCode: EXIT.error };
 }
 
 async function confirm(terminal: Terminal): Promise<boolean> {

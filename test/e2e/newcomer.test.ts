@@ -175,6 +175,23 @@ describe("a newcomer's first ten minutes", () => {
     expect(await project.list("output/quickstart")).toContain("quickstart.safetensors");
   });
 
+  it("one pipeline that another apply is at work on costs the others nothing", async () => {
+    const project = await makeQuickstart();
+    const yaml = await project.read(FILE);
+    const other = yaml.replace("name: quickstart", "name: other").replace("output/quickstart", "output/other");
+    await project.write("pipelines/other.yaml", other);
+    // As a machine leaves it that shares the disk.
+    const owner = { version: 1, who: "ann", host: "elsewhere", pid: 7, boot_id: "b", start_time: "1", since: "today" };
+    await project.write(".wan22/state/quickstart.lock", JSON.stringify(owner));
+    const { exitCode, stderr } = await project.run(["apply", "--auto-approve"]);
+    expect(exitCode).toBe(4);
+    expect(stderr).toContain("ann on elsewhere");
+    expect(await project.list("output/quickstart")).toEqual([]);
+    expect(await project.list("output/other")).toContain("other.safetensors");
+    expect(await project.list(".wan22/state")).toEqual(expect.arrayContaining(["other.json", "quickstart.lock"]));
+    expect(await project.list(".wan22/state")).not.toContain("other.lock");
+  });
+
   it("the same name or the same output in two files is an error that names both", async () => {
     const project = await makeQuickstart();
     await project.write("pipelines/copy.yaml", await project.read(FILE));
