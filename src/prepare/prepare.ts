@@ -98,7 +98,12 @@ interface OnePrepared {
 }
 
 async function prepareOne(
-  { spec, root, clashes }: ReadPipeline & { readonly spec: Spec; readonly clashes: readonly Diagnostic[] },
+  {
+    spec,
+    root,
+    diagnostics: reading,
+    clashes,
+  }: ReadPipeline & { readonly spec: Spec; readonly clashes: readonly Diagnostic[] },
   { presets, templates, diagnostics: replacing, texts }: TemplatesAndPresets,
   options: PrepareOptions,
 ): Promise<OnePrepared> {
@@ -132,7 +137,9 @@ async function prepareOne(
       : { diagnostics: [], alive: [], unsettled: false };
   diagnostics.push(...history.diagnostics);
   await statCache.save();
-  if (rendered.value === undefined || hasErrors([...diagnostics, ...clashes])) return invalid(resolved.tier);
+  // A spec comes with errors where a variable is not set, so that all else could be said as well.
+  if (rendered.value === undefined || hasErrors([...reading, ...diagnostics, ...clashes]))
+    return invalid(resolved.tier);
 
   const planned = planPipeline({
     resolved,
