@@ -1,13 +1,16 @@
 """Rehearses caching latents: takes the arguments of Musubi Tuner's script of this name and, last, `--context FILE`."""
 
+import os
 import sys
 
-from wan22_rehearsal.python_version import require_python
+sys.path.insert(1, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+from wan22_contract.python_version import require_python  # noqa: E402
 
 require_python(sys.argv)
 
-from wan22_rehearsal.stage import run_stage  # noqa: E402
+from wan22_rehearsal.stage import rehearse  # noqa: E402
 from wan22_rehearsal.caching import cache_latents  # noqa: E402
 
 if __name__ == "__main__":
-    sys.exit(run_stage(sys.argv, cache_latents))
+    sys.exit(rehearse(sys.argv, cache_latents))

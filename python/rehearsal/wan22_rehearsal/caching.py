@@ -6,8 +6,10 @@ import hashlib
 import os
 from typing import Callable
 
-from .files import remove_left_behind
-from .stage import FINISHED, STOPPED, Stage, read_items
+from wan22_contract.files import remove_left_behind
+from wan22_contract.stage import FINISHED, STOPPED, read_items
+
+from .stage import RehearsedStage
 from .tensors import Tensor, write_tensors
 
 LATENT_CHANNELS = 16
@@ -24,7 +26,7 @@ LATENT_SUFFIX = "_wan.safetensors"
 TEXT_SUFFIX = "_wan_te.safetensors"
 
 
-def cache_latents(stage: Stage) -> int:
+def cache_latents(stage: RehearsedStage) -> int:
     with_image = stage.arguments.flag("i2v")
 
     def make(item: dict) -> None:
@@ -48,7 +50,7 @@ def cache_latents(stage: Stage) -> int:
     return cache(stage, LATENT_SUFFIX, make)
 
 
-def cache_text(stage: Stage) -> int:
+def cache_text(stage: RehearsedStage) -> int:
     def make(item: dict) -> None:
         caption = item["caption"]
         tokens = len(caption.split()) + 1
@@ -64,7 +66,7 @@ def cache_text(stage: Stage) -> int:
     return cache(stage, TEXT_SUFFIX, make)
 
 
-def cache(stage: Stage, suffix: str, make: Callable[[dict], None]) -> int:
+def cache(stage: RehearsedStage, suffix: str, make: Callable[[dict], None]) -> int:
     """Makes what is missing, then removes what is not in the dataset, as the trainer does."""
     items = read_items(stage.context["items"])
     skip_existing = stage.arguments.flag("skip_existing")
@@ -86,7 +88,7 @@ def cache(stage: Stage, suffix: str, make: Callable[[dict], None]) -> int:
     return FINISHED
 
 
-def remove_others(stage: Stage, suffix: str, wanted: set[str]) -> None:
+def remove_others(stage: RehearsedStage, suffix: str, wanted: set[str]) -> None:
     for folder in sorted({os.path.dirname(file) for file in wanted}):
         for name in sorted(os.listdir(folder)):
             file = os.path.normpath(os.path.join(folder, name))

@@ -12,8 +12,9 @@ import random
 from operator import mul
 from typing import NamedTuple
 
+from wan22_contract.stage import Refusal
+
 from .caching import TEXT_WIDTH
-from .stage import Refusal
 from .tensors import Tensor, read_tensors, round_to_float32
 
 FEATURES = TEXT_WIDTH

@@ -8,23 +8,24 @@ import os
 import re
 from typing import NamedTuple
 
-from .files import remove_folder, remove_left_behind, write_whole
+from wan22_contract.files import remove_folder, remove_left_behind, write_whole
+from wan22_contract.training_state import (
+    MARKER,
+    Progress,
+    holds,
+    mark,
+    remove_interim_states,
+    require_state,
+    unmark,
+)
+
 from .model import Lora
 from .optimizer import Optimizer, moment_tensors
-from .stage import Refusal, Stage
+from .stage import RehearsedStage
 from .tensors import encode, read_tensors, write_tensors
 
-MARKER = "wan22.json"
-"""Written last into a training state: a state without it is incomplete."""
+STATE_FILES = ["model.safetensors", "optimizer.safetensors", "rehearsal.json"]
 DTYPES = {"float": "F32", "fp32": "F32", "float32": "F32", "fp16": "F16", "float16": "F16", "bf16": "BF16", "bfloat16": "BF16"}
-
-
-class Progress(NamedTuple):
-    """Epochs that are complete, steps in all, and batches done of the epoch in progress."""
-
-    epochs: int
-    steps: int
-    batches: int
 
 
 class Memory(NamedTuple):
@@ -35,7 +36,7 @@ class Memory(NamedTuple):
 
 
 class Outputs:
-    def __init__(self, stage: Stage, lora: Lora, optimizer: Optimizer):
+    def __init__(self, stage: RehearsedStage, lora: Lora, optimizer: Optimizer):
         arguments = stage.arguments
         self._stage = stage
         self._lora = lora
@@ -95,7 +96,7 @@ class Outputs:
         if self._save_last_state:
             self._save_training_state(f"{self._name}-state", progress, memory, kind="last")
         self._save_checkpoint(f"{self._name}.safetensors", progress.epochs, progress.steps)
-        self._remove_interim_states(progress.steps + 1)
+        remove_interim_states(self._folder, self._name, progress.steps + 1, self._remove_state_folder)
 
     def at_stop(self, progress: Progress, memory: Memory) -> None:
         """A state to go on from; it goes once a later one is complete."""
@@ -121,41 +122,17 @@ class Outputs:
 
     def _save_training_state(self, folder: str, progress: Progress, memory: Memory, kind: str = "scheduled") -> None:
         path = os.path.join(self._folder, folder)
-        if self._holds(path, progress):
+        if holds(path, self._stage.context, progress):
             return
-        marker = os.path.join(path, MARKER)
         os.makedirs(path, exist_ok=True)
-        if os.path.exists(marker):
-            os.unlink(marker)
+        unmark(path)
         print(f"saving state: {path}")
         notice = {"wan22_rehearsal": "true"}
-        sizes = {
-            "model.safetensors": write_tensors(
-                os.path.join(path, "model.safetensors"), self._lora.tensors(), notice, "F32"
-            ),
-            "optimizer.safetensors": write_tensors(
-                os.path.join(path, "optimizer.safetensors"), moment_tensors(self._optimizer), notice, "F32"
-            ),
-            "rehearsal.json": write_whole(
-                os.path.join(path, "rehearsal.json"), json.dumps({"wan22_rehearsal": True, **memory._asdict()}).encode()
-            ),
-        }
-        context = self._stage.context
-        content = {
-            "version": 1,
-            "pipeline": context["pipeline"],
-            "stage": context["stage"],
-            "fingerprint": context["fingerprint"],
-            "segment": context["segment"],
-            "done_epochs": progress.epochs,
-            "done_steps": progress.steps,
-            "done_batches": progress.batches,
-            "total_epochs": context["total_epochs"],
-            "total_steps": context["total_steps"],
-            "files": sizes,
-            "kind": kind,
-        }
-        write_whole(marker, json.dumps(content).encode(), sync="disk")
+        write_tensors(os.path.join(path, "model.safetensors"), self._lora.tensors(), notice, "F32")
+        write_tensors(os.path.join(path, "optimizer.safetensors"), moment_tensors(self._optimizer), notice, "F32")
+        remembered = {"wan22_rehearsal": True, **memory._asdict()}
+        write_whole(os.path.join(path, "rehearsal.json"), json.dumps(remembered).encode())
+        mark(path, self._stage.context, progress, STATE_FILES, kind)
         self._stage.events.tell(
             "state",
             dir=path,
@@ -163,28 +140,7 @@ class Outputs:
             done_steps=progress.steps,
             done_batches=progress.batches,
         )
-        self._remove_interim_states(progress.steps)
-
-    def _holds(self, path: str, progress: Progress) -> bool:
-        """Whether this very state is there already: writing it again could only lose it."""
-        content = read_marker(path)
-        return (
-            content is not None
-            and content.get("fingerprint") == self._stage.context["fingerprint"]
-            and content.get("done_steps") == progress.steps
-        )
-
-    def _remove_interim_states(self, before_step: int) -> None:
-        """States under a step's name from before a step that no schedule asked for: a stop's, or an extended run's last."""
-        prefix, suffix = f"{self._name}-step", "-state"
-        for folder in sorted(os.listdir(self._folder)):
-            digits = folder[len(prefix) : -len(suffix)]
-            if not (folder.startswith(prefix) and folder.endswith(suffix) and digits.isdecimal()):
-                continue
-            content = read_marker(os.path.join(self._folder, folder))
-            interim = content is not None and content.get("kind") in ("stop", "last")
-            if interim and content.get("done_steps", 0) < before_step:
-                self._remove_state(folder)
+        remove_interim_states(self._folder, self._name, progress.steps, self._remove_state_folder)
 
     def _remove_checkpoint(self, file: str) -> None:
         path = os.path.join(self._folder, file)
@@ -196,12 +152,15 @@ class Outputs:
     def _remove_state(self, folder: str) -> None:
         path = os.path.join(self._folder, folder)
         if os.path.isdir(path):
-            print(f"removing old state: {path}")
-            remove_folder(path, MARKER)
-            self._stage.events.tell("removed", file=path)
+            self._remove_state_folder(path)
+
+    def _remove_state_folder(self, path: str) -> None:
+        print(f"removing old state: {path}")
+        remove_folder(path, MARKER)
+        self._stage.events.tell("removed", file=path)
 
 
-def save_dtype(stage: Stage) -> str:
+def save_dtype(stage: RehearsedStage) -> str:
     """`--save_precision` first, then the precision that is trained in, then float32."""
     precision = stage.arguments.text("save_precision")
     if precision is not None:
@@ -211,39 +170,20 @@ def save_dtype(stage: Stage) -> str:
     return "BF16" if stage.arguments.flag("full_bf16") else "F32"
 
 
-def read_marker(folder: str) -> dict | None:
-    """What a training state says of itself, if it is complete: every file there, with the size it should have."""
-    try:
-        with open(os.path.join(folder, MARKER), encoding="utf-8") as file:
-            content = json.load(file)
-        whole = all(os.path.getsize(os.path.join(folder, name)) == size for name, size in content["files"].items())
-        return content if whole else None
-    except (OSError, ValueError, KeyError, AttributeError):
-        return None
-
-
-def load_training_state(folder: str, stage: Stage, lora: Lora, optimizer: Optimizer) -> tuple[Progress, Memory]:
+def load_training_state(
+    folder: str, stage: RehearsedStage, lora: Lora, optimizer: Optimizer
+) -> tuple[Progress, Memory]:
     """Restores a training state. One that is incomplete, or of something else, is refused."""
-    content = read_marker(folder)
-    if content is None:
-        raise Refusal("resume-mismatch", f"{folder} is not a complete training state.")
-    context = stage.context
-    for field in ("stage", "fingerprint", "done_epochs", "done_steps", "done_batches"):
-        if content.get(field) != context.get(field):
-            raise Refusal(
-                "resume-mismatch",
-                f"{folder} and the context disagree about {field}: {content.get(field)} and {context.get(field)}.",
-            )
+    progress = require_state(folder, stage.context)
     lora.load(os.path.join(folder, "model.safetensors"))
     moments, _ = read_tensors(os.path.join(folder, "optimizer.safetensors"))
     optimizer.moments.update({name: tensor.values for name, tensor in moments.items()})
     with open(os.path.join(folder, "rehearsal.json"), encoding="utf-8") as file:
         memory = json.load(file)
-    progress = Progress(content["done_epochs"], content["done_steps"], content["done_batches"])
     return progress, Memory(memory["seed"], memory["losses"])
 
 
-def checkpoint_metadata(stage: Stage, epoch: int, step: int) -> dict[str, str]:
+def checkpoint_metadata(stage: RehearsedStage, epoch: int, step: int) -> dict[str, str]:
     """The trainer's fields, without its dates and random numbers: the same run gives the same bytes."""
     arguments, context = stage.arguments, stage.context
     if arguments.flag("no_metadata"):

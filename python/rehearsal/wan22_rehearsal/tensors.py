@@ -8,7 +8,7 @@ import sys
 from array import array
 from typing import Iterable, NamedTuple
 
-from .files import write_whole
+from wan22_contract.files import write_whole
 
 ALIGNMENT = 8
 BYTES = {"F32": 4, "F16": 2, "BF16": 2}

@@ -7,12 +7,15 @@ import os
 import random
 import time
 
+from wan22_contract.stage import FINISHED, STOPPED, Refusal, read_items
+from wan22_contract.training_state import Progress, require_same_resume
+
 from .arguments import Arguments
 from .model import FEATURES, Lora, Sample
 from .optimizer import clip, make_optimizer
-from .outputs import Memory, Outputs, Progress, load_training_state
+from .outputs import Memory, Outputs, load_training_state
 from .schedule import learning_rates
-from .stage import FINISHED, STOPPED, Refusal, Stage, read_items
+from .stage import RehearsedStage
 from .tensors import read_tensors
 
 LARGEST_TIMESTEP = 1000
@@ -22,7 +25,7 @@ DEFAULT_LEARNING_RATE = 2e-6
 """The trainer's own defaults; a plan always gives all three."""
 
 
-def train(stage: Stage) -> int:
+def train(stage: RehearsedStage) -> int:
     arguments, context = stage.arguments, stage.context
     seed = arguments.integer("seed")
     memory = Memory(int.from_bytes(os.urandom(4), "big") if seed is None else seed, [])
@@ -39,7 +42,8 @@ def train(stage: Stage) -> int:
     if arguments.text("sample_prompts"):
         stage.events.tell("warning", text="The rehearsal makes no samples.")
     progress = Progress(0, 0, 0)
-    resume = resume_folder(arguments, context)
+    resume = arguments.text("resume")
+    require_same_resume(resume, context)
     if resume is not None:
         progress, memory = load_training_state(resume, stage, lora, optimizer)
         print(f"resumed from {resume}: {progress.epochs} epochs, {progress.steps} steps done")
@@ -51,7 +55,7 @@ def train(stage: Stage) -> int:
 
 
 class Loop:
-    def __init__(self, stage: Stage, lora: Lora, optimizer, memory: Memory, samples: list[Sample]):
+    def __init__(self, stage: RehearsedStage, lora: Lora, optimizer, memory: Memory, samples: list[Sample]):
         arguments, context = stage.arguments, stage.context
         self._stage = stage
         self._lora = lora
@@ -165,22 +169,6 @@ def batches_per_epoch(context: dict, accumulation: int) -> int:
     steps: int = context["steps_per_epoch"]
     planned: int = context.get("batches_per_epoch", steps * accumulation)
     return planned if math.ceil(planned / accumulation) == steps else steps * accumulation
-
-
-def resume_folder(arguments: Arguments, context: dict) -> str | None:
-    """`--resume`, which the context must name too."""
-    named = arguments.text("resume")
-    if normal(named) != normal(context.get("resume")):
-        raise Refusal(
-            "resume-mismatch", f"--resume is {named or 'not given'}, and the context says {context.get('resume')}."
-        )
-    if named is None and context.get("done_steps", 0) > 0:
-        raise Refusal("resume-mismatch", f"The context counts {context['done_steps']} steps done, without --resume.")
-    return named
-
-
-def normal(path: str | None) -> str | None:
-    return None if path is None else os.path.normpath(path)
 
 
 def read_samples(path: str) -> list[Sample]:

@@ -12,7 +12,7 @@ def require_python(argv):
     if sys.version_info >= OLDEST:
         return
     found = "%d.%d" % (sys.version_info[0], sys.version_info[1])
-    message = "Python %s was started (%s), and the rehearsal needs %d.%d or newer." % (
+    message = "Python %s was started (%s), and wan22 needs %d.%d or newer." % (
         (found, sys.executable) + OLDEST
     )
     sys.stderr.write(message + "\n")
