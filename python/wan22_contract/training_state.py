@@ -100,13 +100,13 @@ def normal(path: str | None) -> str | None:
 
 
 def remove_interim_states(output_dir: str, name: str, before_step: int, remove: Callable[[str], None]) -> None:
-    """States under a step's name from before a step that no schedule asked for: a stop's, or an extended run's last."""
+    """States under a step's name from before a step that no schedule keeps: a stop's, an extended run's last, a torn one."""
     prefix, suffix = f"{name}-step", "-state"
     for folder in sorted(os.listdir(output_dir)) if os.path.isdir(output_dir) else []:
         digits = folder[len(prefix) : -len(suffix)]
         if not (folder.startswith(prefix) and folder.endswith(suffix) and digits.isdecimal()):
             continue
         content = read_marker(os.path.join(output_dir, folder))
-        interim = content is not None and content.get("kind") in ("stop", "last")
-        if interim and content.get("done_steps", 0) < before_step:
+        scheduled = content is not None and content.get("kind") not in ("stop", "last")
+        if not scheduled and int(digits) < before_step:
             remove(os.path.join(output_dir, folder))

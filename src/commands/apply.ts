@@ -168,7 +168,7 @@ async function applyAll(
         presets,
         root,
         trainer: facts.trainer,
-        rehearsalDir: join(installationFolder(), "python", "rehearsal"),
+        pythonDir: join(installationFolder(), "python"),
         host: hostname(),
         environment: terminal.environment,
         report: view.report,

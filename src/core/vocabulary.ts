@@ -17,6 +17,14 @@ export type Strategy = (typeof STRATEGIES)[number];
 export const BACKENDS = ["musubi", "rehearsal"] as const;
 export type Backend = (typeof BACKENDS)[number];
 
+/** What drives a stage's process: `scripts` are Musubi's own, which write no events, save nothing when stopped and do not resume. */
+export const DRIVERS = ["rehearsal", "bridge", "scripts"] as const;
+export type Driver = (typeof DRIVERS)[number];
+
+/** What a loss that is not a number, and has reached the weights, does to a training. */
+export const ON_NAN = ["stop", "warn"] as const;
+export type OnNan = (typeof ON_NAN)[number];
+
 /** The trainer's three scripts, by the stage that runs them. */
 export const SCRIPTS = ["cache-latents", "cache-text", "train"] as const;
 export type Script = (typeof SCRIPTS)[number];

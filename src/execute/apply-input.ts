@@ -21,8 +21,8 @@ export interface ApplyInput {
   readonly root: string;
   /** Its Python, and what keeps it from running here. */
   readonly trainer: Pick<TrainerFacts, "python" | "problem">;
-  /** The folder `python/rehearsal` of this installation, absolute. */
-  readonly rehearsalDir: string;
+  /** The folder `python` of this installation, absolute. */
+  readonly pythonDir: string;
   /** Name of this machine, as the state records it. */
   readonly host: string;
   readonly environment: Readonly<Record<string, string | undefined>>;

@@ -6,6 +6,7 @@ import type { Diagnostic } from "../core/diagnostic.ts";
 import { pathInside } from "../core/paths.ts";
 import type { StagePlan } from "../core/plan/plan.ts";
 import { workFolder } from "../core/render/work-files.ts";
+import type { Driver } from "../core/vocabulary.ts";
 import { writeWholeFile } from "../host/atomic-file.ts";
 import { newRunId, nowSeconds } from "../host/clock.ts";
 import { runFiles, statePaths } from "../host/run-store.ts";
@@ -48,6 +49,7 @@ async function carryOut(input: ApplyInput): Promise<ApplyResult> {
   const workPath = workFolder(input.resolved.spec);
   const diagnostics: Diagnostic[] = [];
   let last: StageOutcome = "finished";
+  let lastDriver: Driver | undefined;
   for (const stage of stages) {
     if (input.signals.stop.aborted || input.signals.stopNow.aborted) last = "stopped";
     if (last !== "finished") break;
@@ -61,9 +63,10 @@ async function carryOut(input: ApplyInput): Promise<ApplyResult> {
     const result = await runStage({ apply: input, plan: input.plan, stage, recorder, workDir, workPath, report });
     diagnostics.push(...result.diagnostics);
     last = result.outcome;
+    lastDriver = stage.driver;
   }
   await recorder.flush();
-  const outcome = outcomeOf(last, input);
+  const outcome = outcomeOf(last, lastDriver, input);
   const checkpoints = (recorder.state()?.checkpoints ?? []).map(({ file }) => file);
   const seconds = Math.max(0, nowSeconds() - startedAt);
   // Whoever detaches does not see the end: the next one does.
@@ -97,11 +100,11 @@ async function openRun(input: ApplyInput, stages: readonly StagePlan[], stateDir
   return recorder;
 }
 
-function outcomeOf(last: StageOutcome, { signals, resolved }: ApplyInput): ApplyOutcome {
+function outcomeOf(last: StageOutcome, lastDriver: Driver | undefined, { signals }: ApplyInput): ApplyOutcome {
   switch (last) {
     case "stopped":
-      // Without a bridge Musubi saves nothing when it is stopped: there is nothing to go on from.
-      return signals.stopNow.aborted || resolved.spec.trainer.backend === "musubi" ? "interrupted" : "stopped";
+      // Musubi's own scripts save nothing when they are stopped: there is nothing to go on from.
+      return signals.stopNow.aborted || lastDriver === "scripts" ? "interrupted" : "stopped";
     case "lost":
       return "failed";
     default:

@@ -138,4 +138,20 @@ export const EXECUTE_CODES = {
     mend: "Apply again: what is missing is made anew.",
     example: "rm -r .wan22/cache",
   },
+  unknownTrainer: {
+    code: "A27",
+    severity: "error",
+    summary: "The bridge does not know this Musubi Tuner",
+    why: "An exact resume hangs on a few lines of the trainer that the bridge stands for, and one of them is not there. Training without it would begin at epoch 1 when it is resumed.",
+    mend: "Check out a Musubi Tuner that it knows, 0.3.0 to 0.3.4, for instance with `git checkout v0.3.4` at `trainer.path`.",
+    example: "trainer:\n  path: ../musubi-tuner   # at a commit whose training loop was rewritten",
+  },
+  ruinedWeights: {
+    code: "A28",
+    severity: "error",
+    summary: "Training was ended, since its weights are not numbers any more",
+    why: "A loss that is not a number has reached the weights. Everything trained from there on is worthless, and would replace what is good.",
+    mend: "Lower `learning_rate`, see that `mixed_precision` fits the weights, look at the clips of the last steps, and train from the start; or go on in spite of it with `trainer: { on_nan: warn }`.",
+    example: "train:\n  learning_rate: 10",
+  },
 } as const satisfies Record<string, DiagnosticKind>;

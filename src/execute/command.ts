@@ -19,7 +19,8 @@ export interface CommandInput {
   /** The project root, absolute. */
   readonly root: string;
   readonly python: string;
-  readonly rehearsalDir: string;
+  /** The folder `python` of this installation, absolute. */
+  readonly pythonDir: string;
   /** `STAGE.context.json`, relative to the root where inside it. */
   readonly contextFile: string;
   readonly run: string;
@@ -30,11 +31,11 @@ export interface CommandInput {
 const MUSUBI_SCRIPTS = "src/musubi_tuner";
 
 export function stageCommand(input: CommandInput): StageCommand {
-  const { stage, spec, root, python, rehearsalDir, contextFile } = input;
+  const { stage, spec, root, python, pythonDir, contextFile } = input;
   const [script = "", ...args] = stage.argv;
   const env = stageEnvironment(input);
-  if (spec.trainer.backend === "rehearsal") {
-    return { command: python, args: [join(rehearsalDir, script), ...args, "--context", contextFile], env };
+  if (stage.driver !== "scripts") {
+    return { command: python, args: [join(pythonDir, stage.driver, script), ...args, "--context", contextFile], env };
   }
   const file = join(musubiFolder(root, spec), MUSUBI_SCRIPTS, script);
   return { command: python, args: [...launcher(input), file, ...args], env };

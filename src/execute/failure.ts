@@ -59,8 +59,13 @@ const SIGNS: readonly Sign[] = [
   { kind: EXECUTE_CODES.notWritable, pattern: /PermissionError: |Read-only file system/ },
 ];
 
-/** The rehearsal's own reasons. */
+/** The reasons that the rehearsal and the bridge give. What else they say is looked for in the log. */
 const REASONS: Readonly<Record<string, DiagnosticKind>> = {
+  "gpu-memory": EXECUTE_CODES.outOfGpuMemory,
+  "host-memory": EXECUTE_CODES.outOfHostMemory,
+  "module-missing": EXECUTE_CODES.trainerMissing,
+  "nan-loss": EXECUTE_CODES.ruinedWeights,
+  "unknown-trainer": EXECUTE_CODES.unknownTrainer,
   "disk-full": EXECUTE_CODES.diskFull,
   "python-too-old": EXECUTE_CODES.oldPython,
   "missing-cache": EXECUTE_CODES.nothingToTrainOn,

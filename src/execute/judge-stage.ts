@@ -77,9 +77,9 @@ function whatFollows(input: StageInput): string {
   const step = lastStateStep(input);
   if (step === undefined) return "no training state was saved before, so applying again starts over";
   const kept = `its training state of step ${step} is kept`;
-  const { file, trainer } = apply.resolved.spec;
-  return trainer.backend === "musubi"
-    ? `${kept}, but an exact resume of Musubi is not built yet: applying again will be refused, and \`wan22 apply --replace ${stage.id} ${file}\` starts over with everything archived`
+  const { file } = apply.resolved.spec;
+  return stage.driver === "scripts"
+    ? `${kept}, but Musubi's own scripts do not resume exactly: applying again will be refused, and \`wan22 apply --replace ${stage.id} ${file}\` starts over with everything archived`
     : `${kept}, and applying again goes on from there`;
 }
 

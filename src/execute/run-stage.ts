@@ -45,19 +45,18 @@ async function startOrExplain(input: StageInput): Promise<Started | NotStarted> 
 }
 
 /** Progress bars that show a rate need no more often than this. */
-const POLL_MS = { rehearsal: 50, musubi: 250 } as const;
+const POLL_MS = { rehearsal: 50, bridge: 250, scripts: 250 } as const;
 
 /** Passes on what the process says: to the state, and to whoever watches. */
 function follow(input: StageInput, { identity, ended, source, progress }: Started): Promise<FollowResult> {
   const { apply, stage, recorder, report } = input;
-  const { backend } = apply.resolved.spec.trainer;
   return followProcess({
     identity,
     ended,
     source,
     signals: apply.signals,
-    stopFile: backend === "rehearsal" ? runFiles.stop(recorder.runDir, stage.id) : undefined,
-    pollMs: POLL_MS[backend],
+    stopFile: stage.driver !== "scripts" ? runFiles.stop(recorder.runDir, stage.id) : undefined,
+    pollMs: POLL_MS[stage.driver],
     onEvents: async (events) => {
       for (const event of events) {
         takeUp(progress, event);

@@ -5,6 +5,7 @@ import type { StagePlan } from "../core/plan/plan.ts";
 import { scriptOf } from "../core/vocabulary.ts";
 import { type ProcessEnd, type ProcessIdentity, startDetached } from "../host/process.ts";
 import { readEvents, runFiles } from "../host/run-store.ts";
+import { writesNoEvents } from "../host/unwritten-events.ts";
 import type { ApplyInput } from "./apply-input.ts";
 import { EXECUTE_CODES } from "./codes.ts";
 import { stageCommand } from "./command.ts";
@@ -42,7 +43,9 @@ export interface NotStarted {
 
 function eventSource({ apply, stage, recorder }: StageInput, known: readonly TrainerEvent[]): EventSource {
   const eventsFile = runFiles.events(recorder.runDir, stage.id);
-  if (apply.resolved.spec.trainer.backend === "rehearsal") return eventsFileSource(eventsFile, { known: known.length });
+  // A process that runs already was started by what its record says, whatever would start it now.
+  const record = recorder.state()?.stages[stage.id];
+  if (record !== undefined && !writesNoEvents(record)) return eventsFileSource(eventsFile, { known: known.length });
   const logFile = runFiles.log(recorder.runDir, stage.id);
   return musubiLogSource({ stage, root: apply.root, logFile, eventsFile, known });
 }
@@ -86,6 +89,7 @@ export async function startStage(input: StageInput): Promise<Started | NotStarte
     type: "stage",
     ...stageEntry(stage),
     backend: resolved.spec.trainer.backend,
+    driver: stage.driver,
     segment,
   });
   await makeRoom(input);
@@ -113,7 +117,7 @@ export async function startStage(input: StageInput): Promise<Started | NotStarte
     spec: resolved.spec,
     root,
     python,
-    rehearsalDir: apply.rehearsalDir,
+    pythonDir: apply.pythonDir,
     contextFile: contextPath(input.workPath, stage.id),
     run: recorder.run,
     environment: apply.environment,

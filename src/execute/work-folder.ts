@@ -86,6 +86,7 @@ function trainContext({ stage, resolved, items }: WorkInput): Partial<TrainerCon
     done_epochs: stage.done_epochs ?? 0,
     done_steps: stage.done_steps ?? 0,
     done_batches: stage.done_batches ?? 0,
+    on_nan: resolved.spec.trainer.onNan,
   };
 }
 

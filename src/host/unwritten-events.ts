@@ -20,10 +20,15 @@ export interface UnwrittenRequest {
   readonly written: number;
 }
 
+/** Musubi's own scripts; the bridge and the rehearsal write their events themselves. */
+export function writesNoEvents({ backend, driver }: Pick<StageRecord, "backend" | "driver">): boolean {
+  return driver === undefined ? backend === "musubi" : driver === "scripts";
+}
+
 /** Events that the log holds beyond those written; none for a backend that writes its own. */
 export async function readUnwrittenEvents(request: UnwrittenRequest): Promise<readonly TrainerEvent[]> {
   const { root, runDir, stage, record, written } = request;
-  if (record.backend !== "musubi" || scriptOf(stage) !== "train") return [];
+  if (!writesNoEvents(record) || scriptOf(stage) !== "train") return [];
   const text = await readFile(runFiles.log(runDir, stage), "utf8").catch(() => "");
   const log = readMusubiLog({
     outputName: record.output_name ?? "",

@@ -13,10 +13,10 @@ export const PLAN_CODES = {
   resumeNotYet: {
     code: "P5",
     severity: "error",
-    summary: "An exact resume of Musubi is not possible yet",
-    why: "The trainer's own `--resume` starts again at epoch 0 with the restored weights: it trains every epoch twice and overwrites the checkpoints that exist.",
-    mend: "Start over with everything archived: `wan22 apply --replace train FILE`. Nothing is deleted.",
-    example: "# trainer.backend is musubi, and training was stopped after epoch 3 of 16",
+    summary: "Musubi's own scripts do not resume exactly",
+    why: "The trainer's own `--resume` starts again at epoch 0 with the restored weights: it trains every epoch twice and overwrites the checkpoints that exist. With Musubi Tuner 0.3 and one process a bridge does better; this pipeline runs without it.",
+    mend: "Use Musubi Tuner 0.3.0 to 0.3.4 and one GPU, or start over with everything archived: `wan22 apply --replace train FILE`. Nothing is deleted.",
+    example: "trainer:\n  path: ../musubi-tuner   # 0.2.9; training was stopped after epoch 3 of 16",
   },
   fewerEpochs: {
     code: "P6",

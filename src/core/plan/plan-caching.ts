@@ -52,6 +52,7 @@ export function planCaching(id: CachingId, planning: Planning): PlannedStage {
       id,
       action: decision.action,
       reasons: [...decision.reasons],
+      driver: planning.driverOf(id),
       argv: [...argv],
       files: { ...files },
       cache_files: wanted.map(({ file }) => file),

@@ -2,9 +2,11 @@ import { type Diagnostic, diagnose, hasErrors, type Outcome } from "../diagnosti
 import type { DiskFacts, Facts, ModelFacts } from "../facts.ts";
 import type { Rendered } from "../render/rendered.ts";
 import type { Presets } from "../resolve/presets.ts";
+import { processesOf } from "../resolve/processes.ts";
 import type { Resolved } from "../resolve/resolved.ts";
 import type { State } from "../state/state.ts";
 import type { DatasetItems } from "../trainer/dataset.ts";
+import { driverOf, whyUnbridged } from "../trainer/driver.ts";
 import type { StageId } from "../vocabulary.ts";
 import { canonicalJson, type Sha256 } from "./canonical.ts";
 import { provenanceOf } from "./changes.ts";
@@ -50,6 +52,11 @@ export function planPipeline(input: PlanInput): Outcome<PipelinePlan> {
   const { resolved, items, facts, state, sha256 } = input;
   const sameHost = state === undefined || input.host === undefined || state.host === input.host;
   const clips = clipIdentities(items, facts.sources, sha256);
+  const driving = {
+    backend: resolved.spec.trainer.backend,
+    version: facts.trainer.version,
+    processes: processesOf(resolved.spec),
+  };
   const planning: Planning = {
     resolved,
     rendered: input.rendered,
@@ -67,6 +74,8 @@ export function planPipeline(input: PlanInput): Outcome<PipelinePlan> {
     replace: new Set(input.replace),
     alive: new Set(input.alive),
     elsewhere: sameHost ? undefined : state.host,
+    driverOf: (stage) => driverOf(stage, driving),
+    whyUnbridged: (stage) => whyUnbridged(stage, driving),
     sha256,
   };
   const training = resolved.trainStages.map((stage) => {

@@ -56,7 +56,7 @@ export function planTraining(
   const training = { planning, stage, modules, outputDir, wanted, record, outputs, shaping, fingerprint };
   const decision = decideTrainAction({
     fingerprint,
-    backend: resolved.spec.trainer.backend,
+    driver: planning.driverOf(stage.id),
     wanted,
     record,
     changes: changesSince(training),
@@ -177,6 +177,7 @@ function assemble(training: Training, decision: TrainAction): PlannedStage {
       id: stage.id,
       action: course.action,
       reasons: [...decision.reasons],
+      driver: planning.driverOf(stage.id),
       argv: [...(course.resumeFrom === undefined ? argv : withResume(argv, course.resumeFrom))],
       files: { ...files },
       fingerprint,
@@ -261,7 +262,7 @@ function running({ stage, planning, record }: Training, reasons: readonly Reason
   );
 }
 
-/** The backend `musubi` before the bridge: what would be lost by a resume, what is kept, and the way that there is. */
+/** Musubi without the bridge: what would be lost by a resume, what is kept, and the way that there is. */
 function noResume({ stage, planning, record, outputs, wanted }: Training): Diagnostic {
   const { name, file } = planning.resolved.spec;
   const done = record?.done_steps ?? 0;
@@ -274,7 +275,7 @@ function noResume({ stage, planning, record, outputs, wanted }: Training): Diagn
       : `was trained for ${countText(done, "step")} of ${total * wanted.stepsPerEpoch}`;
   return diagnose(
     PLAN_CODES.resumeNotYet,
-    `The stage ${stage.id} of ${name} ${what}. Its training state is kept (${namesText(states)}), but the trainer's own \`--resume\` would train from epoch 0 again over the ${countText(checkpoints, "checkpoint")} that exist${checkpoints === 1 ? "s" : ""}, and an exact resume of the backend musubi is not built yet. Nothing is touched. To start over with everything archived: \`wan22 apply --replace ${stage.id} ${file}\`.`,
+    `The stage ${stage.id} of ${name} ${what}. Its training state is kept (${namesText(states)}), but the trainer's own \`--resume\` would train from epoch 0 again over the ${countText(checkpoints, "checkpoint")} that exist${checkpoints === 1 ? "s" : ""}, and the bridge that resumes exactly does not fit: ${planning.whyUnbridged(stage.id) ?? "the stage runs without it"}. Nothing is touched. To start over with everything archived: \`wan22 apply --replace ${stage.id} ${file}\`.`,
     { at: { file } },
   );
 }

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { STAGE_IDS } from "../vocabulary.ts";
+import { DRIVERS, STAGE_IDS } from "../vocabulary.ts";
 import { PLAN_FORMAT_VERSION } from "./format-version.ts";
 
 /** The plan as data: the contract of `plan --format json` (design §5). Views print it, `execute` walks it. */
@@ -70,6 +70,9 @@ const stageSchema = z.strictObject({
   id: z.enum(STAGE_IDS),
   action: actionSchema,
   reasons: z.array(reasonSchema),
+  driver: z
+    .enum(DRIVERS)
+    .describe("What runs it: the rehearsal, the bridge to Musubi Tuner, or Musubi's own scripts where no bridge fits"),
   argv: z.array(z.string()).describe("Script and arguments, one value each; without Python and --context"),
   files: z.record(z.string(), z.string()).describe("What the trainer reads, by base name in the work folder"),
   cache_files: z.array(z.string()).optional().describe("Caching: every cache file there will be, relative to the root"),

@@ -4,7 +4,7 @@ import type { Rendered, RenderedStage } from "../render/rendered.ts";
 import type { Resolved } from "../resolve/resolved.ts";
 import type { State } from "../state/state.ts";
 import type { DatasetItems } from "../trainer/dataset.ts";
-import type { StageId } from "../vocabulary.ts";
+import type { Driver, StageId } from "../vocabulary.ts";
 import type { Sha256 } from "./canonical.ts";
 import type { Provenance } from "./changes.ts";
 import type { InputsOptions } from "./inputs.ts";
@@ -26,6 +26,9 @@ export interface Planning {
   readonly alive: ReadonlySet<StageId>;
   /** The machine that wrote the state, where it is not this one. */
   readonly elsewhere: string | undefined;
+  readonly driverOf: (stage: StageId) => Driver;
+  /** Why a stage of Musubi runs without the bridge, as a clause. */
+  readonly whyUnbridged: (stage: StageId) => string | undefined;
   readonly sha256: Sha256;
 }
 

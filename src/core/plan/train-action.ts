@@ -1,5 +1,5 @@
 import type { StageRecord } from "../state/state.ts";
-import type { Backend } from "../vocabulary.ts";
+import type { Driver } from "../vocabulary.ts";
 import type { OutputFile, StageOutputs, UsableState } from "./outputs.ts";
 import type { Reason } from "./plan.ts";
 import type { StageLength } from "./schedule.ts";
@@ -9,7 +9,7 @@ import { countText } from "./wording.ts";
 
 export interface TrainSituation {
   readonly fingerprint: string;
-  readonly backend: Backend;
+  readonly driver: Driver;
   readonly wanted: StageLength;
   readonly record: StageRecord | undefined;
   /** What differs from what the record was made from; empty only if the fingerprints are equal. */
@@ -56,14 +56,14 @@ export function decideTrainAction(situation: TrainSituation): TrainAction {
 }
 
 function decideUnfinished(situation: TrainSituation, record: StageRecord): TrainAction {
-  const { backend, wanted, outputs, scheduleAllowsExtend } = situation;
+  const { driver, wanted, outputs, scheduleAllowsExtend } = situation;
   const total = record.total_epochs ?? wanted.epochs;
   const stopped = unfinishedReason(situation, record);
   // Interrupted before old files were archived: they are of the work that was to be given up.
   if (record.begun !== true && (record.action === "create" || record.action === "replace")) {
     return beginAgain({ cause: "unfinished", text: "its process was never started" }, outputs);
   }
-  if (backend === "musubi") {
+  if (driver === "scripts") {
     return outputs.files.some(({ kind }) => kind === "state")
       ? { action: "refuse", because: "no-exact-resume", record, reasons: [stopped] }
       : beginAgain(stopped, outputs);
@@ -79,7 +79,7 @@ function decideUnfinished(situation: TrainSituation, record: StageRecord): Train
 }
 
 function decideFinished(situation: TrainSituation, record: StageRecord): TrainAction {
-  const { backend, wanted, outputs, scheduleAllowsExtend, schedule } = situation;
+  const { driver, wanted, outputs, scheduleAllowsExtend, schedule } = situation;
   const total = record.total_epochs ?? wanted.epochs;
   const epochs = epochsReasons(total, wanted.epochs);
   if (wanted.epochs === total) {
@@ -88,7 +88,7 @@ function decideFinished(situation: TrainSituation, record: StageRecord): TrainAc
   }
   if (wanted.epochs < total) return { action: "none", reasons: epochs, record };
   if (!scheduleAllowsExtend) return { action: "replace", reasons: [...epochs, scheduleReason(schedule)] };
-  if (backend === "musubi" && outputs.files.some(({ kind, epoch }) => kind === "state" && (epoch ?? total) === total)) {
+  if (driver === "scripts" && outputs.files.some(({ kind, epoch }) => kind === "state" && (epoch ?? total) === total)) {
     return { action: "refuse", because: "no-exact-resume", record, reasons: epochs };
   }
   const from = outputs.usable.find(

@@ -63,6 +63,7 @@ export function buildSpec(input: BuildInput): Spec {
         value.trainer?.backend ?? shared?.trainer?.backend ?? (trainerPath === undefined ? "rehearsal" : "musubi"),
       ...(trainerPath === undefined ? {} : { path: trainerPath }),
       ...(python === undefined ? {} : { python }),
+      onNan: value.trainer?.on_nan ?? shared?.trainer?.on_nan ?? "stop",
     },
     ...(gpus === undefined ? {} : { gpus }),
     stateDir,

@@ -1,6 +1,6 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: it is the notation that users write.
 import * as z from "zod";
-import { BACKENDS, NOISES, STRATEGIES, TASKS, TIERS } from "../vocabulary.ts";
+import { BACKENDS, NOISES, ON_NAN, STRATEGIES, TASKS, TIERS } from "../vocabulary.ts";
 import { type FieldWords, field } from "./field.ts";
 import { boundsText, pathText, sectionShape } from "./parameter-shape.ts";
 import type { SourceKind } from "./spec.ts";
@@ -205,9 +205,14 @@ const shared = {
           example: "../musubi-tuner/.venv/bin/python",
           doc: "The Python that has the trainer's packages: a path relative to this file, or a command's name.",
         }).optional(),
+        on_nan: choice(
+          ON_NAN,
+          "What a loss that is not a number does once it has reached the weights: stop ends training and keeps what was saved before, warn goes on.",
+          "stop",
+        ).optional(),
       })
       .nullable(),
-    { expected: "a map of backend, path and python", doc: "Which trainer runs, and where it is." },
+    { expected: "a map of backend, path, python and on_nan", doc: "Which trainer runs, and where it is." },
   ).optional(),
   gpus: field(
     z.array(field(z.int().min(0), { wants: "number", expected: "a device id, 0 or more", example: "0" })).min(1),

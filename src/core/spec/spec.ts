@@ -1,6 +1,6 @@
 import type { Place } from "../diagnostic.ts";
 import type { FrameExtraction, SourceSettings } from "../trainer/dataset.ts";
-import type { Backend, ModelRole, Noise, ParameterValue, Section, Strategy, Task } from "../vocabulary.ts";
+import type { Backend, ModelRole, Noise, OnNan, ParameterValue, Section, Strategy, Task } from "../vocabulary.ts";
 
 /** A path as written in a file, and what it means. */
 export interface LocatedPath {
@@ -89,6 +89,7 @@ export interface Spec {
     readonly path?: LocatedPath;
     /** The Python to run, a path or a command's name. */
     readonly python?: LocatedPath | { readonly command: string; readonly place: Place };
+    readonly onNan: OnNan;
   };
   /** Device ids to run on. */
   readonly gpus?: readonly number[];

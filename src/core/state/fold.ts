@@ -161,6 +161,7 @@ function startStage(draft: Draft, entry: StageEntry): void {
     action,
     started: isoTime(entry.t),
     ...present({
+      driver: entry.driver,
       total_epochs: entry.total_epochs,
       steps_per_epoch: entry.steps_per_epoch,
       done_epochs: entry.done_epochs,

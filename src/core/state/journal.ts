@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { BACKENDS, STAGE_IDS } from "../vocabulary.ts";
+import { BACKENDS, DRIVERS, STAGE_IDS } from "../vocabulary.ts";
 
 /** What the runner writes down, a line of NDJSON each, before and after every step that changes the world (design §6). */
 
@@ -27,6 +27,7 @@ export const journalSchema = z.discriminatedUnion("type", [
     stage,
     action: z.string(),
     backend: z.enum(BACKENDS),
+    driver: z.enum(DRIVERS).optional(),
     fingerprint: z.string(),
     inputs: z.record(z.string(), value),
     identities: z.record(z.string(), z.string()),

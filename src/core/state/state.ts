@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { BACKENDS, STAGE_IDS } from "../vocabulary.ts";
+import { BACKENDS, DRIVERS, STAGE_IDS } from "../vocabulary.ts";
 
 /** What is known to have happened to a pipeline (design §6): one file, the fold of journals and events. */
 
@@ -11,6 +11,10 @@ const count = z.number().int().nonnegative();
 const stageRecordSchema = z.strictObject({
   status: z.enum(["running", "finished", "stopped", "failed", "lost"]),
   backend: z.enum(BACKENDS),
+  driver: z
+    .enum(DRIVERS)
+    .optional()
+    .describe("What ran its last process; absent in records from before there was a choice"),
   fingerprint: z.string().describe("Of everything that shapes the result, epochs aside"),
   inputs: z
     .record(z.string(), value)

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { BACKENDS, STAGE_IDS } from "../vocabulary.ts";
+import { BACKENDS, ON_NAN, STAGE_IDS } from "../vocabulary.ts";
 
 /** The trainer contract (design §7): what a backend is told beside the trainer's own arguments, by `--context FILE`. */
 
@@ -25,6 +25,10 @@ export const contextSchema = z.strictObject({
   stop_file: z.string().describe("A stop is requested when this file exists"),
   resume: z.string().optional().describe("The training state that `--resume` names too"),
   items: z.string().describe("One line for each cache file to exist, or to train on"),
+  on_nan: z
+    .enum(ON_NAN)
+    .optional()
+    .describe("What a loss that has ruined the weights does: end training, or a warning"),
   modules: z.array(z.strictObject({ name: z.string(), in_features: count, out_features: count })),
 });
 

@@ -9,6 +9,7 @@ const STAGE: StagePlan = {
   id: "train",
   action: "create",
   reasons: [],
+  driver: "scripts",
   argv: ["wan_train_network.py", "--task", "t2v-A14B", "--mixed_precision", "bf16", "--training_comment", "a b; $(c)"],
   files: {},
   fingerprint: "f",
@@ -19,10 +20,10 @@ const STAGE: StagePlan = {
 function commandFor(changes: Partial<CommandInput>) {
   return stageCommand({
     stage: STAGE,
-    spec: { trainer: { backend: "musubi", path: located("../musubi") } },
+    spec: { trainer: { backend: "musubi", path: located("../musubi"), onNan: "stop" } },
     root: "/project",
     python: "/venv/bin/python",
-    rehearsalDir: "/wan22/python/rehearsal",
+    pythonDir: "/wan22/python",
     contextFile: ".wan22/work/fox/train.context.json",
     run: "20260701T000000Z-fox-abcd",
     environment: {},
@@ -39,7 +40,8 @@ describe("the command of a stage", () => {
   });
 
   test("is the rehearsal's script with its context last", () => {
-    const { args } = commandFor({ spec: { trainer: { backend: "rehearsal" } } });
+    const stage = { ...STAGE, driver: "rehearsal" as const };
+    const { args } = commandFor({ stage, spec: { trainer: { backend: "rehearsal", onNan: "stop" } } });
     expect(args).toEqual([
       "/wan22/python/rehearsal/wan_train_network.py",
       ...STAGE.argv.slice(1),
@@ -48,8 +50,22 @@ describe("the command of a stage", () => {
     ]);
   });
 
+  test("is the bridge's script, with its context last and Musubi's sources where Python finds them", () => {
+    const { args, env } = commandFor({ stage: { ...STAGE, driver: "bridge" } });
+    expect(args).toEqual([
+      "/wan22/python/bridge/wan_train_network.py",
+      ...STAGE.argv.slice(1),
+      "--context",
+      ".wan22/work/fox/train.context.json",
+    ]);
+    expect(env.PYTHONPATH).toBe("/musubi/src");
+  });
+
   test("goes through the launcher for several GPUs only, and there by words that no config file can change", () => {
-    const spec = { trainer: { backend: "musubi" as const, path: located("/musubi") }, gpus: [2, 3] };
+    const spec = {
+      trainer: { backend: "musubi" as const, path: located("/musubi"), onNan: "stop" as const },
+      gpus: [2, 3],
+    };
     expect(commandFor({ spec })).toMatchObject({
       args: [
         ...["-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2", "--num_machines", "1"],
@@ -82,7 +98,7 @@ describe("the command of a stage", () => {
   });
 
   test("gives the rehearsal the standard library alone", () => {
-    const spec = { trainer: { backend: "rehearsal" as const }, gpus: [1] };
+    const spec = { trainer: { backend: "rehearsal" as const, onNan: "stop" as const }, gpus: [1] };
     const { env } = commandFor({ spec, environment: { PYTHONPATH: "/mine", PYTHONSAFEPATH: "1", PATH: "/bin" } });
     expect(env).toEqual({
       PATH: "/bin",

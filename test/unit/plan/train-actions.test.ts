@@ -370,11 +370,38 @@ describe("a stage whose process is alive", () => {
   });
 });
 
-describe("the backend musubi, before its exact resume", () => {
+describe("the backend musubi with the bridge", () => {
+  const musubi = { yaml: MUSUBI, trainerVersion: "0.3.4" };
+
+  test("goes on from the newest complete training state, and is extended where the schedule allows that", () => {
+    const { stage } = planWorld({ ...stopped(musubi, 19, true), ...musubi });
+    expect(stage("train")).toMatchObject({ action: "resume", driver: "bridge", done_epochs: 2, done_steps: 19 });
+    const extended = planWorld({ ...applied(musubi), ...musubi, yaml: epochs(6, MUSUBI) });
+    expect(extended.stage("train")).toMatchObject({ action: "extend", driver: "bridge" });
+  });
+
+  test("is taken for granted where the trainer is not installed, so that a plan is the same everywhere", () => {
+    expect(planWorld({ yaml: MUSUBI }).plan.stages.map(({ driver }) => driver)).toEqual(["bridge", "bridge", "bridge"]);
+  });
+
+  test("begins anew where the states are those of Musubi's own scripts, which know nothing of it", () => {
+    const { state, disk } = stopped(musubi, 19, false);
+    const states = disk.states.map(({ dir }) => ({ dir, complete: false }));
+    expect(planWorld({ state, disk: { ...disk, states }, ...musubi }).stage("train").action).toBe("create");
+  });
+
+  test("is not used in training with several processes, but is in caching", () => {
+    const { plan } = planWorld({ ...musubi, yaml: `${MUSUBI}gpus: [0, 1]\n` });
+    expect(plan.stages.map(({ driver }) => driver)).toEqual(["bridge", "bridge", "scripts"]);
+  });
+});
+
+describe("the backend musubi with a trainer that is older than the bridge", () => {
   const musubi = (untilStep: number) => {
-    const { state, disk } = stopped({ yaml: MUSUBI }, untilStep, false);
+    const given = { yaml: MUSUBI, trainerVersion: "0.2.9" };
+    const { state, disk } = stopped(given, untilStep, false);
     // The trainer alone writes no wan22.json: its states are never complete.
-    return { state, disk: { ...disk, states: disk.states.map(({ dir }) => ({ dir, complete: false })) }, yaml: MUSUBI };
+    return { state, disk: { ...disk, states: disk.states.map(({ dir }) => ({ dir, complete: false })) }, ...given };
   };
 
   test("refuses to resume, says what is kept and what to do", () => {
@@ -383,6 +410,7 @@ describe("the backend musubi, before its exact resume", () => {
     expect(diagnostics.map(({ code, severity }) => [code, severity])).toEqual([["P5", "error"]]);
     expect(diagnostics[0]?.detail).toContain("output/fox/fox-000002-state");
     expect(diagnostics[0]?.detail).toContain("`wan22 apply --replace train fox.yaml`");
+    expect(diagnostics[0]?.detail).toContain("this Musubi Tuner is 0.2.9, and the bridge needs 0.3.0 or newer");
   });
 
   test("starts over when asked to, with everything archived", () => {
@@ -397,8 +425,8 @@ describe("the backend musubi, before its exact resume", () => {
   });
 
   test("refuses to extend where the schedule would allow it", () => {
-    const world = applied({ yaml: MUSUBI });
-    expect(planWorld({ ...world, yaml: epochs(6, MUSUBI) }).codes).toEqual(["P5"]);
+    const world = applied({ yaml: MUSUBI, trainerVersion: "0.2.9" });
+    expect(planWorld({ ...world, trainerVersion: "0.2.9", yaml: epochs(6, MUSUBI) }).codes).toEqual(["P5"]);
   });
 });
 

@@ -109,6 +109,8 @@ export interface World {
   readonly state?: State | undefined;
   readonly disk?: DiskFacts | undefined;
   readonly host?: string;
+  /** Musubi's version, where it is known. */
+  readonly trainerVersion?: string;
   readonly replace?: readonly StageId[];
   readonly alive?: readonly StageId[];
 }
@@ -121,14 +123,21 @@ export interface Planned {
   readonly codes: readonly string[];
 }
 
-export function planInput({ yaml = PIPELINE, clips = CLIPS, models = {}, gpus = [], ...world }: World): PlanInput {
+export function planInput({
+  yaml = PIPELINE,
+  clips = CLIPS,
+  models = {},
+  gpus = [],
+  trainerVersion,
+  ...world
+}: World): PlanInput {
   const parsed = parsePipeline({ pipeline: { file: "fox.yaml", text: yaml }, root: "/project", environment: {} });
   if (parsed.value === undefined) throw new Error(parsed.diagnostics.map(({ message }) => message).join("\n"));
   const facts: Facts = {
     sources: parsed.value.dataset.sources.map(() => ({ media: clips.map(clipFacts) })),
     models,
     gpus,
-    trainer: { missingModules: [] },
+    trainer: { missingModules: [], ...(trainerVersion === undefined ? {} : { version: trainerVersion }) },
     miniature: false,
   };
   const { resolved, items } = resolve({ spec: parsed.value, presets, facts, sha256 });
@@ -189,6 +198,7 @@ function entriesOf({ plan }: Planned, options: RunOptions = {}): readonly StateE
       stage: stage.id,
       action: stage.action,
       backend: plan.backend === "musubi" ? "musubi" : "rehearsal",
+      driver: stage.driver,
       fingerprint: stage.fingerprint,
       inputs: stage.inputs,
       identities: stage.identities,

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { Diagnostic } from "../../../src/core/diagnostic.ts";
 import type { CheckpointPlan, PipelinePlan, Plan, StageAction, StagePlan } from "../../../src/core/plan/plan.ts";
+import { DRIVERS } from "../../../src/core/vocabulary.ts";
 import { viewAnnotations } from "../../../src/views/github.ts";
 import { viewDiagnostics } from "../../../src/views/human/diagnostics.ts";
 import { viewPlanHuman } from "../../../src/views/human/plan.ts";
@@ -95,6 +96,7 @@ function randomStage(random: Random): StagePlan {
   return {
     id: random.pick(STAGES),
     action: random.pick(ACTIONS),
+    driver: random.pick(DRIVERS),
     reasons: random.list(3, () => ({
       cause: random.pick(["stale", "parameter-changed"] as const),
       text: random.text(),

@@ -4,7 +4,7 @@ import type { CheckpointPlan, PipelinePlan, Plan, StagePlan } from "../../../src
 /** Plans made by hand: what the views are given, without anything that makes plans. */
 
 export function aStage(given: Partial<StagePlan> & Pick<StagePlan, "id" | "action">): StagePlan {
-  return { reasons: [], argv: [], files: {}, fingerprint: "", inputs: {}, identities: {}, ...given };
+  return { reasons: [], driver: "bridge", argv: [], files: {}, fingerprint: "", inputs: {}, identities: {}, ...given };
 }
 
 export function aCheckpoint(epoch: number, given: Partial<CheckpointPlan> = {}): CheckpointPlan {

@@ -1,0 +1,64 @@
+"""Training states that are complete or say that they are not, and what retention takes away."""
+
+from __future__ import annotations
+
+import os
+from typing import Callable
+
+from wan22_contract.files import remove_folder
+from wan22_contract.stage import Stage
+from wan22_contract.training_state import MARKER, Progress, holds, mark, remove_interim_states
+
+from .memory import Memory, write_memory
+from .saving import files_below, sync
+
+
+class TrainingStates:
+    def __init__(self, stage: Stage, args):
+        self.newest: Progress | None = None
+        """Of the last state that this process has saved."""
+        self._stage = stage
+        self._folder: str = args.output_dir
+        self._name: str = args.output_name
+        self._saved: set[str] = set()
+
+    def save(self, folder: str, progress: Progress, kind: str, write: Callable[[], None], memory: Memory) -> None:
+        """Has `write` fill the folder, adds what an exact resume needs beside, and marks it last.
+
+        Upstream calls this before it removes an older state: there is a complete one at every moment.
+        """
+        context = self._stage.context
+        if holds(folder, context, progress):
+            return
+        if os.path.isdir(folder):
+            remove_folder(folder, MARKER)
+        write()
+        write_memory(folder, memory)
+        files = files_below(folder)
+        for file in files:
+            sync(os.path.join(folder, file))
+        mark(folder, context, progress, files, kind)
+        self.newest = progress
+        self._saved.add(folder)
+        epochs, steps, batches = progress
+        self._stage.events.tell("state", dir=folder, done_epochs=epochs, done_steps=steps, done_batches=batches)
+        self.remove_interim(steps)
+
+    def remove_interim(self, before_step: int) -> None:
+        remove_interim_states(self._folder, self._name, before_step, self._remove)
+
+    def _remove(self, folder: str) -> None:
+        remove_folder(folder, MARKER)
+        self._saved.discard(folder)
+        self._stage.events.tell("removed", file=folder)
+
+    def tell_checkpoint(self, path: str, epoch: int, step: int) -> None:
+        self._stage.events.tell("checkpoint", file=path, epoch=epoch, step=step, bytes=os.path.getsize(path))
+        self._saved.add(path)
+
+    def tell_removed(self) -> None:
+        """What retention has removed since the last look; upstream does so right after it has saved."""
+        for path in sorted(self._saved):
+            if not os.path.exists(path):
+                self._saved.discard(path)
+                self._stage.events.tell("removed", file=path)
