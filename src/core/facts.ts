@@ -1,4 +1,5 @@
 /** What was observed outside: files, models, machine, trainer. Made by `host`, read by `core`. All plain data. */
+import type { InstalledArguments } from "./trainer/installed-arguments.ts";
 import type { ModelRole } from "./vocabulary.ts";
 
 /** What is wrong with a file that was looked at, in a sentence without a full stop. */
@@ -76,6 +77,10 @@ export interface TrainerFacts {
   /** Musubi's version from its `pyproject.toml`. */
   readonly version?: string;
   readonly commit?: string;
+  /** What its scripts take, read from their source. Absent where no checkout was looked at. */
+  readonly arguments?: InstalledArguments;
+  /** Whether the lines that the bridge stands for are in its source. */
+  readonly bridge?: "fits" | "does-not-fit";
   /** The Python that will run: the path found, and its version. */
   readonly python?: string;
   readonly pythonVersion?: string;

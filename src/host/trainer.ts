@@ -6,6 +6,7 @@ import type { LocatedPath } from "../core/spec/spec.ts";
 import type { Backend } from "../core/vocabulary.ts";
 import { findExecutable, isExecutable } from "./executable.ts";
 import { readGitCommit } from "./git-commit.ts";
+import { readMusubiSource } from "./musubi-source.ts";
 import { askPythonVersion, findMissingModules, readVirtualEnvironment } from "./python.ts";
 import { errorCode } from "./read-file.ts";
 
@@ -48,6 +49,7 @@ export async function observeTrainer(request: TrainerRequest): Promise<TrainerFa
   return {
     ...(checkout.version === undefined ? {} : { version: checkout.version }),
     ...(checkout.commit === undefined ? {} : { commit: checkout.commit }),
+    ...(checkout.folder === undefined ? {} : readMusubiSource(checkout.folder)),
     ...(python.file === undefined ? {} : { python: python.file }),
     ...(version === undefined ? {} : { pythonVersion: version }),
     ...(problem === undefined ? {} : { problem }),

@@ -127,7 +127,7 @@ async function prepareOne(
   );
   const { resolved, items } = resolveSpec({ spec, presets, facts, sha256 });
   diagnostics.push(...resolved.diagnostics, ...check({ resolved, items, facts }));
-  const rendered = render({ resolved, templates });
+  const rendered = render({ resolved, templates, trainer: facts.trainer });
   // A value that a rule refuses is refused by rendering too: once is enough.
   if (!hasErrors(diagnostics)) diagnostics.push(...rendered.diagnostics);
   const weights = await observeNamedWeights(resolved, observation);

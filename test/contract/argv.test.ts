@@ -7,9 +7,11 @@ import { ARGUMENT_SURFACE } from "../../src/core/trainer/argument-surface.ts";
 import type { Parameter } from "../../src/core/trainer/parameter.ts";
 import { parametersOf } from "../../src/core/trainer/parameters.ts";
 import { SCRIPTS, type Script, SECTION_OF, scriptOf } from "../../src/core/vocabulary.ts";
+import { observeTrainer } from "../../src/host/trainer.ts";
 import { askOracle, describeWithMusubi } from "../rig/musubi.ts";
 import { type Random, randomFrom } from "../rig/random.ts";
 import { resolveCase } from "../unit/check/judge.ts";
+import { located } from "../unit/host/samples.ts";
 import { TEMPLATES } from "../unit/render/sample.ts";
 
 const PIPELINES = Number(process.env.WAN22_RANDOM_PIPELINES ?? 300);
@@ -150,6 +152,24 @@ describeWithMusubi("the trainer's argument parsers", (musubi) => {
         expect(answer?.value?.[name], `${stage.id} ${name}\n${stage.argv.join("\n")}`).toEqual(wanted);
       }
     }
+  });
+
+  test("are read from the source of this checkout, argument by argument", async () => {
+    const facts = await observeTrainer({ root: "/", backend: "musubi", path: located(musubi.path) });
+    const required = {
+      "cache-latents": ["--dataset_config", "x"],
+      "cache-text": ["--dataset_config", "x", "--t5", "x"],
+      train: [],
+    };
+    const answers = await askOracle<"argv">(
+      musubi,
+      SCRIPTS.map((script) => ({ kind: "argv", script, argv: required[script] })),
+    );
+    for (const [index, script] of SCRIPTS.entries()) {
+      const known = Object.keys(answers[index]?.value ?? {}).map((name) => `--${name}`);
+      expect([...(facts.arguments?.[script]?.keys() ?? [])].toSorted()).toEqual(known.toSorted());
+    }
+    expect(facts.bridge).toBe("fits");
   });
 
   test("know every argument of the surface that plans are checked against", async () => {

@@ -42,7 +42,7 @@ import {
   timestepsFitEachOther,
 } from "./schedule.ts";
 import { schedulerOptionsFit } from "./scheduler.ts";
-import { trainerCanRun, trainerIsTheVersionKnown } from "./trainer.ts";
+import { bridgeFitsTheTrainer, trainerCanRun, trainerIsTheVersionKnown } from "./trainer.ts";
 
 /** Asked once a pipeline, in this order. */
 const RULES: readonly Rule[] = [
@@ -62,6 +62,7 @@ const RULES: readonly Rule[] = [
   anEpochCanBeListed,
   trainerCanRun,
   trainerIsTheVersionKnown,
+  bridgeFitsTheTrainer,
 ];
 
 /** Asked for each train stage. */

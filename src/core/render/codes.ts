@@ -66,4 +66,12 @@ export const RENDER_CODES = {
     mend: "Change the value named.",
     example: 'train:\n  network_args: ["-x", "y"]',
   },
+  notInstalled: {
+    code: "X9",
+    severity: "error",
+    summary: "The installed Musubi Tuner does not take an argument",
+    why: "Its own parser, read from its source, has no such argument or no such choice, and would end the script with exit code 2.",
+    mend: "Leave the parameter out, choose another value, or use a newer Musubi Tuner at `trainer.path`.",
+    example: "train:\n  block_swap_h2d_only: true   # Musubi Tuner 0.2.9 has no such argument",
+  },
 } as const satisfies Record<string, DiagnosticKind>;

@@ -1,4 +1,5 @@
 import { type Diagnostic, diagnose, type Outcome, type Place } from "../diagnostic.ts";
+import type { TrainerFacts } from "../facts.ts";
 import type { Resolved, ResolvedTrainStage } from "../resolve/resolved.ts";
 import { SCRIPT_FILES } from "../trainer/argument-surface.ts";
 import { type Script, type StageId, scriptOf } from "../vocabulary.ts";
@@ -14,6 +15,7 @@ import {
 } from "./arguments.ts";
 import { RENDER_CODES } from "./codes.ts";
 import { datasetToml } from "./dataset-toml.ts";
+import { findUninstalled } from "./installed.ts";
 import { promptsText } from "./prompts.ts";
 import type { Rendered, RenderedStage, Templates } from "./rendered.ts";
 import { precompileTemplate, renderTemplate, type TemplateHelpers, type TemplateText } from "./template.ts";
@@ -202,18 +204,24 @@ function stagesOf(resolved: Resolved): readonly StageInput[] {
   ];
 }
 
+export interface RenderInput {
+  readonly resolved: Resolved;
+  readonly templates: Templates;
+  /** The trainer that is installed here, where one was looked at. */
+  readonly trainer?: TrainerFacts | undefined;
+}
+
 /**
  * Writes the dataset TOML and each stage's argument list through the templates, then reads both back and compares them
  * with what was meant: a template can change how they look and never what they say. No value where anything is wrong.
  */
-export function render(input: { readonly resolved: Resolved; readonly templates: Templates }): Outcome<Rendered> {
-  const { resolved, templates } = input;
+export function render({ resolved, templates, trainer }: RenderInput): Outcome<Rendered> {
   const dataset = renderDataset(resolved, templates);
   const diagnostics: Diagnostic[] = [...dataset.diagnostics];
   const stages: RenderedStage[] = [];
   for (const { id, meant, prompts } of stagesOf(resolved)) {
     const words = renderArguments(id, meant, templates);
-    diagnostics.push(...words.diagnostics);
+    diagnostics.push(...words.diagnostics, ...findUninstalled(id, meant, trainer));
     if (words.value === undefined || dataset.value === undefined) continue;
     const files = {
       [DATASET_FILE]: dataset.value,

@@ -28,13 +28,34 @@ describe("observeTrainer for Musubi", () => {
     await writeInto(root, "musubi/.git/HEAD", "30c658c0000000000000000000000000000000ab\n");
     await addEnvironment(root, "musubi/venv");
     const python = await addEnvironment(root, "musubi/.venv");
-    expect(await observeTrainer({ root, backend: "musubi", path: located("musubi") })).toEqual({
+    expect(await observeTrainer({ root, backend: "musubi", path: located("musubi") })).toMatchObject({
       version: "0.3.4",
       commit: "30c658c0000000000000000000000000000000ab",
       python,
       pythonVersion: "3.11.7",
       missingModules: [],
     });
+  });
+
+  it("sees whether the lines that the bridge stands for are in its source, each exactly once", async () => {
+    const script = "def main():\n    trainer = WanNetworkTrainer()\n";
+    const loop = `class NetworkTrainer:
+    def on_post_optimizer_step(
+    def _run_training_loop(
+        epoch_to_start = 0
+        global_step = 0
+        loss_recorder = train_utils.LossRecorder()
+                loss_recorder.add(epoch=epoch, step=step, loss=current_loss)
+`;
+    const fits = async (text: string) => {
+      const files = { [SCRIPT]: script, "src/musubi_tuner/training/trainer_base.py": text };
+      return (await observeTrainer({ root: await folderWith(files), backend: "musubi", path: located(".") })).bridge;
+    };
+    expect(await fits(loop)).toBe("fits");
+    expect(await fits(loop.replaceAll("\n", "\r\n"))).toBe("fits");
+    expect(await fits(`${loop}        global_step = 0\n`)).toBe("does-not-fit");
+    expect(await fits(loop.replace("epoch_to_start = 0", "epoch_to_start = args.initial_epoch"))).toBe("does-not-fit");
+    expect(await fits("")).toBe("does-not-fit");
   });
 
   it("prefers the Python that the pipeline names", async () => {
