@@ -93,12 +93,20 @@ export interface TrainerFacts {
 export interface DiskFacts {
   /** Cache folder to its files: name, bytes, whether whole by its safetensors header, and what the header says. */
   readonly caches: Readonly<Record<string, readonly CacheFileFacts[]>>;
-  /** File names in the output folder with their bytes. */
-  readonly outputs: Readonly<Record<string, number>>;
-  /** Training states found: folder name to what `wan22.json` says and whether it is complete. */
+  /** The output folders that were looked at: the present one, and those that the record names. */
+  readonly outputFolders: readonly string[];
+  /** The files in them, by path. */
+  readonly outputs: Readonly<Record<string, OutputFileFacts>>;
+  /** The training states in them: what `wan22.json` says, and whether they are complete. */
   readonly states: readonly TrainingStateFacts[];
   /** Free bytes where output, caches and state lie. */
   readonly freeBytes?: number;
+}
+
+export interface OutputFileFacts {
+  readonly bytes: number;
+  /** Of the tensors of a safetensors file that is whole; absent of anything else. */
+  readonly tensorBytes?: number;
 }
 
 export interface CacheFileFacts {
@@ -112,6 +120,7 @@ export interface CacheFileFacts {
 }
 
 export interface TrainingStateFacts {
+  /** Path of the folder, relative to the root where inside it. */
   readonly dir: string;
   readonly complete: boolean;
   readonly fingerprint?: string;

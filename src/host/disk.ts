@@ -1,7 +1,8 @@
 import { readdir, readFile, stat } from "node:fs/promises";
 import { isAbsolute, join, resolve } from "node:path";
 import * as z from "zod";
-import type { CacheFileFacts, DiskFacts, TrainingStateFacts } from "../core/facts.ts";
+import type { CacheFileFacts, DiskFacts, OutputFileFacts, TrainingStateFacts } from "../core/facts.ts";
+import { joinPath } from "../core/paths.ts";
 import { freeBytes } from "./machine.ts";
 import { mapConcurrently } from "./media/concurrent.ts";
 import { isWhole, readSafetensorsHeader } from "./safetensors.ts";
@@ -18,8 +19,8 @@ export interface DiskRequest {
   readonly root: string;
   /** Cache folders, relative to the root or absolute; they need not exist. */
   readonly cacheDirs: readonly string[];
-  /** The output folder; it need not exist. */
-  readonly outputDir: string;
+  /** Output folders, as the plan writes them; they need not exist. */
+  readonly outputDirs: readonly string[];
   /** Where state and runs are kept: its disk can be full too. */
   readonly stateDir: string;
   readonly statCache?: StatCache | undefined;
@@ -28,7 +29,7 @@ export interface DiskRequest {
 /** What is there. A folder that is missing or closed is an empty one; nothing is thrown. */
 export async function observeDisk(request: DiskRequest): Promise<DiskFacts> {
   const absolute = (path: string) => (isAbsolute(path) ? path : resolve(request.root, path));
-  const output = absolute(request.outputDir);
+  const outputDirs = [...new Set(request.outputDirs)];
   const folders = [...new Set(request.cacheDirs)];
   const [caches, outputs, free] = await Promise.all([
     mapConcurrently(
@@ -36,12 +37,14 @@ export async function observeDisk(request: DiskRequest): Promise<DiskFacts> {
       { limit: 4 },
       async (dir) => [dir, await observeCaches(absolute(dir), request.statCache)] as const,
     ),
-    observeOutputs(output),
-    leastFreeBytes([output, absolute(request.stateDir), ...folders.map(absolute)]),
+    Promise.all(outputDirs.map((dir) => observeOutputs({ shown: dir, folder: absolute(dir) }, request.statCache))),
+    leastFreeBytes([...outputDirs.map(absolute), absolute(request.stateDir), ...folders.map(absolute)]),
   ]);
   return {
     caches: Object.fromEntries(caches),
-    ...outputs,
+    outputFolders: outputDirs,
+    outputs: Object.fromEntries(outputs.flatMap((found) => found.outputs)),
+    states: outputs.flatMap((found) => found.states),
     ...(free === undefined ? {} : { freeBytes: free }),
   };
 }
@@ -65,17 +68,27 @@ async function observeCaches(folder: string, statCache: StatCache | undefined): 
 type CacheLook = Omit<CacheFileFacts, "name">;
 
 async function lookAtCache(file: string, statCache: StatCache | undefined): Promise<CacheLook> {
-  if (statCache === undefined) return readCache(file);
   try {
-    const { stats, value } = await statCache.lookup<CacheLook>(CACHE_KIND, file);
-    if (value !== undefined) return value;
-    const read = await readCache(file);
-    await statCache.remember(CACHE_KIND, file, stats, read);
-    return read;
+    return await remembered(statCache, CACHE_KIND, file, () => readCache(file));
   } catch {
     // Gone between listing and looking, or a link to nothing: there is no cache in it either way.
     return { bytes: 0, whole: false, metadata: {}, tensors: [] };
   }
+}
+
+/** Reads what is not remembered of a file. */
+async function remembered<T>(
+  statCache: StatCache | undefined,
+  kind: string,
+  file: string,
+  read: () => Promise<T>,
+): Promise<T> {
+  if (statCache === undefined) return read();
+  const { stats, value } = await statCache.lookup<T>(kind, file);
+  if (value !== undefined) return value;
+  const found = await read();
+  await statCache.remember(kind, file, stats, found);
+  return found;
 }
 
 async function readCache(file: string): Promise<CacheLook> {
@@ -90,19 +103,39 @@ async function readCache(file: string): Promise<CacheLook> {
   };
 }
 
-async function observeOutputs(folder: string): Promise<Pick<DiskFacts, "outputs" | "states">> {
-  const outputs: [string, number][] = [];
-  const states: TrainingStateFacts[] = [];
-  await mapConcurrently(await listNames(folder), { limit: MAX_OPEN_FILES }, async (name) => {
-    const path = join(folder, name);
-    const stats = await stat(path).catch(() => undefined);
-    if (stats?.isFile()) outputs.push([name, stats.size]);
-    if (stats?.isDirectory() && name.endsWith("-state")) states.push(await observeTrainingState(path, name));
+const OUTPUT_KIND = "output-1";
+
+interface FoundOutputs {
+  readonly outputs: readonly (readonly [string, OutputFileFacts])[];
+  readonly states: readonly TrainingStateFacts[];
+}
+
+async function observeOutputs(
+  { shown, folder }: { readonly shown: string; readonly folder: string },
+  statCache: StatCache | undefined,
+): Promise<FoundOutputs> {
+  const found = await mapConcurrently(await listNames(folder), { limit: MAX_OPEN_FILES }, async (name) => {
+    const file = join(folder, name);
+    const stats = await stat(file).catch(() => undefined);
+    const path = joinPath(shown, name);
+    if (stats?.isFile()) return { output: [path, await lookAtOutput(file, stats.size, statCache)] as const };
+    if (stats?.isDirectory() && name.endsWith("-state")) return { state: await observeTrainingState(file, path) };
+    return {};
   });
   return {
-    outputs: Object.fromEntries(outputs.sort(([one], [other]) => compareNames(one, other))),
-    states: states.sort((one, other) => compareNames(one.dir, other.dir)),
+    outputs: found.flatMap(({ output }) => (output === undefined ? [] : [output])),
+    states: found.flatMap(({ state }) => (state === undefined ? [] : [state])),
   };
+}
+
+/** A file of the output folder; of a checkpoint also what its tensors take. */
+async function lookAtOutput(file: string, bytes: number, statCache: StatCache | undefined): Promise<OutputFileFacts> {
+  if (!file.endsWith(".safetensors")) return { bytes };
+  return remembered<OutputFileFacts>(statCache, OUTPUT_KIND, file, async () => {
+    const reading = await readSafetensorsHeader(file);
+    if (reading.kind !== "header" || !isWhole(reading.header)) return { bytes };
+    return { bytes, tensorBytes: reading.header.dataBytes };
+  }).catch(() => ({ bytes }));
 }
 
 const count = z.number().int().nonnegative();

@@ -44,6 +44,8 @@ export interface SafetensorsHeader {
   readonly metadata: Readonly<Record<string, string>>;
   /** SHA-256 of the header's JSON bytes, in hex. */
   readonly sha256: string;
+  /** What its tensors take: the last data offset. */
+  readonly dataBytes: number;
   /** What a whole file of this header measures: 8 + header + last data offset. */
   readonly wholeBytes: number;
   readonly fileBytes: number;
@@ -94,6 +96,7 @@ async function readHeader(handle: FileHandle, fileBytes: number): Promise<Header
       tensors: parsed.tensors,
       metadata: parsed.metadata,
       sha256: createHash("sha256").update(json).digest("hex"),
+      dataBytes: parsed.dataBytes,
       wholeBytes: LENGTH_BYTES + length + parsed.dataBytes,
       fileBytes,
     },

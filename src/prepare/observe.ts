@@ -4,6 +4,7 @@ import { resolve } from "node:path";
 import { namedInputFiles, namedPromptImages } from "../core/check/input-files.ts";
 import { type Diagnostic, diagnose } from "../core/diagnostic.ts";
 import type { DiskFacts, Facts, ModelFacts } from "../core/facts.ts";
+import { folderOf } from "../core/paths.ts";
 import type { Presets } from "../core/resolve/presets.ts";
 import type { Resolved } from "../core/resolve/resolved.ts";
 import type { Spec } from "../core/spec/spec.ts";
@@ -113,20 +114,27 @@ export async function observeHistory(resolved: Resolved, { spec, root, statCache
   const stateDir = resolve(root, spec.stateDir);
   const host = hostname();
   const shownFile = `${spec.stateDir}/state/${spec.name}.json`;
-  const [loaded, disk] = await Promise.all([
-    loadState({ root, stateDir, pipeline: spec.name, shownFile, host }),
-    observeDisk({
-      root,
-      cacheDirs: resolved.dataset.sources.map(({ cacheDir }) => cacheDir),
-      outputDir: spec.output.dir.path,
-      stateDir: spec.stateDir,
-      statCache,
-    }),
-  ]);
+  const loaded = await loadState({ root, stateDir, pipeline: spec.name, shownFile, host });
+  const disk = await observeDisk({
+    root,
+    cacheDirs: resolved.dataset.sources.map(({ cacheDir }) => cacheDir),
+    outputDirs: [spec.output.dir.path, ...recordedFolders(loaded.state)],
+    stateDir: spec.stateDir,
+    statCache,
+  });
   const { state, alive, unrecorded, unwritten } = loaded;
   const unsettled = unrecorded.length > 0 || unwritten.length > 0;
   const diagnostics = [...loaded.diagnostics, ...stateOfAnother(state, spec, root)];
   return { state, disk, host, alive, unsettled, diagnostics };
+}
+
+/** Where a record says that checkpoints and training states lie; another folder than the present one after an edit. */
+function recordedFolders(state: State | undefined): readonly string[] {
+  const paths = [
+    ...(state?.checkpoints ?? []).map(({ file }) => file),
+    ...(state?.training_states ?? []).map(({ dir }) => dir),
+  ];
+  return [...new Set(paths.map(folderOf))];
 }
 
 /** A renamed pipeline file keeps its state; a second file of the same name must not take it. */

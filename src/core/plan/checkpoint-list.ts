@@ -113,16 +113,21 @@ function isStillToCome(
 /** A file that this run's schedule does not name: another interval's, a stop's state, or one that nobody knows. */
 function unscheduled(
   file: OutputFile,
-  { stage, progress, schedule }: CheckpointListOptions,
+  { stage, outputDir, progress, schedule }: CheckpointListOptions,
   removed: ReadonlySet<string>,
 ): CheckpointPlan {
-  const { path, kind, epoch = 0, step = 0 } = file;
+  const { path, kind, step = 0 } = file;
   const bytes = file.bytes ?? (kind === "state" ? trainingStateBytes(schedule) : loraBytes(schedule));
   const base = baseName(path);
+  // Saved in the course of an epoch, it is that one's, whatever counts only those that are done.
+  const inCourse = base.startsWith(`${schedule.name}-step`) ? Math.ceil(step / Math.max(1, schedule.stepsPerEpoch)) : 0;
+  const epoch = Math.max(file.epoch ?? 0, inCourse);
   // Where nothing says why it was saved: a step that no schedule names is a stop's.
   const superseded = progress.kind === "going-on" && isInterim(file, schedule, file.savedAs ?? "stop");
   const known = file.recorded || (progress.kind === "going-on" && progress.from === path);
-  const action: Action = superseded || removed.has(base) ? "prune" : known ? "keep" : "orphan";
+  // The trainer removes what lies in the folder that it writes to.
+  const goes = folderOf(path) === outputDir && (superseded || removed.has(base));
+  const action: Action = goes ? "prune" : known ? "keep" : "orphan";
   return { stage, file: path, kind, action, epoch, step, bytes };
 }
 
@@ -141,14 +146,21 @@ export function listOrphans(
   state: State | undefined,
   planned: readonly StageId[],
   disk: DiskFacts | undefined,
-  outputDir: string,
 ): readonly CheckpointPlan[] {
+  const states = new Set(disk?.states.map(({ dir }) => dir));
   const exists = (path: string) =>
-    disk === undefined || folderOf(path) !== outputDir || Object.hasOwn(disk.outputs, baseName(path));
-  return (state?.checkpoints ?? [])
+    disk?.outputFolders.includes(folderOf(path)) !== true || Object.hasOwn(disk.outputs, path) || states.has(path);
+  const orphan = { action: "orphan" } as const;
+  const checkpoints = (state?.checkpoints ?? []).map(({ stage, file, epoch, step, bytes }): CheckpointPlan => {
+    const tensorBytes = disk?.outputs[file]?.tensorBytes ?? bytes;
+    return { stage, file, kind: "checkpoint", ...orphan, epoch, step, bytes: tensorBytes };
+  });
+  const trainingStates = (state?.training_states ?? []).map(
+    ({ stage, dir, done_epochs, done_steps }): CheckpointPlan => {
+      return { stage, file: dir, kind: "state", ...orphan, epoch: done_epochs, step: done_steps, bytes: 0 };
+    },
+  );
+  return [...checkpoints, ...trainingStates]
     .filter(({ stage, file }) => !planned.includes(stage) && exists(file))
-    .map(({ stage, file, epoch, step, bytes }): CheckpointPlan => {
-      return { stage, file, kind: "checkpoint", action: "orphan", epoch, step, bytes };
-    })
     .sort(byStep);
 }

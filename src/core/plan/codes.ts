@@ -29,7 +29,7 @@ export const PLAN_CODES = {
   filesGone: {
     code: "P7",
     severity: "warning",
-    summary: "Files of a finished training are gone",
+    summary: "Checkpoints that were trained are gone",
     why: "They were trained and recorded, and something other than wan22 removed them. They are not trained again by themselves.",
     mend: "Bring them back, or train again with `wan22 apply --replace train FILE`.",
     example: "rm output/fox/fox-t2v-000004.safetensors",
@@ -82,5 +82,13 @@ export const PLAN_CODES = {
     why: "Nothing would be started over, and the plan would look as if that had been asked for and done.",
     mend: "Name one of the pipeline's own stages: `noise: separate` has train-low and train-high, everything else has train.",
     example: "wan22 apply --replace train-low fox.yaml # which trains both halves in one stage",
+  },
+  filesDamaged: {
+    code: "P14",
+    severity: "warning",
+    summary: "A checkpoint is not what was saved any more",
+    why: "Its size is not the recorded one, or its header promises more than there is: a copy that broke off, a full disk, or another program.",
+    mend: "Bring it back from a copy, or train again with `wan22 apply --replace train FILE`.",
+    example: "truncate -s 100 output/fox/fox-t2v.safetensors",
   },
 } as const satisfies Record<string, DiagnosticKind>;

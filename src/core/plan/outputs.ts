@@ -34,6 +34,8 @@ export interface StageOutputs {
   readonly usable: readonly UsableState[];
   /** Recorded checkpoints that are on this machine's disk no more. */
   readonly gone: readonly string[];
+  /** Recorded checkpoints whose file is not what was saved any more. */
+  readonly damaged: readonly string[];
 }
 
 export interface OutputsOptions {
@@ -69,12 +71,11 @@ function readOutputName(
 
 /** Everything there is under the stage's names, with what is known about it. Sorted by path. */
 export function stageOutputs(options: OutputsOptions): StageOutputs {
-  const { stage, outputDir, state, disk } = options;
-  const onDisk = disk === undefined ? undefined : diskPaths(disk, outputDir);
-  /** The disk was looked at in the output folder only; elsewhere the record is believed. */
-  const exists = (path: string) => onDisk === undefined || folderOf(path) !== outputDir || onDisk.has(path);
-  const kinds = new Map(disk?.states.map(({ dir, kind }) => [joinPath(outputDir, baseName(dir)), kind]));
-  const recorded = recordedFiles(state, stage);
+  const { disk } = options;
+  const onDisk = disk === undefined ? undefined : diskPaths(disk);
+  const exists = (path: string) => onDisk === undefined || !wasLookedAt(disk, path) || onDisk.has(path);
+  const kinds = new Map(disk?.states.map(({ dir, kind }) => [dir, kind]));
+  const recorded = recordedFiles(options);
   const files = [
     ...recorded.filter(({ path }) => exists(path)),
     ...unrecordedFiles(options, new Set(recorded.map(({ path }) => path))),
@@ -84,20 +85,42 @@ export function stageOutputs(options: OutputsOptions): StageOutputs {
     usable: usableStates(options, exists).sort(
       (a, b) => b.doneSteps - a.doneSteps || b.doneEpochs - a.doneEpochs || (a.path < b.path ? -1 : 1),
     ),
-    gone: recorded.filter(({ path, kind }) => kind === "checkpoint" && !exists(path)).map(({ path }) => path),
+    ...lostCheckpoints(options, exists),
   };
 }
 
-function diskPaths(disk: DiskFacts, outputDir: string): ReadonlySet<string> {
-  const names = [...Object.keys(disk.outputs), ...disk.states.map(({ dir }) => baseName(dir))];
-  return new Set(names.map((name) => joinPath(outputDir, name)));
+/** A recorded checkpoint that was moved into the present folder, as a change of `output.dir` asks for, is not lost. */
+function lostCheckpoints(
+  { stage, outputDir, state, disk }: OutputsOptions,
+  exists: (path: string) => boolean,
+): Pick<StageOutputs, "gone" | "damaged"> {
+  const gone: string[] = [];
+  const damaged: string[] = [];
+  for (const { stage: of, file, bytes } of state?.checkpoints ?? []) {
+    if (of !== stage) continue;
+    const moved = joinPath(outputDir, baseName(file));
+    const found = disk?.outputs[file] ?? disk?.outputs[moved];
+    if (found === undefined && !exists(file)) gone.push(file);
+    if (found !== undefined && (found.tensorBytes === undefined || found.bytes !== bytes)) damaged.push(file);
+  }
+  return { gone, damaged };
 }
 
-function recordedFiles(state: State | undefined, stage: StageId): readonly OutputFile[] {
+/** Whether the disk was asked about a path: elsewhere the record is believed. */
+function wasLookedAt(disk: DiskFacts | undefined, path: string): boolean {
+  return disk?.outputFolders.includes(folderOf(path)) === true;
+}
+
+function diskPaths(disk: DiskFacts): ReadonlySet<string> {
+  return new Set([...Object.keys(disk.outputs), ...disk.states.map(({ dir }) => dir)]);
+}
+
+function recordedFiles({ state, stage, disk }: OutputsOptions): readonly OutputFile[] {
   const checkpoints = (state?.checkpoints ?? []).filter((checkpoint) => checkpoint.stage === stage);
   const states = (state?.training_states ?? []).filter((trainingState) => trainingState.stage === stage);
   return [
-    ...checkpoints.map(({ file, epoch, step, bytes }): OutputFile => {
+    ...checkpoints.map(({ file, epoch, step }): OutputFile => {
+      const bytes = disk?.outputs[file]?.tensorBytes;
       return { path: file, kind: "checkpoint", epoch, step, bytes, recorded: true };
     }),
     ...states.map(({ dir, done_epochs, done_steps }): OutputFile => {
@@ -110,18 +133,17 @@ function unrecordedFiles(options: OutputsOptions, recorded: ReadonlySet<string>)
   const { disk, outputDir, outputName, stepsPerEpoch } = options;
   if (disk === undefined) return [];
   const found: OutputFile[] = [];
-  const add = (name: string, kind: OutputFile["kind"], known: Partial<OutputFile>) => {
-    const path = joinPath(outputDir, name);
-    const told = readOutputName(name, outputName);
+  const add = (path: string, kind: OutputFile["kind"], known: Partial<OutputFile>) => {
+    const told = folderOf(path) === outputDir ? readOutputName(baseName(path), outputName) : undefined;
     if (told?.kind !== kind || recorded.has(path)) return;
     const epoch =
       told.epoch ?? (told.step === undefined ? undefined : Math.ceil(told.step / Math.max(1, stepsPerEpoch)));
     const step = told.step ?? (told.epoch === undefined ? undefined : told.epoch * stepsPerEpoch);
     found.push({ path, kind, epoch, step, bytes: undefined, recorded: false, ...known });
   };
-  for (const [name, bytes] of Object.entries(disk.outputs)) add(name, "checkpoint", { bytes });
+  for (const [path, { tensorBytes }] of Object.entries(disk.outputs)) add(path, "checkpoint", { bytes: tensorBytes });
   for (const { dir, doneEpochs, doneSteps } of disk.states) {
-    add(baseName(dir), "state", {
+    add(dir, "state", {
       ...(doneEpochs === undefined ? {} : { epoch: doneEpochs }),
       ...(doneSteps === undefined ? {} : { step: doneSteps }),
     });
@@ -130,15 +152,14 @@ function unrecordedFiles(options: OutputsOptions, recorded: ReadonlySet<string>)
 }
 
 function usableStates(options: OutputsOptions, exists: (path: string) => boolean): UsableState[] {
-  const { stage, outputDir, outputName, fingerprint, state, disk, stepsPerEpoch, accumulation } = options;
+  const { stage, outputName, fingerprint, state, disk, stepsPerEpoch, accumulation } = options;
   const record: StageRecord | undefined = state?.stages[stage];
   const usable = new Map<string, UsableState>();
   const batches = (doneEpochs: number, doneSteps: number) =>
     Math.max(0, doneSteps - doneEpochs * stepsPerEpoch) * accumulation;
   // The record is believed where the disk cannot be asked; where it can, the folder itself says whether it is complete.
   for (const { stage: of, dir, done_epochs, done_steps, done_batches } of state?.training_states ?? []) {
-    const asked = disk !== undefined && folderOf(dir) === outputDir;
-    if (of !== stage || asked || !exists(dir) || record?.fingerprint !== fingerprint) continue;
+    if (of !== stage || wasLookedAt(disk, dir) || !exists(dir) || record?.fingerprint !== fingerprint) continue;
     usable.set(dir, {
       path: dir,
       doneEpochs: done_epochs,
@@ -149,11 +170,10 @@ function usableStates(options: OutputsOptions, exists: (path: string) => boolean
   const names = new Set([outputName, record?.output_name ?? outputName]);
   for (const found of disk?.states ?? []) {
     const { complete, doneEpochs, doneSteps } = found;
-    const name = baseName(found.dir);
-    const ours = [...names].some((one) => readOutputName(name, one)?.kind === "state");
+    const path = found.dir;
+    const ours = [...names].some((one) => readOutputName(baseName(path), one)?.kind === "state");
     if (!complete || !ours || doneEpochs === undefined || doneSteps === undefined) continue;
     if (found.fingerprint !== fingerprint || found.stage !== stage) continue;
-    const path = joinPath(outputDir, name);
     const doneBatches = found.doneBatches ?? batches(doneEpochs, doneSteps);
     usable.set(path, { path, doneEpochs, doneSteps, doneBatches });
   }

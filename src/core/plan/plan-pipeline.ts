@@ -94,7 +94,6 @@ export function planPipeline(input: PlanInput): Outcome<PipelinePlan> {
       state,
       stages.map(({ id }) => id),
       planning.disk,
-      resolved.spec.output.dir.path,
     ),
   ];
   const { estimates, diagnostics: shortages } = estimatePipeline({
@@ -125,7 +124,12 @@ export function planPipeline(input: PlanInput): Outcome<PipelinePlan> {
     estimates: valid ? { ...estimates } : {},
     ...(state === undefined ? {} : { state: { lineage: state.lineage, serial: state.serial } }),
   };
-  return { value: { ...plan, digest: sha256(canonicalJson(plan)) }, diagnostics };
+  return { value: { ...plan, digest: planDigest(plan, sha256) }, diagnostics };
+}
+
+/** Names a plan by what would happen. Estimates are not in it: a disk's free space changes, and nothing that is planned. */
+function planDigest({ estimates: _, ...named }: Omit<PipelinePlan, "digest">, sha256: Sha256): string {
+  return sha256(canonicalJson(named));
 }
 
 function header({ spec, noise, tier }: Resolved) {
@@ -204,5 +208,5 @@ export function invalidPipeline({ name, file, sha256, ...known }: InvalidPipelin
     checkpoints: [],
     estimates: {},
   };
-  return { ...plan, digest: sha256(canonicalJson(plan)) };
+  return { ...plan, digest: planDigest(plan, sha256) };
 }

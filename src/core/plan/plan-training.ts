@@ -122,18 +122,24 @@ function courseOf(training: Training, decision: TrainAction): Course {
       };
     case "resume":
     case "extend": {
-      const { doneEpochs, doneSteps, doneBatches, path } = decision.from;
+      const { path } = decision.from;
       const moves = moveLastFiles({
         files: outputs.files,
         outputName: record?.output_name ?? stage.outputName,
         totalEpochs: wanted.epochs,
         stepsPerEpoch: wanted.stepsPerEpoch,
         saveEveryEpochs: numberOf(stage, "save_every_n_epochs"),
+        keepLastEpochs: numberOf(stage, "save_last_n_epochs"),
+        keepLastEpochsState: numberOf(stage, "save_last_n_epochs_state"),
         usable: new Set(outputs.usable.map((usable) => usable.path)),
       });
-      const same = outputs.usable.find((other) => other.doneSteps === doneSteps && !moves.archive.includes(other.path));
-      const kept = moves.archive.includes(path) ? (same?.path ?? path) : path;
-      const from = moves.renames.find((rename) => rename.from === kept)?.to ?? kept;
+      // The same state can lie there under the name of its step: then that one stays, and says for itself where it is.
+      const same = outputs.usable.find(
+        (other) => other.doneSteps === decision.from.doneSteps && !moves.archive.includes(other.path),
+      );
+      const kept = moves.archive.includes(path) ? (same ?? decision.from) : decision.from;
+      const { doneEpochs, doneSteps, doneBatches } = kept;
+      const from = moves.renames.find((rename) => rename.from === kept.path)?.to ?? kept.path;
       return {
         action: decision.action,
         length: wanted,
@@ -280,12 +286,25 @@ function noResume({ stage, planning, record, outputs, wanted }: Training): Diagn
   );
 }
 
-/** Files that went away, and names that changed, of work that is not done again. */
+/** Actions that leave what was trained before as it is. */
+const KEEPING: readonly TrainAction["action"][] = ["none", "resume", "extend", "follow"];
+
+/** Files that went away or are damaged, and names that changed, of work that is not done again. */
 function outputDiagnostics(training: Training, decision: TrainAction): readonly Diagnostic[] {
   const { stage, planning, outputs, record, outputDir } = training;
-  if (decision.action !== "none" || record === undefined) return [];
+  if (!KEEPING.includes(decision.action) || record === undefined) return [];
   const { name, file } = planning.resolved.spec;
   const found: Diagnostic[] = [];
+  if (outputs.damaged.length > 0) {
+    const one = outputs.damaged.length === 1;
+    found.push(
+      diagnose(
+        PLAN_CODES.filesDamaged,
+        `${countText(outputs.damaged.length, "checkpoint")} of ${stage.id} of ${name} ${one ? "is" : "are"} not what was saved: cut short, or written over by something else: ${namesText(outputs.damaged)}. Bring ${one ? "it" : "them"} back from a copy, or train again with \`wan22 apply --replace ${stage.id} ${file}\`.`,
+        { at: { file } },
+      ),
+    );
+  }
   if (outputs.gone.length > 0) {
     found.push(
       diagnose(
@@ -297,7 +316,7 @@ function outputDiagnostics(training: Training, decision: TrainAction): readonly 
   }
   const before = joinPath(record.output_dir ?? outputDir, record.output_name ?? stage.outputName);
   const now = joinPath(outputDir, stage.outputName);
-  if (before !== now) {
+  if (before !== now && decision.action === "none") {
     found.push(
       diagnose(
         PLAN_CODES.outputMoved,

@@ -166,7 +166,7 @@ const pipelinePlanSchema = z.strictObject({
     .strictObject({ lineage: z.string(), serial: z.number().int() })
     .optional()
     .describe("The state this plan was made from"),
-  digest: z.string().describe("Of everything above: names this plan"),
+  digest: z.string().describe("Of everything above but the estimates: names this plan"),
 });
 
 export const planSchema = z

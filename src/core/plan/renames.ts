@@ -18,6 +18,9 @@ export interface LastFilesOptions {
   readonly totalEpochs: number;
   readonly stepsPerEpoch: number;
   readonly saveEveryEpochs: number | undefined;
+  /** `save_last_n_epochs`, `save_last_n_epochs_state`. */
+  readonly keepLastEpochs: number | undefined;
+  readonly keepLastEpochsState: number | undefined;
   /** Training states that training can go on from. */
   readonly usable: ReadonlySet<string>;
 }
@@ -57,8 +60,26 @@ export function moveLastFiles(options: LastFilesOptions): LastFilesMoves {
     }
     if (taken.has(to)) archive.push(to);
     renames.push({ from: file.path, to });
+    const replaced = replacedBy(file, epoch, options);
+    if (replaced !== undefined && taken.has(replaced)) archive.push(replaced);
   }
   return { renames, archive };
+}
+
+/** What an uninterrupted run would have removed when it saved that epoch, which it had been the last of here. */
+function replacedBy(
+  { kind, path }: OutputFile,
+  epoch: number | undefined,
+  { outputName, saveEveryEpochs, keepLastEpochs, keepLastEpochsState }: LastFilesOptions,
+): string | undefined {
+  const keep = kind === "state" ? keepLastEpochsState || keepLastEpochs : keepLastEpochs;
+  if (epoch === undefined || saveEveryEpochs === undefined || epoch % saveEveryEpochs !== 0) return undefined;
+  if (keep === undefined || epoch - saveEveryEpochs * keep <= 0) return undefined;
+  const old = epoch - saveEveryEpochs * keep;
+  return joinPath(
+    folderOf(path),
+    kind === "state" ? epochStateName(outputName, old) : epochCheckpointName(outputName, old),
+  );
 }
 
 interface NewName {

@@ -25,7 +25,7 @@ const MANIFEST = {
 };
 
 async function observe(root: string, cacheDirs: readonly string[] = []) {
-  return observeDisk({ root, cacheDirs, outputDir: "output", stateDir: ".wan22" });
+  return observeDisk({ root, cacheDirs, outputDirs: ["output"], stateDir: ".wan22" });
 }
 
 /** The one training state of a project with these files in it. */
@@ -38,7 +38,13 @@ async function stateOf(files: Readonly<Record<string, string>>) {
 describe("observeDisk", () => {
   it("finds nothing, and free space, where nothing was made yet", async () => {
     const disk = await observe(await folderWith(), ["cache/a"]);
-    expect(disk).toEqual({ caches: { "cache/a": [] }, outputs: {}, states: [], freeBytes: expect.any(Number) });
+    expect(disk).toEqual({
+      caches: { "cache/a": [] },
+      outputFolders: ["output"],
+      outputs: {},
+      states: [],
+      freeBytes: expect.any(Number),
+    });
   });
 
   it("reads the header of every cache file, sorted by name", async () => {
@@ -86,7 +92,7 @@ describe("observeDisk", () => {
   it("sees with a stat cache what it sees without, also after an edit that puts the time back", async () => {
     const root = await folderWith({ "cache/a_wan.safetensors": CACHE });
     const file = join(root, "cache/a_wan.safetensors");
-    const request = { root, cacheDirs: ["cache"], outputDir: "output", stateDir: ".wan22" };
+    const request = { root, cacheDirs: ["cache"], outputDirs: ["output"], stateDir: ".wan22" };
     const statCache = openStatCache(join(root, "index.json"), { now: () => Date.now() + 60_000 });
     const time = new Date(1_700_000_000_000);
     await utimes(file, time, time);
@@ -99,10 +105,22 @@ describe("observeDisk", () => {
     expect((await observeDisk({ ...request, statCache })).caches.cache?.[0]?.whole).toBe(false);
   });
 
-  it("lists files of the output folder with their bytes; folders are no checkpoints", async () => {
-    const root = await folderWith({ "output/fox.safetensors": "12345", "output/sample/a.mp4": "", "output/b.txt": "" });
-    const { outputs, states } = await observe(root);
-    expect({ outputs, states }).toEqual({ outputs: { "b.txt": 0, "fox.safetensors": 5 }, states: [] });
+  it("lists files of the output folders with their bytes, those of tensors of a whole one; folders are no checkpoints", async () => {
+    const root = await folderWith({
+      "output/fox.safetensors": CACHE,
+      "output/torn.safetensors": CACHE.subarray(0, CACHE.length - 1),
+      "output/sample/a.mp4": "",
+      "output/b.txt": "",
+      "moved here/fox.safetensors": "12345",
+    });
+    const disk = await observeDisk({ root, cacheDirs: [], outputDirs: ["output", "moved here"], stateDir: ".wan22" });
+    expect(disk.outputs).toEqual({
+      "output/b.txt": { bytes: 0 },
+      "output/fox.safetensors": { bytes: CACHE.length, tensorBytes: 256 },
+      "output/torn.safetensors": { bytes: CACHE.length - 1 },
+      "moved here/fox.safetensors": { bytes: 5 },
+    });
+    expect(disk.states).toEqual([]);
   });
 });
 
@@ -111,7 +129,7 @@ describe("a training state", () => {
 
   it("is complete when wan22.json names files that are all there with their sizes", async () => {
     expect(await stateOf({ ...files, "wan22.json": JSON.stringify(MANIFEST) })).toEqual({
-      dir: "fox-000002-state",
+      dir: "output/fox-000002-state",
       complete: true,
       fingerprint: "abc",
       stage: "train",
@@ -138,6 +156,6 @@ describe("a training state", () => {
       },
     ],
   ])("is incomplete when it %s", async (_, found) => {
-    expect(await stateOf(found)).toMatchObject({ dir: "fox-000002-state", complete: false });
+    expect(await stateOf(found)).toMatchObject({ dir: "output/fox-000002-state", complete: false });
   });
 });

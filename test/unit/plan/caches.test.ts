@@ -138,9 +138,10 @@ describe("a caching stage", () => {
     };
     const isFresh = (file: CacheFileFacts, text = yaml) =>
       !pendingNames(
-        planWorld({ yaml: text, disk: { caches: { [FOLDER]: [file] }, outputs: {}, states: [] } }).stage(
-          "cache-latents",
-        ).pending,
+        planWorld({
+          yaml: text,
+          disk: { caches: { [FOLDER]: [file] }, outputFolders: [], outputs: {}, states: [] },
+        }).stage("cache-latents").pending,
       ).includes(name);
     expect(isFresh(made)).toBe(true);
     expect(isFresh({ ...made, metadata: { ...made.metadata, width: "640" } })).toBe(false);

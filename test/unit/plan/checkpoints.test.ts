@@ -102,7 +102,11 @@ describe("the list of checkpoints", () => {
 
   test("calls a file that nobody knows of an orphan, and leaves it", () => {
     const { state, disk } = applied();
-    const outputs = { ...disk.outputs, "fox-000077.safetensors": 5, "other.safetensors": 5 };
+    const outputs = {
+      ...disk.outputs,
+      "output/fox/fox-000077.safetensors": { bytes: 50, tensorBytes: 5 },
+      "output/fox/other.safetensors": { bytes: 5 },
+    };
     const planned = planWorld({ state, disk: { ...disk, outputs } });
     expect(listed(planned)).toContain("orphan fox-000077.safetensors");
     expect(listed(planned).some((line) => line.includes("other"))).toBe(false);

@@ -194,7 +194,7 @@ describe("a plan's estimates", () => {
     expect(codes).toEqual(["P8"]);
     expect(diagnostics[0]).toMatchObject({ severity: "warning" });
     expect(diagnostics[0]?.detail).toContain("there are 24 GiB");
-    const disk = { caches: {}, outputs: {}, states: [], freeBytes: 1e9 };
+    const disk = { caches: {}, outputFolders: [], outputs: {}, states: [], freeBytes: 1e9 };
     expect(planWorld({ yaml: MUSUBI, disk }).codes).toEqual(["P9"]);
     expect(planWorld({ yaml: MUSUBI, disk: { ...disk, freeBytes: 1e11 } }).codes).toEqual([]);
   });
@@ -202,5 +202,11 @@ describe("a plan's estimates", () => {
   test("are made for a dataset without a single item too", () => {
     expect(() => planWorld({ clips: [], yaml: MUSUBI })).not.toThrow();
     expect(planInput({ clips: [] }).items.items).toBe(0);
+  });
+
+  test("are no part of what names a plan: free space changes, and nothing that is planned", () => {
+    const disk = { caches: {}, outputFolders: [], outputs: {}, states: [] };
+    const digests = [1e9, 2e9].map((freeBytes) => planWorld({ disk: { ...disk, freeBytes } }).plan.digest);
+    expect(new Set(digests).size).toBe(1);
   });
 });

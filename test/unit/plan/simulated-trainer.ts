@@ -1,5 +1,5 @@
 import type { DiskFacts } from "../../../src/core/facts.ts";
-import { baseName, joinPath } from "../../../src/core/paths.ts";
+import { joinPath } from "../../../src/core/paths.ts";
 import type { PipelinePlan, StagePlan } from "../../../src/core/plan/plan.ts";
 import type { StateEntry } from "../../../src/core/state/fold.ts";
 import { HOST, observedCaches, type Planned } from "./world.ts";
@@ -33,8 +33,9 @@ export function emptyDisk(): SimulatedDisk {
 export function observed(disk: SimulatedDisk, planned: Planned): DiskFacts {
   return {
     caches: observedCaches(disk.caches, planned),
-    outputs: Object.fromEntries([...disk.checkpoints].map(([path, bytes]) => [baseName(path), bytes])),
-    states: [...disk.states].map(([path, state]) => ({ dir: baseName(path), complete: true, ...state })),
+    outputFolders: ["output/fox"],
+    outputs: Object.fromEntries([...disk.checkpoints].map(([path, bytes]) => [path, { bytes, tensorBytes: bytes }])),
+    states: [...disk.states].map(([dir, state]) => ({ dir, complete: true, ...state })),
   };
 }
 

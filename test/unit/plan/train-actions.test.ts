@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import type { DiskFacts } from "../../../src/core/facts.ts";
 import {
   applied,
   CLIPS,
@@ -16,6 +17,8 @@ import {
 const CONSTANT = PIPELINE;
 const COSINE = edited("learning_rate: 2e-4", "learning_rate: 2e-4\n  lr_scheduler: cosine");
 const MUSUBI = edited("backend: rehearsal", "backend: musubi\n  path: musubi");
+
+const NO_DISK = { caches: {}, outputFolders: ["output/fox"], outputs: {}, states: [] };
 
 function edited(from: string, to: string, yaml = PIPELINE): string {
   if (!yaml.includes(from)) throw new Error(`the pipeline does not say ${from}`);
@@ -43,14 +46,14 @@ describe("a train stage", () => {
 
   test("that nothing is known of archives files found under its names", () => {
     const disk = {
-      caches: {},
+      ...NO_DISK,
       outputs: {
-        "fox.safetensors": 10,
-        "fox-000099.safetensors": 10,
-        "foxes.safetensors": 10,
-        "fox-low.safetensors": 10,
+        "output/fox/fox.safetensors": { bytes: 10 },
+        "output/fox/fox-000099.safetensors": { bytes: 10 },
+        "output/fox/foxes.safetensors": { bytes: 10 },
+        "output/fox/fox-low.safetensors": { bytes: 10 },
       },
-      states: [{ dir: "fox-state", complete: false }],
+      states: [{ dir: "output/fox/fox-state", complete: false }],
     };
     const { stage } = planWorld({ disk });
     expect(stage("train").action).toBe("create");
@@ -183,7 +186,10 @@ describe("an unfinished train stage", () => {
 
   test("passes over a state that is not complete", () => {
     const { state, disk } = stopped({}, 19, true);
-    const states = disk.states.map((found) => ({ ...found, complete: found.dir !== "fox-step00000019-state" }));
+    const states = disk.states.map((found) => ({
+      ...found,
+      complete: found.dir !== "output/fox/fox-step00000019-state",
+    }));
     const { stage } = planWorld({ state, disk: { ...disk, states } });
     expect(stage("train")).toMatchObject({
       action: "resume",
@@ -244,7 +250,7 @@ describe("an unfinished train stage", () => {
 
   test("that went further than is wanted now stays as it is, with a warning", () => {
     const { state, disk } = stopped({}, 19, true);
-    const states = disk.states.filter(({ dir }) => dir === "fox-step00000019-state");
+    const states = disk.states.filter(({ dir }) => dir === "output/fox/fox-step00000019-state");
     const { stage, codes, diagnostics } = planWorld({ state, disk: { ...disk, states }, yaml: epochs(1) });
     expect(stage("train").action).toBe("none");
     expect(codes).toEqual(["P6"]);
@@ -287,12 +293,49 @@ describe("a finished train stage that is to go on", () => {
     expect(plan.checkpoints.find(({ file }) => file === "output/fox/fox.safetensors")?.action).toBe("create");
   });
 
+  test("goes on from the state of its last step, as that one says where it is, where that is the one that stays", () => {
+    const { state, disk } = applied();
+    const step = disk.states.find(({ dir }) => dir === "output/fox/fox-state");
+    if (step === undefined) throw new Error("it saved its last state");
+    const saved = { ...step, dir: "output/fox/fox-step00000032-state", doneEpochs: 3, doneBatches: 8 };
+    const yaml = edited("max_train_epochs: 4", "max_train_epochs: 6\n  save_every_n_epochs: 3");
+    const { stage } = planWorld({ state, disk: { ...disk, states: [...disk.states, saved] }, yaml });
+    expect(stage("train")).toMatchObject({
+      action: "extend",
+      resume_from: saved.dir,
+      done_epochs: 3,
+      done_steps: 32,
+      done_batches: 8,
+    });
+    expect(stage("train").archive).toContain("output/fox/fox-state");
+  });
+
+  test("moves away what a longer run would have removed when it saved the epoch that was the last one", () => {
+    const yaml = edited(
+      "learning_rate: 2e-4",
+      "learning_rate: 2e-4\n  save_last_n_epochs: 2\n  save_last_n_epochs_state: 1",
+    );
+    const { stage, plan } = planWorld({ ...applied({ yaml }), yaml: epochs(6, yaml) });
+    expect(stage("train").action).toBe("extend");
+    // Epoch 4 removes the checkpoint of epoch 2 and the state of epoch 3.
+    expect(stage("train").archive?.toSorted()).toEqual([
+      "output/fox/fox-000002.safetensors",
+      "output/fox/fox-000003-state",
+    ]);
+    const left = plan.checkpoints.filter(({ action }) => action !== "prune").map(({ file }) => file);
+    const straight = planWorld({ yaml: epochs(6, yaml) });
+    const wanted = straight.plan.checkpoints.filter(({ action }) => action !== "prune").map(({ file }) => file);
+    expect(left).toEqual(wanted);
+  });
+
   test("after a crash between renaming and training ends as it would have without", () => {
     const { state, disk } = applied();
     const halfway = {
       ...disk,
-      outputs: { "fox-000004.safetensors": 1 },
-      states: disk.states.map((found) => (found.dir === "fox-state" ? { ...found, dir: "fox-000004-state" } : found)),
+      outputs: { "output/fox/fox-000004.safetensors": { bytes: 1 } },
+      states: disk.states.map((found) =>
+        found.dir === "output/fox/fox-state" ? { ...found, dir: "output/fox/fox-000004-state" } : found,
+      ),
     };
     const { stage } = planWorld({ state, disk: halfway, yaml: epochs(6) });
     expect(stage("train")).toMatchObject({ action: "extend", resume_from: "output/fox/fox-000004-state" });
@@ -320,7 +363,7 @@ describe("a finished train stage that is to go on", () => {
 
   test("with files deleted by hand is left alone, with a warning that names them", () => {
     const { state, disk } = applied();
-    const { "fox-000002.safetensors": _gone, ...outputs } = disk.outputs;
+    const { "output/fox/fox-000002.safetensors": _gone, ...outputs } = disk.outputs;
     const { stage, plan, diagnostics } = planWorld({ state, disk: { ...disk, outputs } });
     expect(stage("train").action).toBe("none");
     expect(diagnostics.map(({ code, severity }) => [code, severity])).toEqual([["P7", "warning"]]);
@@ -328,9 +371,20 @@ describe("a finished train stage that is to go on", () => {
     expect(plan.checkpoints.map(({ file }) => file)).not.toContain("output/fox/fox-000002.safetensors");
   });
 
+  test("with a file that is cut short or was written over is left alone, with a warning that names it", () => {
+    const { state, disk } = applied();
+    const cut = { ...disk.outputs, "output/fox/fox.safetensors": { bytes: 100 } };
+    const { stage, diagnostics } = planWorld({ state, disk: { ...disk, outputs: cut } });
+    expect(stage("train").action).toBe("none");
+    expect(diagnostics.map(({ code, severity }) => [code, severity])).toEqual([["P14", "warning"]]);
+    expect(diagnostics[0]?.detail).toContain("output/fox/fox.safetensors");
+    const other = { ...disk.outputs, "output/fox/fox.safetensors": { bytes: 7, tensorBytes: 7 } };
+    expect(planWorld({ state, disk: { ...disk, outputs: other } }).codes).toEqual(["P14"]);
+  });
+
   test("under a new output name is left where it is, with a warning", () => {
     const yaml = edited("dir: output/fox", "dir: output/renamed");
-    const { stage, codes, plan } = planWorld({ ...applied(), disk: { caches: {}, outputs: {}, states: [] }, yaml });
+    const { stage, codes, plan } = planWorld({ ...applied(), yaml });
     expect(stage("train").action).toBe("none");
     expect(codes).toEqual(["P10"]);
     expect(plan.checkpoints.every(({ file, action }) => action === "keep" && file.startsWith("output/fox/"))).toBe(
@@ -367,6 +421,54 @@ describe("a stage whose process is alive", () => {
     const world = applied();
     expect(planWorld({ ...world, alive: ["cache-latents"] }).stage("cache-latents").reasons[0]?.cause).toBe("running");
     expect(planWorld({ ...world, alive: ["cache-latents"], yaml: edited("256x144", "320x192") }).codes).toEqual(["P4"]);
+  });
+});
+
+describe("a training whose files were moved to where output.dir points now", () => {
+  const yaml = edited("dir: output/fox", "dir: output/moved");
+  const moved = (disk: DiskFacts): DiskFacts => {
+    const to = (path: string) => path.replace("output/fox", "output/moved");
+    return {
+      ...disk,
+      outputFolders: ["output/moved", "output/fox"],
+      outputs: Object.fromEntries(Object.entries(disk.outputs).map(([path, facts]) => [to(path), facts])),
+      states: disk.states.map((state) => ({ ...state, dir: to(state.dir) })),
+    };
+  };
+
+  test("goes on there, and misses nothing", () => {
+    const { state, disk } = stopped({}, 19, true);
+    const { stage, codes, plan } = planWorld({ state, disk: moved(disk), yaml });
+    expect(stage("train")).toMatchObject({ action: "resume", done_steps: 19 });
+    expect(stage("train").resume_from).toBe("output/moved/fox-step00000019-state");
+    expect(codes).toEqual([]);
+    expect(plan.checkpoints.every(({ file }) => file.startsWith("output/moved/"))).toBe(true);
+  });
+
+  test("is extended there", () => {
+    const { state, disk } = applied();
+    const { stage } = planWorld({ state, disk: moved(disk), yaml: epochs(6, yaml) });
+    expect(stage("train")).toMatchObject({ action: "extend", resume_from: "output/moved/fox-000004-state" });
+  });
+
+  test("goes on from where they lie if they were not moved; nothing there is said to be removed", () => {
+    const { state, disk } = stopped({}, 19, true);
+    const looked = { ...disk, outputFolders: ["output/moved", "output/fox"] };
+    const { stage, plan } = planWorld({ state, disk: looked, yaml });
+    expect(stage("train").resume_from).toBe("output/fox/fox-step00000019-state");
+    const old = plan.checkpoints.filter(({ file }) => file.startsWith("output/fox/"));
+    expect(new Set(old.map(({ action }) => action))).toEqual(new Set(["keep"]));
+  });
+});
+
+describe("a training that is interrupted while its checkpoints are removed by something else", () => {
+  test("goes on, with a warning that names what is gone", () => {
+    const { state, disk } = stopped({}, 19, true);
+    const { "output/fox/fox-000001.safetensors": _gone, ...outputs } = disk.outputs;
+    const { stage, diagnostics } = planWorld({ state, disk: { ...disk, outputs } });
+    expect(stage("train").action).toBe("resume");
+    expect(diagnostics.map(({ code }) => code)).toEqual(["P7"]);
+    expect(diagnostics[0]?.detail).toContain("output/fox/fox-000001.safetensors");
   });
 });
 
@@ -448,7 +550,7 @@ describe("asked to start over", () => {
 describe("a state written on another machine", () => {
   test("is believed, and the disk is not asked", () => {
     const { state } = applied();
-    const { plan, codes } = planWorld({ state, disk: { caches: {}, outputs: {}, states: [] }, host: "laptop" });
+    const { plan, codes } = planWorld({ state, disk: NO_DISK, host: "laptop" });
     expect(plan.stages.map(({ action }) => action)).toEqual(["none", "none", "none"]);
     expect(codes).toEqual(["P12"]);
   });

@@ -287,9 +287,10 @@ export function diskAfter(state: State, planned: Planned): DiskFacts {
   const caches = observedCaches(files, planned);
   return {
     caches,
-    outputs: Object.fromEntries(state.checkpoints.map(({ file, bytes }) => [baseName(file), bytes])),
+    outputFolders: ["output/fox"],
+    outputs: Object.fromEntries(state.checkpoints.map(({ file, bytes }) => [file, { bytes, tensorBytes: bytes }])),
     states: state.training_states.map(({ stage, dir, done_epochs, done_steps }) => ({
-      dir: baseName(dir),
+      dir,
       complete: true,
       stage,
       fingerprint: state.stages[stage]?.fingerprint ?? "",
