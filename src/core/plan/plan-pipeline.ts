@@ -74,6 +74,7 @@ export function planPipeline(input: PlanInput): Outcome<PipelinePlan> {
     replace: new Set(input.replace),
     alive: new Set(input.alive),
     elsewhere: sameHost ? undefined : state.host,
+    savesIn: facts.trainer.arguments?.train?.has("--save_precision") === false ? "trained-precision" : "float32",
     driverOf: (stage) => driverOf(stage, driving),
     whyUnbridged: (stage) => whyUnbridged(stage, driving),
     sha256,

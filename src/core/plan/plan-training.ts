@@ -202,7 +202,7 @@ function assemble(training: Training, decision: TrainAction): PlannedStage {
     checkpoints: listCheckpoints({
       stage: stage.id,
       outputDir,
-      schedule: checkpointOptions(stage, { ...length, modules }),
+      schedule: checkpointOptions(stage, { ...length, modules, savesIn: planning.savesIn }),
       files: course.progress.kind === "from-start" ? outputs.files : afterMoves(outputs.files, moves),
       progress: course.progress,
     }),

@@ -67,12 +67,22 @@ export function trainedModules(
 
 export interface ScheduleInput extends StageLength {
   readonly modules: readonly LoraModule[];
+  /** What the trainer saves in where `save_precision` is not given. */
+  readonly savesIn: SavesIn;
+}
+
+/** Musubi Tuner before 0.3.2 has no `save_precision` and saves in the precision that it trains in (`save_dtype = dit_dtype`). */
+export type SavesIn = "float32" | "trained-precision";
+
+function savePrecision(stage: ResolvedTrainStage, savesIn: SavesIn): string | undefined {
+  const trained = textOf(stage, "mixed_precision");
+  return textOf(stage, "save_precision") ?? (savesIn === "float32" || trained === "no" ? undefined : trained);
 }
 
 /** What `scheduleCheckpoints` needs to know of a stage. */
 export function checkpointOptions(
   stage: ResolvedTrainStage,
-  { epochs, stepsPerEpoch: steps, modules }: ScheduleInput,
+  { epochs, stepsPerEpoch: steps, modules, savesIn }: ScheduleInput,
 ): CheckpointOptions {
   return {
     name: stage.outputName,
@@ -88,7 +98,7 @@ export function checkpointOptions(
     keepLastStepsState: numberOf(stage, "save_last_n_steps_state"),
     modules,
     dim: numberOf(stage, "network_dim"),
-    savePrecision: textOf(stage, "save_precision"),
+    savePrecision: savePrecision(stage, savesIn),
     optimizerType: textOf(stage, "optimizer_type"),
   };
 }

@@ -9,6 +9,7 @@ import type { Sha256 } from "./canonical.ts";
 import type { Provenance } from "./changes.ts";
 import type { InputsOptions } from "./inputs.ts";
 import type { CheckpointPlan, StagePlan } from "./plan.ts";
+import type { SavesIn } from "./schedule.ts";
 
 /** What every stage of a pipeline is planned from. */
 export interface Planning {
@@ -29,6 +30,7 @@ export interface Planning {
   readonly driverOf: (stage: StageId) => Driver;
   /** Why a stage of Musubi runs without the bridge, as a clause. */
   readonly whyUnbridged: (stage: StageId) => string | undefined;
+  readonly savesIn: SavesIn;
   readonly sha256: Sha256;
 }
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { applied, diskAfter, PIPELINE, type Planned, planWorld, runPlan } from "./world.ts";
+import { applied, diskAfter, PIPELINE, type Planned, planWorld, runPlan, type World } from "./world.ts";
 
 function withTrain(...lines: readonly string[]): string {
   return PIPELINE.replace(
@@ -126,6 +126,16 @@ describe("the list of checkpoints", () => {
     ]);
     expect(listed(planned)).toContain("create fox-low.safetensors");
     expect(listed(planned)).toContain("orphan fox.safetensors");
+  });
+
+  test("counts the bytes of a trainer without save_precision in the precision that it trains in", () => {
+    const yaml = withTrain("mixed_precision: bf16", "save_state: false").replace(
+      "backend: rehearsal",
+      "backend: musubi\n  path: musubi",
+    );
+    const bytesWith = (trainer: World["trainer"] = {}) => planWorld({ yaml, trainer }).plan.checkpoints[0]?.bytes ?? 0;
+    const older = { "cache-latents": undefined, "cache-text": undefined, train: new Map() };
+    expect(bytesWith({ arguments: older }) * 2).toBe(bytesWith());
   });
 
   test("lists saves by step beside those by epoch", () => {

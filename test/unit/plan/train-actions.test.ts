@@ -473,7 +473,7 @@ describe("a training that is interrupted while its checkpoints are removed by so
 });
 
 describe("the backend musubi with the bridge", () => {
-  const musubi = { yaml: MUSUBI, trainerVersion: "0.3.4" };
+  const musubi = { yaml: MUSUBI, trainer: { version: "0.3.4" } };
 
   test("goes on from the newest complete training state, and is extended where the schedule allows that", () => {
     const { stage } = planWorld({ ...stopped(musubi, 19, true), ...musubi });
@@ -500,7 +500,7 @@ describe("the backend musubi with the bridge", () => {
 
 describe("the backend musubi with a trainer that is older than the bridge", () => {
   const musubi = (untilStep: number) => {
-    const given = { yaml: MUSUBI, trainerVersion: "0.2.9" };
+    const given = { yaml: MUSUBI, trainer: { version: "0.2.9" } };
     const { state, disk } = stopped(given, untilStep, false);
     // The trainer alone writes no wan22.json: its states are never complete.
     return { state, disk: { ...disk, states: disk.states.map(({ dir }) => ({ dir, complete: false })) }, ...given };
@@ -527,8 +527,8 @@ describe("the backend musubi with a trainer that is older than the bridge", () =
   });
 
   test("refuses to extend where the schedule would allow it", () => {
-    const world = applied({ yaml: MUSUBI, trainerVersion: "0.2.9" });
-    expect(planWorld({ ...world, trainerVersion: "0.2.9", yaml: epochs(6, MUSUBI) }).codes).toEqual(["P5"]);
+    const world = applied({ yaml: MUSUBI, trainer: { version: "0.2.9" } });
+    expect(planWorld({ ...world, trainer: { version: "0.2.9" }, yaml: epochs(6, MUSUBI) }).codes).toEqual(["P5"]);
   });
 });
 

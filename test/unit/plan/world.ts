@@ -109,8 +109,8 @@ export interface World {
   readonly state?: State | undefined;
   readonly disk?: DiskFacts | undefined;
   readonly host?: string;
-  /** Musubi's version, where it is known. */
-  readonly trainerVersion?: string;
+  /** What is known of the trainer that is installed. */
+  readonly trainer?: Partial<Facts["trainer"]>;
   readonly replace?: readonly StageId[];
   readonly alive?: readonly StageId[];
 }
@@ -128,7 +128,7 @@ export function planInput({
   clips = CLIPS,
   models = {},
   gpus = [],
-  trainerVersion,
+  trainer = {},
   ...world
 }: World): PlanInput {
   const parsed = parsePipeline({ pipeline: { file: "fox.yaml", text: yaml }, root: "/project", environment: {} });
@@ -137,7 +137,7 @@ export function planInput({
     sources: parsed.value.dataset.sources.map(() => ({ media: clips.map(clipFacts) })),
     models,
     gpus,
-    trainer: { missingModules: [], ...(trainerVersion === undefined ? {} : { version: trainerVersion }) },
+    trainer: { missingModules: [], ...trainer },
     miniature: false,
   };
   const { resolved, items } = resolve({ spec: parsed.value, presets, facts, sha256 });
