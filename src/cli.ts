@@ -11,6 +11,7 @@ declare const WAN22_VERSION: string;
 const SCHEMA_NAMES = ["pipeline", "project", "plan", "state", "events"] as const;
 const VALIDATE_FORMATS = ["human", "json", "github"] as const;
 const PLAN_FORMATS = ["human", "json", "markdown", "github"] as const;
+const DOCTOR_FORMATS = ["human", "json"] as const;
 const APPLY_FORMATS = ["human", "json"] as const;
 
 function toStage(text: string, previous: readonly StageId[]): readonly StageId[] {
@@ -89,6 +90,17 @@ function buildProgram(run: (work: () => Promise<ExitCode> | ExitCode) => Promise
           terminal,
         ),
       ),
+    );
+
+  program
+    .command("doctor")
+    .description(
+      "look at this machine as pipelines need it: trainer, Python, GPU, models, disk; and what to do about each",
+    )
+    .argument("[files...]", "pipeline files; all in pipelines/ if left out")
+    .addOption(new Option("--format <format>").choices(DOCTOR_FORMATS).default("human"))
+    .action((files: string[], { format }) =>
+      run(async () => (await import("./commands/doctor.ts")).runDoctor(files, { format }, terminal)),
     );
 
   program

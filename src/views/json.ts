@@ -1,5 +1,6 @@
 import type { ApplyEvent } from "../core/apply-event.ts";
 import type { Diagnostic } from "../core/diagnostic.ts";
+import type { Finding } from "../core/doctor/examination.ts";
 import type { Plan } from "../core/plan/plan.ts";
 
 /** Data for programs. The same data gives the same bytes. */
@@ -19,6 +20,14 @@ export function viewPlanJson(plan: Plan): string {
 /** Diagnostics without a plan, for `validate --format json`. */
 export function viewDiagnosticsJson(diagnostics: readonly Diagnostic[]): string {
   return `${escapeUnprintable(JSON.stringify({ diagnostics }, null, 2))}\n`;
+}
+
+/** What `doctor --format json` prints: a pipeline's findings, and what is wrong with files that are none. */
+export function viewExaminedJson(examined: {
+  readonly pipelines: readonly { readonly file: string; readonly findings: readonly Finding[] }[];
+  readonly diagnostics: readonly Diagnostic[];
+}): string {
+  return `${escapeUnprintable(JSON.stringify(examined, null, 2))}\n`;
 }
 
 /** One event of `apply`, a line of NDJSON. */

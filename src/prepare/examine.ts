@@ -1,0 +1,89 @@
+import { isAbsolute, join, resolve } from "node:path";
+import type { Diagnostic } from "../core/diagnostic.ts";
+import type { Finding, FolderSpace } from "../core/doctor/examination.ts";
+import { examine } from "../core/doctor/examine.ts";
+import { resolveHardware } from "../core/resolve/hardware.ts";
+import type { Presets } from "../core/resolve/presets.ts";
+import type { Spec } from "../core/spec/spec.ts";
+import { findExecutable } from "../host/executable.ts";
+import { freeBytes } from "../host/machine.ts";
+import { askPythonEnvironment, readRequirements } from "../host/python-environment.ts";
+import { openStatCache } from "../host/stat-cache.ts";
+import { installationFolder } from "./built-in.ts";
+import { observeFacts } from "./observe.ts";
+import { type ReadOptions, readPipelines } from "./read.ts";
+import { readTemplatesAndPresets } from "./replacements.ts";
+
+/** From file names to findings about the machine: what a plan looks at, and what only starting Python can tell. */
+
+export interface ExaminedPipeline {
+  /** As shown to people. */
+  readonly file: string;
+  readonly findings: readonly Finding[];
+}
+
+export interface Examined {
+  readonly pipelines: readonly ExaminedPipeline[];
+  /** Of files that could not be read as pipelines. */
+  readonly diagnostics: readonly Diagnostic[];
+  readonly texts: ReadonlyMap<string, string>;
+}
+
+/** Looks at everything that pipelines need on this machine. Changes nothing on disk except the stat cache. */
+export async function examinePipelines(files: readonly string[], options: ReadOptions): Promise<Examined> {
+  const read = await readPipelines(files, options);
+  const pipelines: ExaminedPipeline[] = [];
+  const diagnostics: Diagnostic[] = [];
+  for (const { file, spec, root, diagnostics: found } of read) {
+    if (spec === undefined) diagnostics.push(...found);
+    else {
+      const { presets, diagnostics: replacing } = await readTemplatesAndPresets(spec.templatesDir, root);
+      diagnostics.push(...replacing);
+      if (presets !== undefined) pipelines.push({ file, findings: await examineOne({ spec, root, presets }, options) });
+    }
+  }
+  return { pipelines, diagnostics, texts: new Map(read.flatMap(({ texts }) => [...texts])) };
+}
+
+interface ReadSpec {
+  readonly spec: Spec;
+  readonly root: string;
+  readonly presets: Presets;
+}
+
+async function examineOne(
+  { spec, root, presets }: ReadSpec,
+  { environment }: ReadOptions,
+): Promise<readonly Finding[]> {
+  const statCache = openStatCache(resolve(root, spec.stateDir, "index", `${spec.name}.json`));
+  const facts = await observeFacts({ spec, root, statCache, environment }, presets);
+  await statCache.save();
+  const { backend, path } = spec.trainer;
+  const checkout = path === undefined ? undefined : isAbsolute(path.path) ? path.path : resolve(root, path.path);
+  const requirements = backend === "musubi" && checkout !== undefined ? await readRequirements(checkout) : [];
+  const python = facts.trainer.python;
+  const script = join(installationFolder(), "python", "environment.py");
+  const packages = [...requirements.map(({ name }) => name), "opencv-python-headless"];
+  const hardware = resolveHardware(spec, presets.tiers, facts);
+  return examine({
+    spec,
+    facts,
+    hardware,
+    tierRamGiB: presets.tiers.tiers[hardware.tier].ram_gib,
+    environment: python === undefined ? undefined : await askPythonEnvironment({ python, script, packages }),
+    requirements,
+    folders: await foldersOf(spec, root),
+    ffprobe: (await findExecutable("ffprobe")) === undefined ? "missing" : "found",
+  });
+}
+
+async function foldersOf(spec: Spec, root: string): Promise<readonly FolderSpace[]> {
+  const folders = [
+    { what: "output", path: spec.output.dir.path },
+    { what: "caches", path: spec.cacheDir },
+    { what: "state", path: spec.stateDir },
+  ];
+  return Promise.all(
+    folders.map(async (folder) => ({ ...folder, freeBytes: await freeBytes(resolve(root, folder.path)) })),
+  );
+}
