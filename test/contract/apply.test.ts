@@ -7,49 +7,15 @@ import { type State, stateSchema } from "../../src/core/state/state.ts";
 import { readEvents } from "../../src/host/run-store.ts";
 import { isWhole, readSafetensorsHeader } from "../../src/host/safetensors.ts";
 import { hasFfmpeg, type MediaPool, makeMediaPool } from "../rig/clips.ts";
-import { describeWithMusubi, type Musubi, miniatureEnvironment, writeMiniatureModels } from "../rig/musubi.ts";
+import { type MiniaturePipeline, miniaturePipeline } from "../rig/miniature-pipeline.ts";
+import { describeWithMusubi, miniatureEnvironment, writeMiniatureModels } from "../rig/musubi.ts";
 import { makeProject, type Project, repository } from "../rig/project.ts";
 
 /** `plan` and `apply` on the real trainer: what is planned is what its log says, what lies on disk, and what is recorded. */
 
 const FILE = "mini.yaml";
 
-interface Pipeline {
-  readonly task: "t2v-A14B" | "i2v-A14B";
-  readonly noise: "dual" | "low" | "separate";
-  /** Lines under these keys, as they stand in the file. */
-  readonly dataset: string;
-  readonly train: string;
-  readonly output: string;
-}
-
-function pipelineText({ task, noise, dataset, train, output }: Pipeline, { path, python }: Musubi): string {
-  const letter = task.slice(0, 3);
-  return `version: 1
-name: mini
-task: ${task}
-noise: ${noise}
-hardware: professional
-dataset:
-${dataset}
-models:
-  dit: models/wan2.2_${letter}_low_noise_14B_fp32.safetensors
-  dit_high_noise: models/wan2.2_${letter}_high_noise_14B_fp32.safetensors
-  vae: models/wan_2.1_vae.safetensors
-  t5: models/models_t5_umt5-xxl-enc-bf16.pth
-train:
-  mixed_precision: "no"
-${train}
-output:
-${output}
-trainer:
-  backend: musubi
-  path: ${path}
-  python: ${python}
-`;
-}
-
-const PLAIN: Pipeline = {
+const PLAIN: MiniaturePipeline = {
   task: "t2v-A14B",
   noise: "dual",
   dataset: `  resolution: 96x64
@@ -70,7 +36,7 @@ const PLAIN: Pipeline = {
 };
 
 /** Every kind of source, awkward names and texts, checkpoints by epoch and by step, samples, a decaying schedule. */
-const MIXED: Pipeline = {
+const MIXED: MiniaturePipeline = {
   task: "i2v-A14B",
   noise: "dual",
   dataset: `  resolution: 96x64
@@ -120,7 +86,7 @@ const MIXED: Pipeline = {
 };
 
 /** A LoRA for each half, frame rates, and retention by steps. */
-const SEPARATE: Pipeline = {
+const SEPARATE: MiniaturePipeline = {
   task: "t2v-A14B",
   noise: "separate",
   dataset: `  resolution: 96x64
@@ -169,8 +135,8 @@ describeWithMusubi("a pipeline on the real trainer", (musubi) => {
   }, 60_000);
   afterAll(() => rm(shared, { recursive: true, force: true }));
 
-  async function makeMiniature(pipeline: Pipeline): Promise<Project> {
-    const project = await makeProject({ [FILE]: pipelineText(pipeline, musubi) });
+  async function makeMiniature(pipeline: MiniaturePipeline): Promise<Project> {
+    const project = await makeProject({ [FILE]: miniaturePipeline(pipeline, musubi) });
     await cp(join(shared, "models"), project.path("models"), { recursive: true });
     await cp(join(repository, "pipelines/quickstart/clips"), project.path("clips"), { recursive: true });
     return project;

@@ -3,7 +3,8 @@ import { readFile, stat } from "node:fs/promises";
 import { describe, expect, it } from "vitest";
 import type { ApplyEvent } from "../../src/core/apply-event.ts";
 import { type State, stateSchema } from "../../src/core/state/state.ts";
-import { makeQuickstart, type Project, startCommand } from "../rig/project.ts";
+import { startApply as startApplyOf, stepFrom } from "../rig/applying.ts";
+import { makeQuickstart, type Project } from "../rig/project.ts";
 
 /** What happens to a run whose runner, trainer or user ends it at any moment: nothing is lost, and nothing is done twice. */
 
@@ -16,51 +17,7 @@ const longQuickstart = () =>
     yaml.replace("max_train_epochs: 4", `max_train_epochs: ${EPOCHS}\n  save_every_n_epochs: 5`),
   );
 
-interface Applying {
-  readonly process: ReturnType<typeof startCommand>;
-  readonly events: readonly ApplyEvent[];
-  /** Resolves at the first event of this kind, or when the command has ended. */
-  readonly until: (test: (event: ApplyEvent) => boolean) => Promise<void>;
-  readonly ended: Promise<number | undefined>;
-}
-
-/** Starts `wan22 apply` and reads what it says. */
-function startApply(project: Project): Applying {
-  const process = startCommand(project.folder, ["apply", FILE, "--auto-approve", "--format", "json"]);
-  const events: ApplyEvent[] = [];
-  const waiting = new Set<() => void>();
-  const reading = (async () => {
-    for await (const line of process) {
-      if (!String(line).startsWith('{"v":1')) continue;
-      events.push(JSON.parse(String(line)));
-      for (const wake of waiting) wake();
-    }
-  })();
-  const ended = reading
-    .catch(() => undefined)
-    .then(async () => {
-      const { exitCode } = await process;
-      for (const wake of waiting) wake();
-      return exitCode;
-    });
-  let hasEnded = false;
-  void ended.then(() => {
-    hasEnded = true;
-    for (const wake of waiting) wake();
-  });
-  const until = async (test: (event: ApplyEvent) => boolean) => {
-    while (!hasEnded && !events.some(test)) {
-      await new Promise<void>((next) => {
-        waiting.add(next);
-        void ended.then(() => next());
-      });
-    }
-  };
-  return { process, events, until, ended };
-}
-
-const stepFrom = (step: number) => (event: ApplyEvent) =>
-  event.type === "trainer" && event.event.type === "step" && event.event.step >= step;
+const startApply = (project: Project) => startApplyOf(project, FILE);
 
 async function readState(project: Project): Promise<State> {
   return stateSchema.parse(JSON.parse(await project.read(".wan22/state/quickstart.json")));

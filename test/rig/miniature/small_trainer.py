@@ -112,13 +112,17 @@ class StandIns:
         return importlib.machinery.PathFinder.find_spec(name, [os.path.join(HERE, "stand_ins")])
 
 
-def sort_globs():
-    """The trainer takes cache files in the file system's order, which differs between machines; sorted, runs compare."""
-    unsorted = glob.glob
-    glob.glob = lambda *args, **options: sorted(unsorted(*args, **options))
+def order_globs():
+    """The trainer takes cache files in the file system's order, which differs between machines; sorted, runs compare.
+
+    WAN22_MINIATURE_GLOBS=reversed is another machine's: what sorts by itself gives the same there.
+    """
+    unordered = glob.glob
+    backwards = os.environ.get("WAN22_MINIATURE_GLOBS") == "reversed"
+    glob.glob = lambda *args, **options: sorted(unordered(*args, **options), reverse=backwards)
 
 
 def install():
     sys.meta_path.insert(0, ChangedOnImport())
     sys.meta_path.append(StandIns())
-    sort_globs()
+    order_globs()

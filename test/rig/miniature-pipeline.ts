@@ -1,0 +1,42 @@
+/** Pipelines for the real trainer on miniature models. */
+import type { Musubi } from "./musubi.ts";
+
+/** What tests vary of it. */
+export interface MiniaturePipeline {
+  readonly task: "t2v-A14B" | "i2v-A14B";
+  readonly noise: "dual" | "low" | "separate";
+  /** Lines under these keys, as they stand in the file. */
+  readonly dataset: string;
+  readonly train: string;
+  readonly output: string;
+}
+
+/** The text of a pipeline that trains the miniature models on the CPU. */
+export function miniaturePipeline(
+  { task, noise, dataset, train, output }: MiniaturePipeline,
+  { path, python }: Musubi,
+): string {
+  const letter = task.slice(0, 3);
+  return `version: 1
+name: mini
+task: ${task}
+noise: ${noise}
+hardware: professional
+dataset:
+${dataset}
+models:
+  dit: models/wan2.2_${letter}_low_noise_14B_fp32.safetensors
+  dit_high_noise: models/wan2.2_${letter}_high_noise_14B_fp32.safetensors
+  vae: models/wan_2.1_vae.safetensors
+  t5: models/models_t5_umt5-xxl-enc-bf16.pth
+train:
+  mixed_precision: "no"
+${train}
+output:
+${output}
+trainer:
+  backend: musubi
+  path: ${path}
+  python: ${python}
+`;
+}
