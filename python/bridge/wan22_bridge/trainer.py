@@ -240,9 +240,7 @@ class BridgedTrainer(WanNetworkTrainer):
 
     def on_post_save(self, args, accelerator, network, transformer, ckpt_name, *rest):
         super().on_post_save(args, accelerator, network, transformer, ckpt_name, *rest)
-        by_step = ckpt_name == train_utils.get_step_ckpt_name(args.output_name, self._steps)
-        epoch = self._epochs if by_step else self._after_epoch().epochs
-        self._states.tell_checkpoint(os.path.join(args.output_dir, ckpt_name), epoch, self._steps)
+        self._states.tell_checkpoint(os.path.join(args.output_dir, ckpt_name), self._after_epoch().epochs, self._steps)
 
     def _save_training_state(self, folder: str, *rest, kind: str = "scheduled", **named) -> None:
         """In the place of `accelerator.save_state`."""

@@ -63,11 +63,11 @@ class Outputs:
                 remove_left_behind(os.path.join(self._folder, name))
 
     def after_step(self, progress: Progress, memory: Memory, epoch_index: int) -> None:
-        """Saves by steps, if this step is one of them. `epoch_index` counts from 0, as in the trainer's metadata."""
+        """Saves by steps, if this step is one of them. `epoch_index` counts from 0, as the trainer's metadata do then."""
         step = progress.steps
         if self._every_steps is None or step % self._every_steps != 0:
             return
-        self._save_checkpoint(f"{self._name}-step{step:08d}.safetensors", epoch_index, step)
+        self._save_checkpoint(f"{self._name}-step{step:08d}.safetensors", epoch_index + 1, step, in_metadata=epoch_index)
         if self._save_state:
             self._save_training_state(f"{self._name}-step{step:08d}-state", progress, memory)
             old = self._step_to_remove(step, self._last_steps_state)
@@ -108,14 +108,14 @@ class Outputs:
         old = step - keep_steps - 1
         return old - old % self._every_steps
 
-    def _save_checkpoint(self, file: str, epoch: int, step: int) -> None:
+    def _save_checkpoint(self, file: str, epoch: int, step: int, in_metadata: int | None = None) -> None:
         path = os.path.join(self._folder, file)
         print(f"\nsaving checkpoint: {path}")
         tensors = self._lora.tensors()
         body = hashlib.sha256()
         for _, tensor in sorted(tensors.items()):
             body.update(encode(tensor.values, self._dtype))
-        metadata = checkpoint_metadata(self._stage, epoch, step)
+        metadata = checkpoint_metadata(self._stage, epoch if in_metadata is None else in_metadata, step)
         metadata["sshs_model_hash"] = body.hexdigest()
         size = write_tensors(path, tensors, metadata, self._dtype)
         self._stage.events.tell("checkpoint", file=path, epoch=epoch, step=step, bytes=size)
