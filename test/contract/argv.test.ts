@@ -1,6 +1,7 @@
 /** Argument lists as rendered, read by the trainer's own parsers; and random options, accepted exactly where it accepts them. */
-import { expect, test } from "vitest";
+import { beforeAll, expect, test } from "vitest";
 import { hasErrors } from "../../src/core/diagnostic.ts";
+import type { TrainerFacts } from "../../src/core/facts.ts";
 import { render } from "../../src/core/render/render.ts";
 import type { RenderedStage } from "../../src/core/render/rendered.ts";
 import { ARGUMENT_SURFACE } from "../../src/core/trainer/argument-surface.ts";
@@ -79,19 +80,25 @@ function randomValue({ name, type }: Parameter, random: Random): unknown {
   }
 }
 
+/** Section to parameters and values, as the pipeline file has them. */
+type Values = Readonly<Record<Script, ReadonlyMap<Parameter, unknown>>>;
+
 interface RandomPipeline {
-  /** Section to parameters and values, as the pipeline file has them. */
-  readonly values: Readonly<Record<Script, ReadonlyMap<Parameter, unknown>>>;
+  readonly values: Values;
   readonly blocks: readonly string[];
 }
 
-function randomPipeline(random: Random): RandomPipeline {
-  const values = Object.fromEntries(
+function randomValues(random: Random): Values {
+  return Object.fromEntries(
     SCRIPTS.map((script) => {
       const chosen = random.some(parametersOf(script), 0, 12);
       return [script, new Map(chosen.map((parameter) => [parameter, randomValue(parameter, random)]))];
     }),
-  ) as unknown as RandomPipeline["values"];
+  ) as unknown as Values;
+}
+
+/** A pipeline with these values. */
+function blocksOf(values: Values, random: Random): RandomPipeline {
   const sections = SCRIPTS.map((script) => {
     const lines = [...values[script]].map(([{ name }, value]) => `  ${name}: ${JSON.stringify(value)}`);
     return lines.length === 0 ? `${SECTION_OF[script]}: {}` : `${SECTION_OF[script]}:\n${lines.join("\n")}`;
@@ -123,8 +130,16 @@ function expected(parameter: Parameter, value: unknown): readonly [string, unkno
   return [name, value];
 }
 
-function renderAll(blocks: readonly string[]): readonly RenderedStage[] {
-  const { value, diagnostics } = render({ resolved: resolveCase({ pipeline: blocks }).resolved, templates: TEMPLATES });
+/** Whether an installed trainer's parser has the argument, and the choice. */
+function isTaken({ arguments: surfaces }: TrainerFacts, script: Script, parameter: Parameter, value: unknown): boolean {
+  const name = parameter.flagOf?.[String(value)] ?? `--${parameter.name}`;
+  const argument = surfaces?.[script]?.get(name);
+  return argument !== undefined && (argument.choices?.includes(String(value)) ?? true);
+}
+
+function renderAll(blocks: readonly string[], trainer: TrainerFacts): readonly RenderedStage[] {
+  const { resolved } = resolveCase({ pipeline: blocks });
+  const { value, diagnostics } = render({ resolved, templates: TEMPLATES, trainer });
   if (value === undefined || hasErrors(diagnostics)) {
     throw new Error(`${blocks.join("\n")}\n${diagnostics.map(({ message }) => message).join("\n")}`);
   }
@@ -132,10 +147,23 @@ function renderAll(blocks: readonly string[]): readonly RenderedStage[] {
 }
 
 describeWithMusubi("the trainer's argument parsers", (musubi) => {
+  let trainer: TrainerFacts;
+  beforeAll(async () => {
+    trainer = await observeTrainer({ root: "/", backend: "musubi", path: located(musubi.path) });
+  });
+
+  /** Without what this version of the trainer does not take: a plan says so, and the next test that it is right. */
+  function taken(values: Values): Values {
+    const without = (script: Script) =>
+      new Map([...values[script]].filter(([parameter, value]) => isTaken(trainer, script, parameter, value)));
+    return { "cache-latents": without("cache-latents"), "cache-text": without("cache-text"), train: without("train") };
+  }
+
   test(`read the arguments of ${PIPELINES} random pipelines as they were meant`, async () => {
     const random = randomFrom(SEED);
-    const cases = Array.from({ length: PIPELINES }, () => randomPipeline(random)).flatMap(({ values, blocks }) =>
-      renderAll(blocks).map((stage) => ({ stage, blocks, values: values[scriptOf(stage.id)] })),
+    const pipelines = Array.from({ length: PIPELINES }, () => blocksOf(taken(randomValues(random)), random));
+    const cases = pipelines.flatMap(({ values, blocks }) =>
+      renderAll(blocks, trainer).map((stage) => ({ stage, blocks, values: values[scriptOf(stage.id)] })),
     );
     const answers = await askOracle<"argv">(
       musubi,
@@ -155,7 +183,6 @@ describeWithMusubi("the trainer's argument parsers", (musubi) => {
   });
 
   test("are read from the source of this checkout, argument by argument", async () => {
-    const facts = await observeTrainer({ root: "/", backend: "musubi", path: located(musubi.path) });
     const required = {
       "cache-latents": ["--dataset_config", "x"],
       "cache-text": ["--dataset_config", "x", "--t5", "x"],
@@ -167,12 +194,38 @@ describeWithMusubi("the trainer's argument parsers", (musubi) => {
     );
     for (const [index, script] of SCRIPTS.entries()) {
       const known = Object.keys(answers[index]?.value ?? {}).map((name) => `--${name}`);
-      expect([...(facts.arguments?.[script]?.keys() ?? [])].toSorted()).toEqual(known.toSorted());
+      expect([...(trainer.arguments?.[script]?.keys() ?? [])].toSorted()).toEqual(known.toSorted());
     }
-    expect(facts.bridge).toBe("fits");
+    expect(trainer.bridge).toBe("fits");
   });
 
-  test("know every argument of the surface that plans are checked against", async () => {
+  test("refuse what a plan says that this version does not take", async () => {
+    const random = randomFrom(SEED);
+    const refused = parametersOf("train").flatMap((parameter) => {
+      const value = parameter.type.kind === "flag" ? true : randomValue(parameter, random);
+      if (isTaken(trainer, "train", parameter, value)) return [];
+      const train: Values = {
+        "cache-latents": new Map(),
+        "cache-text": new Map(),
+        train: new Map([[parameter, value]]),
+      };
+      return [blocksOf(train, random).blocks];
+    });
+    for (const blocks of refused)
+      expect(() => renderAll(blocks, trainer), blocks.join("\n")).toThrow(/Your Musubi Tuner/);
+    const stages = refused.flatMap((blocks) =>
+      renderAll(blocks, { missingModules: [] }).filter(({ id }) => scriptOf(id) === "train"),
+    );
+    const answers = await askOracle<"argv">(
+      musubi,
+      stages.map(({ argv }) => ({ kind: "argv", script: "train", argv: argv.slice(1) })),
+    );
+    for (const [index, { argv }] of stages.entries()) expect(answers[index]?.error, argv.join("\n")).toBeDefined();
+  });
+
+  test("know every argument of the surface that plans are checked against", async (context) => {
+    if (trainer.version !== "0.3.4")
+      return context.skip(`the surface is that of 0.3.4, and this is ${trainer.version}`);
     const scripts = SCRIPTS.map((script) => ({ script, names: [...ARGUMENT_SURFACE[script].keys()] }));
     const required = {
       "cache-latents": ["--dataset_config", "x"],
