@@ -322,6 +322,8 @@ describeWithMusubi("a pipeline on the real trainer", (musubi) => {
     const after = await caches();
     const made = [...after].filter(([file, time]) => before.get(file) !== time).map(([file]) => `.wan22/cache/${file}`);
     expect(made.sort()).toEqual(stages.flatMap(({ pending }) => pending ?? []).sort());
+    const [run = ""] = (await readdir(project.path(".wan22/runs"))).sort().slice(-1);
+    expect(await project.read(`.wan22/runs/${run}/cache-latents.log`)).toContain("3 of 8 sources have caches to make");
     const stems = [...new Set(made.map((file) => /\/(\d\d)-[^/]*$/.exec(file)?.[1]))];
     expect(stems).toEqual(["01", "03", "04", "09"]);
     const gone = [...before.keys()].filter((file) => !after.has(file)).map((file) => `.wan22/cache/${file}`);

@@ -7,9 +7,16 @@ import type { ApplyEvent } from "../../src/core/apply-event.ts";
 import type { TrainerEvent } from "../../src/core/event.ts";
 import { planSchema } from "../../src/core/plan/plan.ts";
 import { readEvents } from "../../src/host/run-store.ts";
+import { isWhole, readSafetensorsHeader } from "../../src/host/safetensors.ts";
 import { type Applying, startApply, stepFrom } from "../rig/applying.ts";
 import { type MiniaturePipeline, miniaturePipeline } from "../rig/miniature-pipeline.ts";
-import { describeWithMusubi, miniatureEnvironment, runScript, writeMiniatureModels } from "../rig/musubi.ts";
+import {
+  describeWithMusubi,
+  hasPackage,
+  miniatureEnvironment,
+  runScript,
+  writeMiniatureModels,
+} from "../rig/musubi.ts";
 import { makeProject, type Project, repository } from "../rig/project.ts";
 import { readTensorFile } from "../rig/tensor-bytes.ts";
 
@@ -47,16 +54,21 @@ function killTrainer({ events }: Applying, signal: NodeJS.Signals): void {
   process.kill(-started.pid, signal);
 }
 
+/** A file's metadata, and a digest of its tensors with their names: a header's order is chance. */
+async function readDigest(file: string) {
+  const bytes = await readFile(file);
+  const { metadata, tensors } = await readTensorFile(file);
+  const data = bytes.subarray(8 + Number(bytes.readBigUInt64LE()));
+  return { metadata, digest: createHash("sha256").update(JSON.stringify(tensors)).update(data).digest("hex") };
+}
+
 /** Every checkpoint of a folder: its tensors' digest, and what it says of the training's place and length. */
 async function checkpointsIn(folder: string) {
   const names = (await readdir(folder)).filter((name) => name.endsWith(".safetensors")).sort();
   return Promise.all(
     names.map(async (name) => {
-      const bytes = await readFile(join(folder, name));
-      const { metadata, tensors } = await readTensorFile(join(folder, name));
+      const { metadata, digest } = await readDigest(join(folder, name));
       const { ss_epoch, ss_steps, ss_num_epochs, ss_max_train_steps } = metadata;
-      const data = bytes.subarray(8 + Number(bytes.readBigUInt64LE()));
-      const digest = createHash("sha256").update(JSON.stringify(tensors)).update(data).digest("hex");
       return { name, digest, ss_epoch, ss_steps, ss_num_epochs, ss_max_train_steps };
     }),
   );
@@ -73,6 +85,8 @@ interface Case {
   readonly task?: MiniaturePipeline["task"];
   readonly noise?: MiniaturePipeline["noise"];
   readonly batchSize?: number;
+  /** A package of Python's without which it is skipped. */
+  readonly needs?: string;
   readonly train: string;
   readonly interruptions: readonly Interruption[];
 }
@@ -170,6 +184,16 @@ const CASES: readonly Case[] = [
     ],
   },
   {
+    name: "adamw in eight bits",
+    needs: "bitsandbytes",
+    train:
+      "optimizer_type: adamw8bit\n  optimizer_args: [min_8bit_size=16]\n  network_dim: 64\n  max_data_loader_n_workers: 0",
+    interruptions: [
+      { at: 20, manner: "ctrl-c" },
+      { at: 58, manner: "kill the trainer" },
+    ],
+  },
+  {
     name: "samples every epoch and every ten steps",
     train:
       'sample_prompts:\n    - "a fox --w 64 --h 48 --f 5 --s 4 --d 1"\n    - "a cat --w 64 --h 48 --f 1 --s 4 --d 2"\n  sample_every_n_epochs: 1\n  sample_every_n_steps: 10\n  max_data_loader_n_workers: 0',
@@ -228,7 +252,7 @@ describeWithMusubi("a training that is interrupted on the real trainer", (musubi
         task,
         noise,
         dataset: DATASET(batchSize),
-        train: `${optimizer}  offload_inactive_dit: false\n  max_train_epochs: ${EPOCHS}\n  save_every_n_epochs: 1\n  network_dim: 2\n  learning_rate: 1e-3\n  ${train}`,
+        train: `${optimizer}  offload_inactive_dit: false\n  max_train_epochs: ${EPOCHS}\n  save_every_n_epochs: 1\n${train.includes("network_dim") ? "" : "  network_dim: 2\n"}  learning_rate: 1e-3\n  ${train}`,
         output: "  dir: out",
       },
       musubi,
@@ -282,7 +306,10 @@ describeWithMusubi("a training that is interrupted on the real trainer", (musubi
   }
 
   for (const tested of CASES) {
-    it(tested.name, async () => {
+    it(tested.name, async (context) => {
+      const { needs } = tested;
+      if (needs !== undefined && !(await hasPackage(musubi, needs)))
+        return context.skip(`needs ${needs} in MUSUBI_PYTHON`);
       const project = await makeCase(tested);
       await expectApplied(project);
       const whole = await resultOf(project);
@@ -306,6 +333,41 @@ describeWithMusubi("a training that is interrupted on the real trainer", (musubi
       expect(again.exitCode, again.stdout).toBe(0);
     });
   }
+
+  it("caching, stopped and killed: what is there is whole, and the next apply makes the rest", async () => {
+    const [tested] = CASES;
+    if (tested === undefined) throw new Error("there are cases");
+    const whole = await makeCase(tested);
+    await expectApplied(whole);
+    const project = await makeCase(tested);
+    const moments: readonly [string, number, Manner][] = [
+      ["cache-latents", 3, "ctrl-c"],
+      ["cache-latents", 6, "kill both"],
+      ["cache-latents", 9, "terminate"],
+      ["cache-text", 2, "kill the trainer"],
+      ["cache-text", 4, "ctrl-c"],
+    ];
+    for (const [stage, from, manner] of moments) {
+      const applying = startApply(project, FILE, { environment });
+      await applying.until(
+        (event) =>
+          event.type === "trainer" && event.stage === stage && event.event.type === "item" && event.event.done >= from,
+      );
+      MANNERS[manner].act(applying);
+      expect(await applying.ended, `${manner} in ${stage}`).toBe(MANNERS[manner].exitCode);
+      for (const file of (await project.list(".wan22/cache")).filter((name) => name.endsWith(".safetensors"))) {
+        const reading = await readSafetensorsHeader(project.path(`.wan22/cache/${file}`));
+        expect(reading.kind === "header" && isWhole(reading.header), file).toBe(true);
+      }
+    }
+    await expectApplied(project);
+    expect(await project.list(".wan22/cache")).toEqual(await whole.list(".wan22/cache"));
+    for (const file of await whole.list(".wan22/cache")) {
+      const wanted = await readDigest(whole.path(`.wan22/cache/${file}`));
+      expect(await readDigest(project.path(`.wan22/cache/${file}`)), file).toEqual(wanted);
+    }
+    expect(await checkpointsIn(project.path("out"))).toEqual(await checkpointsIn(whole.path("out")));
+  });
 
   /** Trains again from the start, with what exists archived, and interrupts it as the case says. */
   async function interrupt(project: Project, { interruptions }: Case): Promise<void> {

@@ -84,6 +84,11 @@ function expectSuccess(what: string, { code, stderr }: Ran): void {
   if (code !== 0) throw new Error(`${what} ended with ${code}:\n${stderr.slice(-4000)}`);
 }
 
+/** Whether the trainer's Python can import a package. */
+export async function hasPackage(musubi: Musubi, name: string): Promise<boolean> {
+  return (await runPython(musubi, ["-c", `import ${name}`])).code === 0;
+}
+
 /** The trainer's scripts, by the stage that runs them. */
 export const SCRIPT_FILES = {
   "cache-latents": "wan_cache_latents.py",

@@ -13,16 +13,21 @@ from wan22_contract.training_state import require_same_resume
 
 
 def cache_latents(stage: Stage) -> int:
-    return cache("wan_cache_latents", "save_latent_cache_wan", "latent_cache_path", stage)
+    script = load("wan_cache_latents", stage)
+    from .missing import only_what_is_missing
+
+    if only_what_is_missing(script.config_utils, stage):
+        # What is not among the sources that are left is no leftover: the runner has removed those before.
+        sys.argv.append("--keep_cache")
+    return cache(script, "save_latent_cache_wan", "latent_cache_path", stage)
 
 
 def cache_text(stage: Stage) -> int:
-    saved = "save_text_encoder_output_cache_wan"
-    return cache("wan_cache_text_encoder_outputs", saved, "text_encoder_output_cache_path", stage)
+    script = load("wan_cache_text_encoder_outputs", stage)
+    return cache(script, "save_text_encoder_output_cache_wan", "text_encoder_output_cache_path", stage)
 
 
-def cache(name: str, save: str, place: str, stage: Stage) -> int:
-    script = load(name, stage)
+def cache(script: ModuleType, save: str, place: str, stage: Stage) -> int:
     from .caching import Stopped, save_whole_items
 
     save_whole_items(script, save, place, stage)
