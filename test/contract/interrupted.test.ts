@@ -369,6 +369,37 @@ describeWithMusubi("a training that is interrupted on the real trainer", (musubi
     expect(await checkpointsIn(project.path("out"))).toEqual(await checkpointsIn(whole.path("out")));
   });
 
+  /** A rate that is sound for an epoch and then overflows every weight. */
+  const OVERFLOWING: Case = {
+    name: "overflow",
+    train: `lr_scheduler: piecewise_constant\n  lr_scheduler_args: ["step_rules='1:${BATCHES + 3},1e40'"]\n  max_data_loader_n_workers: 0`,
+    interruptions: [],
+  };
+
+  it("a loss that is not a number ends it, and replaces nothing that was saved before", async () => {
+    const project = await makeCase(OVERFLOWING);
+    const applying = startApply(project, FILE, { environment });
+    expect(await applying.ended).toBe(6);
+    const { stderr } = await applying.process;
+    expect(String(stderr)).toContain('"A28"');
+    const steps = applying.events.flatMap((event) =>
+      event.type === "trainer" && event.event.type === "step" ? [event.event] : [],
+    );
+    expect(steps.at(-1)?.loss).toBeNull();
+    expect((await readdir(project.path("out"))).sort()).toEqual(["mini-000001-state", "mini-000001.safetensors"]);
+  });
+
+  it("a loss that is not a number is a warning where the pipeline says so", async () => {
+    const project = await makeCase(OVERFLOWING);
+    await project.write(FILE, (await project.read(FILE)).replace("backend: musubi", "backend: musubi\n  on_nan: warn"));
+    const events = await expectApplied(project);
+    const warnings = events.flatMap((event) =>
+      event.type === "trainer" && event.event.type === "warning" ? [event.event.text] : [],
+    );
+    expect(warnings[0]).toMatch(/^The loss of step \d+ is not a number; the weights are ruined\.$/);
+    expect(await readdir(project.path("out"))).toContain("mini.safetensors");
+  });
+
   /** Trains again from the start, with what exists archived, and interrupts it as the case says. */
   async function interrupt(project: Project, { interruptions }: Case): Promise<void> {
     let args: readonly string[] = ["--replace", "train"];

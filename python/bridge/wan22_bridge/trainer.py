@@ -52,6 +52,7 @@ class BridgedTrainer(WanNetworkTrainer):
         """Of a batch that is not recorded yet."""
         self._step_losses: list[float] = []
         self._step_began = time.perf_counter()
+        self._last_was_finite = True
 
     # Before training
 
@@ -210,6 +211,7 @@ class BridgedTrainer(WanNetworkTrainer):
         self._step_began = now
         if not math.isfinite(loss):
             self._look_at_weights()
+        self._last_was_finite = math.isfinite(loss)
 
     @contextmanager
     def _apart(self) -> Iterator[None]:
@@ -223,6 +225,8 @@ class BridgedTrainer(WanNetworkTrainer):
     def _look_at_weights(self) -> None:
         """In half precision one overflow can pass: its step is left out. What has reached the weights stays in them."""
         self._refuse_ruined()
+        if not self._last_was_finite:
+            return
         whole = "whole, since the step was left out" if self._weights_are_finite() else "ruined"
         text = f"The loss of step {self._steps} is not a number; the weights are {whole}."
         self._stage.events.tell("warning", text=text)
