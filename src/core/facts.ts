@@ -1,6 +1,5 @@
 /** What was observed outside: files, models, machine, trainer. Made by `host`, read by `core`. All plain data. */
-import type { InstalledArguments } from "./trainer/installed-arguments.ts";
-import type { ModelRole } from "./vocabulary.ts";
+import type { ModelRole, Script } from "./vocabulary.ts";
 
 /** What is wrong with a file that was looked at, in a sentence without a full stop. */
 export interface FileProblem {
@@ -72,6 +71,17 @@ export interface GpuFacts {
   readonly name: string;
   readonly vramGiB: number;
 }
+
+/** One argument of a script. `list` is argparse's `nargs="*"`: as many values as follow. */
+export interface ArgumentSurface {
+  readonly kind: "flag" | "value" | "list";
+  readonly type: "string" | "int" | "float" | "int_or_float";
+  readonly choices?: readonly string[];
+  readonly required: boolean;
+}
+
+/** A script's arguments by name with dashes; undefined where its parser could not be followed to the end. */
+export type InstalledArguments = Readonly<Record<Script, ReadonlyMap<string, ArgumentSurface> | undefined>>;
 
 export interface TrainerFacts {
   /** Musubi's version from its `pyproject.toml`. */

@@ -1,5 +1,6 @@
 import type { Diagnostic } from "../diagnostic.ts";
 import { diagnose, hasErrors } from "../diagnostic.ts";
+import { groupDigits } from "../digits.ts";
 import type { Facts } from "../facts.ts";
 import type { Resolved, ResolvedSource } from "../resolve/resolved.ts";
 import type { Spec } from "../spec/spec.ts";
@@ -53,7 +54,7 @@ function checkNumber({ source, made, at }: CheckedSource): readonly Diagnostic[]
   const cut = isVideo
     ? `\`frame_extraction\` is ${source.frameExtraction} with ${countOf(source.targetFrames.length, "target")}${source.frameExtraction === "slide" ? ` and a \`frame_stride\` of ${source.frameStride}` : ""}. Take fewer crops of each clip: \`frame_stride: 8\`, say, fewer \`target_frames\`, or \`frame_extraction: chunk\`.`
     : "Train on fewer images.";
-  const detail = `The dataset makes more than ${MAX_ITEMS.toLocaleString("en-US")} items; there is no room left for ${countOf(left.length, isVideo ? "clip" : "image")} of ${source.input.written}: ${listNames(left)}. ${cut}`;
+  const detail = `The dataset makes more than ${groupDigits(MAX_ITEMS)} items; there is no room left for ${countOf(left.length, isVideo ? "clip" : "image")} of ${source.input.written}: ${listNames(left)}. ${cut}`;
   return [diagnose(DATASET_CODES.tooManyItems, detail, at)];
 }
 

@@ -1,9 +1,8 @@
 import { parse } from "smol-toml";
 import { type Diagnostic, diagnose } from "../diagnostic.ts";
 import type { Facts } from "../facts.ts";
-import { promptsText } from "../render/prompts.ts";
 import type { Spec } from "../spec/spec.ts";
-import { imageOf, readPromptsFile, readPromptsText } from "../trainer/sample-prompts.ts";
+import { imageOf, promptsText, readPromptsFile, readPromptsText } from "../trainer/sample-prompts.ts";
 import { LEARNING_CODES } from "./codes.ts";
 import { type Judged, numberOf, pointAt, type StageRule, textOf, wordsOf } from "./rule.ts";
 

@@ -1,4 +1,5 @@
 import { diagnose } from "../diagnostic.ts";
+import { groupDigits as count } from "../digits.ts";
 import { countSaves, MAX_SAVES } from "../trainer/checkpoints.ts";
 import { SCHEDULE_CODES } from "./codes.ts";
 import { cite, isOn, numberOf, pointAt, type Rule, type StageRule } from "./rule.ts";
@@ -8,8 +9,6 @@ import { stepsOf } from "./scheduler.ts";
 
 /** The trainer lists the batches of an epoch and their order, about a hundred bytes each (`BucketBatchManager`, `RandomSampler`). */
 const MAX_BATCHES = 1_000_000_000;
-
-const count = (value: number) => value.toLocaleString("en-US");
 
 export const anEpochCanBeListed: Rule = ({ resolved, items }) => {
   if (items.batches <= MAX_BATCHES) return [];

@@ -1,12 +1,12 @@
 import { type Diagnostic, diagnose } from "../diagnostic.ts";
 import type { InputFileFacts } from "../facts.ts";
-import { promptsText } from "../render/prompts.ts";
 import type { ResolvedTrainStage } from "../resolve/resolved.ts";
 import { TRAINER_CODES } from "../trainer/refusal-codes.ts";
 import {
   imageOf,
   PROMPT_FILE_EXTENSIONS,
   promptFaults,
+  promptsText,
   readPromptsFile,
   readPromptsText,
   type SamplePrompt,

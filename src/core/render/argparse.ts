@@ -1,4 +1,5 @@
-import { ARGUMENT_SURFACE, type ArgumentSurface } from "../trainer/argument-surface.ts";
+import type { ArgumentSurface } from "../facts.ts";
+import { ARGUMENT_SURFACE } from "../trainer/argument-surface.ts";
 import type { Script } from "../vocabulary.ts";
 import type { Argument } from "./arguments.ts";
 

@@ -2,6 +2,7 @@ import { type Diagnostic, diagnose, type Outcome, type Place } from "../diagnost
 import type { TrainerFacts } from "../facts.ts";
 import type { Resolved, ResolvedTrainStage } from "../resolve/resolved.ts";
 import { SCRIPT_FILES } from "../trainer/argument-surface.ts";
+import { promptsText } from "../trainer/sample-prompts.ts";
 import { type Script, type StageId, scriptOf } from "../vocabulary.ts";
 import { findArgumentFaults } from "./argparse.ts";
 import {
@@ -16,7 +17,6 @@ import {
 import { RENDER_CODES } from "./codes.ts";
 import { datasetToml } from "./dataset-toml.ts";
 import { findUninstalled } from "./installed.ts";
-import { promptsText } from "./prompts.ts";
 import type { Rendered, RenderedStage, Templates } from "./rendered.ts";
 import { precompileTemplate, renderTemplate, type TemplateHelpers, type TemplateText } from "./template.ts";
 import { type TomlValue, tomlLiteral } from "./toml-literal.ts";

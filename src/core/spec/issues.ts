@@ -1,5 +1,6 @@
 import type * as z from "zod";
 import { type Diagnostic, diagnose, type SourceRange } from "../diagnostic.ts";
+import { groupDigits } from "../digits.ts";
 import { clip } from "./clip.ts";
 import { SPEC_CODES } from "./codes.ts";
 import { type FieldWords, fieldAt, isOptionalAt } from "./field.ts";
@@ -139,7 +140,7 @@ function explainValue(misfit: Misfit): KeyFinding {
   if (code === "too_big" && node.kind === "scalar" && typeof node.value === "string") {
     return {
       kind: SPEC_CODES.outOfBounds,
-      detail: `\`${name}\` is ${node.value.length.toLocaleString("en-US")} characters long, more than the trainer can be given. Shorten it.`,
+      detail: `\`${name}\` is ${groupDigits(node.value.length)} characters long, more than the trainer can be given. Shorten it.`,
     };
   }
   const must = `\`${name}\` must be ${expected}, not ${describeNode(node)}.`;

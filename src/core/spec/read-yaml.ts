@@ -1,5 +1,6 @@
 import { type Alias, type Document, isAlias, isMap, isScalar, isSeq, type Node, parseDocument } from "yaml";
 import { type Diagnostic, type DiagnosticKind, diagnose, type SourceRange } from "../diagnostic.ts";
+import { groupDigits } from "../digits.ts";
 import { clip } from "./clip.ts";
 import { SPEC_CODES } from "./codes.ts";
 import { indexOfControl, nameOfCharacter } from "./control-characters.ts";
@@ -41,7 +42,7 @@ export function readYaml(source: SourceText): YamlFile {
   if (text.length > MAX_TEXT_LENGTH) {
     return refuse(
       SPEC_CODES.tooLarge,
-      `${source.file} holds ${text.length.toLocaleString("en-US")} characters; more than ${MAX_TEXT_LENGTH.toLocaleString("en-US")} are not read. Name the right file; long lists of prompts belong in a file of their own.`,
+      `${source.file} holds ${groupDigits(text.length)} characters; more than ${groupDigits(MAX_TEXT_LENGTH)} are not read. Name the right file; long lists of prompts belong in a file of their own.`,
     );
   }
   const control = indexOfControl(text);
@@ -179,7 +180,7 @@ function readNode(builder: TreeBuilder, node: Node, depth: number): YamlNode {
         builder,
         SPEC_CODES.tooManyValues,
         spanOf(node),
-        `The file holds more than ${MAX_VALUES.toLocaleString("en-US")} values once its aliases are written out. Shorten it, or remove the aliases.`,
+        `The file holds more than ${groupDigits(MAX_VALUES)} values once its aliases are written out. Shorten it, or remove the aliases.`,
       );
     }
     return unreadable(builder, node);

@@ -280,6 +280,7 @@ function ledgerOf(draft: Draft, stage: StageId): Record<string, string> | undefi
 function isoTime(unixSeconds: number): string {
   const furthest = 8.64e15;
   const milliseconds = Math.max(-furthest, Math.min(furthest, unixSeconds * 1000));
+  // biome-ignore lint/style/noRestrictedGlobals: it writes a time that was given, and reads no clock.
   return new Date(Number.isNaN(milliseconds) ? 0 : milliseconds).toISOString();
 }
 

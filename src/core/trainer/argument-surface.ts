@@ -1,3 +1,4 @@
+import type { ArgumentSurface } from "../facts.ts";
 import type { Script } from "../vocabulary.ts";
 import surface from "./musubi-0.3.4-args.json" with { type: "json" };
 
@@ -9,14 +10,6 @@ export const SCRIPT_FILES = {
   "cache-text": "wan_cache_text_encoder_outputs.py",
   train: "wan_train_network.py",
 } as const satisfies Record<Script, string>;
-
-/** One argument of a script. `list` is argparse's `nargs="*"`: as many values as follow. */
-export interface ArgumentSurface {
-  readonly kind: "flag" | "value" | "list";
-  readonly type: "string" | "int" | "float" | "int_or_float";
-  readonly choices?: readonly string[];
-  readonly required: boolean;
-}
 
 interface RawArgument {
   readonly kind: string;

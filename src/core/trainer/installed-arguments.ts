@@ -1,14 +1,12 @@
+import type { ArgumentSurface, InstalledArguments } from "../facts.ts";
 import type { Script } from "../vocabulary.ts";
-import { type ArgumentSurface, SCRIPT_FILES } from "./argument-surface.ts";
+import { SCRIPT_FILES } from "./argument-surface.ts";
 import { type PythonToken, readPythonTokens } from "./python-tokens.ts";
 
 /**
  * The arguments that an installed Musubi Tuner takes, read from the source of its parsers: from a script's `main` through
  * the functions that it hands its parser to. Nothing is run, and torch is not imported.
  */
-
-/** A script's arguments by name with dashes; undefined where its parser could not be followed to the end. */
-export type InstalledArguments = Readonly<Record<Script, ReadonlyMap<string, ArgumentSurface> | undefined>>;
 
 /** Source text of a module of the package by its dotted name below it (`training.parser_common`); undefined where there is none. */
 export type ReadModule = (module: string) => string | undefined;

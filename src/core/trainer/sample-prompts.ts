@@ -43,6 +43,16 @@ function readLine(line: string): SamplePrompt {
   return settings;
 }
 
+/** A prompt of several lines is one prompt: line ends become spaces. */
+function promptLine(prompt: string): string {
+  return prompt.trim().replaceAll(/\s*[\r\n]+\s*/g, " ");
+}
+
+/** The prompts file of a list written in the pipeline, as `readPromptsText` takes it. */
+export function promptsText(prompts: readonly string[]): string {
+  return prompts.map((prompt) => `${promptLine(prompt)}\n`).join("");
+}
+
 function isMap(value: unknown): value is SamplePrompt {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
