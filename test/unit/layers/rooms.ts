@@ -50,7 +50,7 @@ const AMBIENT: Readonly<Record<string, RegExp>> = {
 };
 
 /** The room of a file; undefined for one that stands in none. */
-export function roomOf(file: string): string | undefined {
+function roomOf(file: string): string | undefined {
   const [top, first = "", second] = file.split("/");
   if (top !== "src") return undefined;
   const room =
