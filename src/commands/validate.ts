@@ -2,6 +2,7 @@ import { prepare } from "../prepare/prepare.ts";
 import { viewAnnotations } from "../views/github.ts";
 import { viewDiagnostics } from "../views/human/diagnostics.ts";
 import { viewDiagnosticsJson } from "../views/json.ts";
+import { describeWork } from "../views/plan-summary.ts";
 import { EXIT, type ExitCode } from "./exit-code.ts";
 import { pipelineFiles } from "./pipeline-files.ts";
 import { showScan } from "./plan.ts";
@@ -39,8 +40,7 @@ export async function runValidate(
       if (found.length > 0)
         terminal.err(viewDiagnostics(found, { colour: terminal.colour, width: terminal.width, texts }));
       const verdicts = plan.pipelines.map(
-        ({ file, valid, dataset }) =>
-          `${file}: ${valid ? `valid, ${dataset.items} items, ${dataset.total_steps} steps` : "not valid"}`,
+        (pipeline) => `${pipeline.file}: ${pipeline.valid ? `valid, ${describeWork(pipeline)}` : "not valid"}`,
       );
       terminal.out(verdicts.join("\n"));
     }

@@ -1,6 +1,7 @@
 import { mkdir, rename, stat, unlink } from "node:fs/promises";
 import { basename, dirname, resolve } from "node:path";
 import { joinPath } from "../core/paths.ts";
+import { archiveFolder } from "../core/plan/archive.ts";
 import type { StagePlan } from "../core/plan/plan.ts";
 import type { JournalEntry } from "../core/state/journal.ts";
 import { syncFolder } from "../host/atomic-file.ts";
@@ -14,12 +15,12 @@ export interface Move {
   readonly to: string;
 }
 
-/** Where a stage's files go that a new start would overwrite: `{output.dir}/archive/RUN_ID/`. */
+/** The moves of a stage's files that a new start would overwrite. */
 export async function planArchive(
   stage: StagePlan,
   { root, run }: { root: string; run: string },
 ): Promise<readonly Move[]> {
-  const folder = joinPath(stage.output_dir ?? ".", `archive/${run}`);
+  const folder = archiveFolder(stage.output_dir, run);
   const moves: Move[] = [];
   const taken = new Set<string>();
   for (const from of stage.archive ?? []) {

@@ -1,4 +1,6 @@
+import { PLAN_CODES } from "../core/plan/codes.ts";
 import type { Estimate, PipelinePlan, Plan, StageAction } from "../core/plan/plan.ts";
+import { scriptOf } from "../core/vocabulary.ts";
 import { count, formatBytes, formatDuration, formatRough, listWords } from "./text/quantity.ts";
 
 /** What a plan comes to, in a line: the same words at the terminal and in a pull request. */
@@ -6,7 +8,7 @@ import { count, formatBytes, formatDuration, formatRough, listWords } from "./te
 /** The order in which actions are named: what costs most to get wrong first. */
 const ACTIONS: readonly Exclude<StageAction, "none">[] = ["replace", "create", "update", "resume", "extend", "wait"];
 
-/** `replace train · 16 checkpoints · ~14 h · 21 GiB of 24`, or why there is nothing to say. */
+/** `replace train · 16 checkpoints · ~14 h · VRAM up to 21 GiB of 24`, or why there is nothing to say. */
 export function summarizePipeline(pipeline: PipelinePlan): string {
   if (!pipeline.valid) return "can't be planned";
   if (!hasChanges(pipeline)) return "no changes";
@@ -18,10 +20,54 @@ export function summarizePipeline(pipeline: PipelinePlan): string {
   // What needs no GPU memory has nothing to say about it.
   if (vram !== undefined && vram.high > 0) {
     // The high end: whether it fits is what a reader wants to know.
-    const needed = formatEstimate({ ...vram, low: vram.high });
-    parts.push(vram.available === undefined ? `${needed} of VRAM` : needed);
+    const most = vram.low < vram.high ? "up to " : "";
+    parts.push(`VRAM ${most}${formatEstimate({ ...vram, low: vram.high })}`);
   }
   return parts.join(" · ");
+}
+
+/** What is trained, with what and on what: `pipelines/fox.yaml · t2v-A14B · noise dual · tier high-end · Musubi Tuner …`. */
+export function describeTraining(pipeline: PipelinePlan): string {
+  const { file, task, noise, tier } = pipeline;
+  return [file, task, `noise ${noise}`, `tier ${tier}`, describeDriver(pipeline)].join(" · ");
+}
+
+/** What runs the training, with what somebody who reads about it must know. */
+function describeDriver({ stages, backend }: PipelinePlan): string {
+  const driver = stages.find(({ id }) => scriptOf(id) === "train")?.driver;
+  switch (driver) {
+    case "rehearsal":
+      return REHEARSAL;
+    case "bridge":
+      return "Musubi Tuner through the bridge";
+    case "scripts":
+      return "Musubi Tuner's own scripts: a stop loses what is not saved yet, and nothing resumes";
+    case undefined:
+      return backend;
+  }
+}
+
+/** Nobody shall take what comes of it for a LoRA. */
+export const REHEARSAL = "REHEARSAL on a miniature model: no LoRA for Wan comes of it";
+
+/** `8 files, 16 items, 16 batches · 16 steps an epoch, 64 in all` */
+export function describeWork(pipeline: PipelinePlan): string {
+  const { files, items, batches } = pipeline.dataset;
+  return `${count(files, "file")}, ${count(items, "item")}, ${count(batches, "batch", "batches")} · ${describeSteps(pipeline)}`;
+}
+
+/** `16 steps an epoch, 64 in all`; where both halves of the model are trained apart, what they come to together. */
+export function describeSteps(pipeline: PipelinePlan): string {
+  const { dataset, stages } = pipeline;
+  const epoch = `${count(dataset.steps_per_epoch, "step")} an epoch`;
+  const totals = stages.flatMap(({ id, total_steps = 0 }) => (scriptOf(id) === "train" ? [{ id, total_steps }] : []));
+  if (totals.length < 2) return `${epoch}, ${dataset.total_steps} in all`;
+  const [first] = totals;
+  const alike = totals.every(({ total_steps }) => total_steps === first?.total_steps);
+  const each = alike
+    ? `${totals.length} stages of ${count(first?.total_steps ?? 0, "step")}`
+    : listWords(totals.map(({ id, total_steps }) => `${total_steps} in ${id}`));
+  return `${epoch}; ${each}, ${totals.reduce((sum, { total_steps }) => sum + total_steps, 0)} in all`;
 }
 
 /** Two ends that say much the same become their middle. */
@@ -38,6 +84,18 @@ export function hasChanges(pipeline: PipelinePlan): boolean {
     pipeline.stages.some((stage) => stage.action !== "none") ||
     pipeline.checkpoints.some((checkpoint) => checkpoint.action === "create" || checkpoint.action === "replace")
   );
+}
+
+/** What nothing is done about, although it is not as the pipeline describes it. */
+const LEFT_UNDONE: readonly string[] = [PLAN_CODES.fewerEpochs, PLAN_CODES.filesGone, PLAN_CODES.outputMoved].map(
+  ({ code }) => code,
+);
+
+/** Whether a pipeline in which nothing is to do differs from its file all the same; the warnings say in what. */
+export function leavesSomethingUndone({ file }: PipelinePlan, { pipelines, diagnostics }: Plan): boolean {
+  const files = new Set(pipelines.map((pipeline) => pipeline.file));
+  // A value in wan22.yaml is every pipeline's.
+  return diagnostics.some(({ code, file: at = file }) => LEFT_UNDONE.includes(code) && (at === file || !files.has(at)));
 }
 
 function summarizeActions(pipeline: PipelinePlan): string {

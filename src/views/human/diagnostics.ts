@@ -68,14 +68,20 @@ function viewDiagnostic(diagnostic: Diagnostic, context: FrameContext): string {
   const hidden = diagnostic.related.length - shown.length;
   const digits = Math.max(1, ...[...(place === undefined ? [] : [place]), ...shown].map(lineDigits));
   const indent = " ".repeat(digits + 1);
-  const head = `${style[diagnostic.severity](`${diagnostic.severity}[${printable(diagnostic.code)}]`)} ${style.strong(printable(diagnostic.summary))}`;
   return [
-    head,
+    ...viewTitle(diagnostic, context),
     ...(place === undefined ? [] : viewPlace(place, "^", digits, style[diagnostic.severity], context)),
     ...hang(printableLines(diagnostic.detail), `${indent}= `, context.columns),
     ...shown.flatMap((related) => viewRelated(related, digits, context)),
     ...(hidden === 0 ? [] : [`${indent}= and ${count(hidden, "more place")}`]),
   ].join("\n");
+}
+
+function viewTitle({ severity, code, summary }: Diagnostic, { style, columns }: FrameContext): readonly string[] {
+  const label = `${severity}[${printable(code)}]`;
+  const [first = "", ...rest] = wrapText(printable(summary), Math.max(20, columns - label.length - 1));
+  const indent = " ".repeat(label.length + 1);
+  return [`${style[severity](label)} ${style.strong(first)}`, ...rest.map((line) => indent + style.strong(line))];
 }
 
 function viewRelated(related: RelatedPlace, digits: number, context: FrameContext): readonly string[] {

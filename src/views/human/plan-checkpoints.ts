@@ -4,6 +4,7 @@ import { type Cell, layoutTable } from "../text/columns.ts";
 import { printable } from "../text/printable.ts";
 import { count, formatBytes } from "../text/quantity.ts";
 import type { Style } from "../text/style.ts";
+import { wrapText } from "../text/wrap.ts";
 import { type PlanContext, ROW_INDENT, section } from "./plan-context.ts";
 
 type CheckpointAction = CheckpointPlan["action"];
@@ -22,13 +23,16 @@ const MAX_RUN = 6;
 const RUN_HEAD = 3;
 const RUN_TAIL = 2;
 
+/** Whoever compares a plan with a file manager shall not look for an error. */
+const HEADER_NOTE = "Sizes are of the tensors; on disk each file has a small header besides.";
+
 /** Columns from which epochs and sizes get columns of their own. */
 const WIDE_COLUMNS = 72;
 
 /** Checkpoints and training states one by one, in the order they are written. A summary folds long runs of the same kind. */
 export function viewCheckpoints(pipeline: PipelinePlan, context: PlanContext): readonly string[] {
   const stages = [...new Set(pipeline.checkpoints.map((checkpoint) => checkpoint.stage))];
-  return stages.flatMap((stage) =>
+  const lists = stages.flatMap((stage) =>
     (["checkpoint", "state"] as const).flatMap((kind) => {
       const list = pipeline.checkpoints.filter((checkpoint) => checkpoint.stage === stage && checkpoint.kind === kind);
       const noun = kind === "checkpoint" ? "Checkpoints" : "Training states";
@@ -36,6 +40,9 @@ export function viewCheckpoints(pipeline: PipelinePlan, context: PlanContext): r
       return viewList(`${noun}${of}`, list, context);
     }),
   );
+  if (lists.length === 0) return [];
+  const note = wrapText(HEADER_NOTE, context.columns - ROW_INDENT);
+  return [...lists, ...note.map((line) => `${" ".repeat(ROW_INDENT)}${context.style.faint(line)}`)];
 }
 
 function viewList(noun: string, list: readonly CheckpointPlan[], context: PlanContext): readonly string[] {

@@ -1,3 +1,4 @@
+import { baseName, folderOf } from "../../core/paths.ts";
 import type { PipelinePlan } from "../../core/plan/plan.ts";
 import { printable } from "../text/printable.ts";
 import { formatValue, type PlanContext, ROW_INDENT, section } from "./plan-context.ts";
@@ -11,6 +12,24 @@ export function viewBuckets(pipeline: PipelinePlan, context: PlanContext): reado
       `${indent()}source ${source + 1}: ${width}x${height}, ${frames} frames: ${items} items, ${batches} batches`,
   );
   return section("Buckets", rows, context);
+}
+
+/** Every cache file of the stages that cache, folder by folder: to be made, left as it is, or to go. */
+export function viewCacheFiles(pipeline: PipelinePlan, context: PlanContext): readonly string[] {
+  const { added, removed, faint } = context.style;
+  return pipeline.stages.flatMap(({ id, cache_files = [], pending = [], leftover = [] }) => {
+    const made = new Set(pending);
+    const rows = [
+      ...cache_files.map((file) => ({ file, mark: made.has(file) ? added("+") : faint("=") })),
+      ...leftover.map((file) => ({ file, mark: removed("-") })),
+    ];
+    const folders = [...new Set(rows.map(({ file }) => folderOf(file)))].sort();
+    return folders.flatMap((folder) => {
+      const inside = rows.filter(({ file }) => folderOf(file) === folder);
+      const lines = inside.map(({ file, mark }) => `${indent()}${mark}  ${printable(baseName(file))}`);
+      return section(`Cache files of ${id} in ${printable(folder)}`, lines, context);
+    });
+  });
 }
 
 /** Every file in the work folder; one that several stages read alike is shown once. */

@@ -1,4 +1,5 @@
 import { baseName } from "../../core/paths.ts";
+import { archiveFolder } from "../../core/plan/archive.ts";
 import type { PipelinePlan, Reason, StageAction, StagePlan } from "../../core/plan/plan.ts";
 import { type Cell, layoutTable } from "../text/columns.ts";
 import { printable } from "../text/printable.ts";
@@ -88,9 +89,10 @@ function describeMoves(stage: StagePlan, details: PlanDetails): readonly string[
   );
   const archived = stage.archive ?? [];
   if (archived.length === 0) return renames;
+  const folder = printable(archiveFolder(stage.output_dir, "RUN_ID"));
   const names = details === "full" ? `: ${listWords(archived.map((file) => printable(baseName(file))))}` : "";
   return [
     ...renames,
-    `archives ${count(archived.length, "file or folder", "files and folders")}${names}; nothing is deleted`,
+    `archives ${count(archived.length, "file or folder", "files and folders")} into ${folder}${names}; nothing is deleted`,
   ];
 }

@@ -1,15 +1,24 @@
 import type { Diagnostic } from "../../core/diagnostic.ts";
 import type { PipelinePlan, Plan } from "../../core/plan/plan.ts";
-import { formatEstimate, hasChanges, summarizePipeline, summarizePlan } from "../plan-summary.ts";
+import {
+  describeTraining,
+  describeWork,
+  formatEstimate,
+  hasChanges,
+  leavesSomethingUndone,
+  summarizePipeline,
+  summarizePlan,
+} from "../plan-summary.ts";
 import { type Cell, layoutTable } from "../text/columns.ts";
 import { printable, printableLines, tidy } from "../text/printable.ts";
-import { count, listWords } from "../text/quantity.ts";
+import { listWords } from "../text/quantity.ts";
 import { createStyle } from "../text/style.ts";
+import { textColumns } from "../text/width.ts";
 import { wrapText } from "../text/wrap.ts";
 import { formatPlace, sortDiagnostics, viewDiagnostics } from "./diagnostics.ts";
 import { viewCheckpoints } from "./plan-checkpoints.ts";
 import { indentText, type PlanContext, type PlanDetails, ROW_INDENT, recolour, section } from "./plan-context.ts";
-import { viewArguments, viewBuckets, viewFiles } from "./plan-files.ts";
+import { viewArguments, viewBuckets, viewCacheFiles, viewFiles } from "./plan-files.ts";
 import { viewParameters } from "./plan-parameters.ts";
 import { viewStages } from "./plan-stages.ts";
 
@@ -27,7 +36,6 @@ export interface PlanViewOptions {
 
 const DEFAULT_COLUMNS = 80;
 const NARROWEST_COLUMNS = 40;
-const NO_CHANGES = "No changes.";
 
 /** The plan for people: what would happen and why, what it takes, what is wrong. Ends with a line break. */
 export function viewPlanHuman(plan: Plan, options: PlanViewOptions): string {
@@ -72,26 +80,24 @@ function viewPipeline(pipeline: PipelinePlan, context: PlanContext): readonly st
     ...viewEstimates(pipeline, context),
     ...viewParameters(pipeline, context),
     ...(context.details === "full"
-      ? [...viewBuckets(pipeline, context), ...viewFiles(pipeline, context), ...viewArguments(pipeline, context)]
+      ? [
+          ...viewBuckets(pipeline, context),
+          ...viewCacheFiles(pipeline, context),
+          ...viewFiles(pipeline, context),
+          ...viewArguments(pipeline, context),
+        ]
       : []),
   ];
 }
 
 function viewHead(pipeline: PipelinePlan, { style, columns }: PlanContext): readonly string[] {
-  const { dataset } = pipeline;
   const [first = "", ...rest] = wrapText(printable(`${pipeline.name}: ${summarizePipeline(pipeline)}`), columns - 2);
-  const about = [pipeline.file, pipeline.task, pipeline.noise, `tier ${pipeline.tier}`, pipeline.backend].map(
-    printable,
-  );
-  const counts = [
-    `${count(dataset.files, "file")}, ${count(dataset.items, "item")}, ${count(dataset.batches, "batch", "batches")}`,
-    `${count(dataset.steps_per_epoch, "step")} an epoch, ${dataset.total_steps} in all`,
-  ];
+  const about = pipeline.backend === "rehearsal" ? style.warning : style.faint;
   return [
     style.strong(first),
     ...rest.map((line) => `  ${style.strong(line)}`),
-    ...indentText(about.join(" · "), columns).map((line) => recolour(line, style.faint)),
-    ...indentText(counts.join(" · "), columns),
+    ...indentText(printable(describeTraining(pipeline)), columns).map((line) => recolour(line, about)),
+    ...indentText(describeWork(pipeline), columns),
   ];
 }
 
@@ -135,21 +141,38 @@ function viewEnd(
     const names = listWords(invalid.map((pipeline) => printable(distinctName(pipeline, plan))));
     lines.push(...wrapText(`${names} can't be planned; see the errors above.`, columns).map(style.error));
   }
-  if (same.length > 0) {
-    const names = listWords(same.map(({ name }) => printable(name)));
-    const text = `${names} ${same.length === 1 ? "is" : "are"} as described; nothing is to do.`;
-    const [first = "", ...rest] = wrapText(`${NO_CHANGES} ${text}`, columns);
-    lines.push(style.added(NO_CHANGES) + first.slice(NO_CHANGES.length), ...rest);
+  const left = same.filter((pipeline) => leavesSomethingUndone(pipeline, plan));
+  const asDescribed = same.filter((pipeline) => !left.includes(pipeline));
+  if (asDescribed.length > 0) {
+    const names = listWords(asDescribed.map(({ name }) => printable(name)));
+    const text = `${names} ${asDescribed.length === 1 ? "is" : "are"} as described; nothing is to do.`;
+    lines.push(...startWith("No changes.", text, style.added, columns));
+  }
+  if (left.length > 0) {
+    const names = listWords(left.map(({ name }) => printable(name)));
+    lines.push(...startWith("Nothing is to do", `for ${names}; see the warnings above.`, style.warning, columns));
   }
   if (changing.length > 0) {
     lines.push(...wrapText(summarizePlan(plan), columns).map(style.strong));
     if (applyCommand !== "none") {
       const files = [...new Set(changing.map(({ file }) => file))];
       const command = applyCommand === undefined ? `wan22 apply ${files.join(" ")}` : applyCommand(files);
-      lines.push(...wrapText(`Apply it with: ${printable(command)}`, columns));
+      lines.push(...viewCommand("Apply it with:", printable(command), columns));
     }
   }
   return lines;
+}
+
+/** A sentence whose beginning is coloured. */
+function startWith(start: string, rest: string, colour: (text: string) => string, columns: number): readonly string[] {
+  const [first = "", ...others] = wrapText(`${start} ${rest}`, columns);
+  return [colour(start) + first.slice(start.length), ...others];
+}
+
+/** A command in one line, whatever the terminal makes of it: pasted with a line break in it, half of it would run. */
+function viewCommand(title: string, command: string, columns: number): readonly string[] {
+  const line = `${title} ${command}`;
+  return textColumns(line) <= columns ? [line] : [title, `  ${command}`];
 }
 
 /** A pipeline's name, or its file where the name is missing or another one's too. */

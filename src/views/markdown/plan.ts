@@ -3,12 +3,22 @@ import { countDiagnostics, sortDiagnostics, viewDiagnostics } from "../human/dia
 import { viewEstimates } from "../human/plan.ts";
 import { viewCheckpoints } from "../human/plan-checkpoints.ts";
 import type { PlanContext } from "../human/plan-context.ts";
-import { viewArguments, viewFiles } from "../human/plan-files.ts";
+import { viewArguments, viewBuckets, viewFiles } from "../human/plan-files.ts";
 import { viewParameters } from "../human/plan-parameters.ts";
 import { viewStages } from "../human/plan-stages.ts";
-import { hasChanges, summarizePipeline, summarizePlan } from "../plan-summary.ts";
+import {
+  describeTraining,
+  describeWork,
+  hasChanges,
+  leavesSomethingUndone,
+  REHEARSAL,
+  summarizePipeline,
+  summarizePlan,
+} from "../plan-summary.ts";
+import { printable } from "../text/printable.ts";
 import { count } from "../text/quantity.ts";
 import { createStyle } from "../text/style.ts";
+import { wrapText } from "../text/wrap.ts";
 import { codeSpan, html, prose } from "./escape.ts";
 import { type Fold, type FoldedSection, writeFolds } from "./fold.ts";
 
@@ -45,7 +55,7 @@ function isShown(pipeline: PipelinePlan): boolean {
 function viewSummaries(plan: Plan): string {
   const lines = plan.pipelines
     .slice(0, MAX_SUMMARIES)
-    .map((pipeline) => `${nameOf(pipeline)}: ${prose(summarizePipeline(pipeline))}`);
+    .map((pipeline) => `${nameOf(pipeline)}: ${rehearsalOf(pipeline)}${prose(summarizePipeline(pipeline))}`);
   const rest = plan.pipelines.length - lines.length;
   if (rest > 0) lines.push(`and ${count(rest, "pipeline")} more`);
   const found = countDiagnostics(sortDiagnostics(plan.diagnostics));
@@ -55,9 +65,17 @@ function viewSummaries(plan: Plan): string {
   return [list, "", total, ""].join("\n").trimStart();
 }
 
+/** Before everything else that is said of it. */
+function rehearsalOf({ backend }: PipelinePlan): string {
+  return backend === "rehearsal" ? `**${prose(REHEARSAL)}.** ` : "";
+}
+
 /** What all pipelines come to together; nothing where none could be planned. */
 function totalOf(plan: Plan): string {
   if (plan.pipelines.some(isShown)) return summarizePlan(plan);
+  if (plan.pipelines.some((pipeline) => pipeline.valid && leavesSomethingUndone(pipeline, plan))) {
+    return "Nothing is to do; see the warnings.";
+  }
   return plan.pipelines.some(({ valid }) => valid) ? "No changes." : "";
 }
 
@@ -81,11 +99,21 @@ function diagnosticsFold(plan: Plan, options: PlanMarkdownOptions): readonly Fol
 }
 
 function pipelineFold(pipeline: PipelinePlan): Fold {
-  const summary: PlanContext = { style: createStyle({ colour: false }), columns: COLUMNS, details: "summary" };
-  const full: PlanContext = { ...summary, details: "full" };
+  const full: PlanContext = { style: createStyle({ colour: false }), columns: COLUMNS, details: "full" };
   const sections: readonly FoldedSection[] = [
-    { language: "diff", lines: asDiff([...viewStages(pipeline, summary), ...viewCheckpoints(pipeline, summary)]) },
-    { language: "text", lines: outdent([...viewEstimates(pipeline, full), ...viewParameters(pipeline, full)]) },
+    {
+      language: "text",
+      lines: [...wrapText(printable(describeTraining(pipeline)), COLUMNS), describeWork(pipeline)],
+    },
+    { language: "diff", lines: asDiff([...viewStages(pipeline, full), ...viewCheckpoints(pipeline, full)]) },
+    {
+      language: "text",
+      lines: outdent([
+        ...viewEstimates(pipeline, full),
+        ...viewBuckets(pipeline, full),
+        ...viewParameters(pipeline, full),
+      ]),
+    },
     { language: "text", lines: outdent(viewFiles(pipeline, full)) },
     { language: "text", lines: outdent(viewArguments(pipeline, full)) },
   ];

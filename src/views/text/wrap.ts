@@ -3,7 +3,7 @@ import { graphemes, isNarrow, textColumns } from "./width.ts";
 /**
  * Breaks a text into lines of at most `columns`. Line breaks of the text stay; lines that begin with two spaces (a patch,
  * a list of files) are kept as they are. Breaks at spaces and between wide characters; a longer word stays whole, so that
- * a path can be copied.
+ * a path can be copied, and so does a `wan22` command, of which a shell would run the first half.
  */
 export function wrapText(text: string, columns: number): readonly string[] {
   return text.split("\n").flatMap((line) => (line.startsWith("  ") ? [line.trimEnd()] : wrapLine(line, columns)));
@@ -21,7 +21,7 @@ function wrapLine(line: string, columns: number): readonly string[] {
     current = "";
     used = 0;
   };
-  for (const word of line.split(BREAK)) {
+  for (const word of splitWords(line)) {
     const pieces = splitWord(word);
     pieces.forEach((piece, index) => {
       const gap = index === 0 && used > 0 ? 1 : 0;
@@ -37,6 +37,17 @@ function wrapLine(line: string, columns: number): readonly string[] {
   }
   push();
   return lines;
+}
+
+/** Words between spaces; a command in backticks is one. */
+function splitWords(line: string): readonly string[] {
+  const words: string[] = [];
+  let inCommand = false;
+  for (const word of line.split(BREAK)) {
+    words.push(inCommand ? `${words.pop() ?? ""} ${word}` : word);
+    inCommand = inCommand ? !word.includes("`") : /`(?:npx|wan22)$/.test(word);
+  }
+  return words;
 }
 
 /** A word's unbreakable pieces: one for most words, one a character for Chinese. */

@@ -39,6 +39,26 @@ describe("viewDiagnostics", () => {
     `);
   });
 
+  it("wraps a long title between words, and no command at all", () => {
+    const diagnostic = aDiagnostic({
+      code: "D7",
+      severity: "warning",
+      summary: "A clip has another rate than the 16 frames a second that Wan is trained on",
+      detail:
+        "What was trained stays. To start over: `wan22 apply --replace train pipelines/fox.yaml`. Nothing is deleted.",
+    });
+    expect(view("", [diagnostic], 60)).toMatchInlineSnapshot(`
+      "warning[D7] A clip has another rate than the 16 frames a
+                  second that Wan is trained on
+        = What was trained stays. To start over:
+          \`wan22 apply --replace train pipelines/fox.yaml\`.
+          Nothing is deleted.
+
+      1 warning
+      "
+    `);
+  });
+
   it("shows related places, each in its own file, with the gutter as wide as the largest number", () => {
     const texts = new Map([
       ["fox.yaml", `${"\n".repeat(11)}name: fox\n`],

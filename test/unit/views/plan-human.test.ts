@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { Plan } from "../../../src/core/plan/plan.ts";
 import { viewPlanHuman } from "../../../src/views/human/plan.ts";
+import { describeSteps, describeTraining } from "../../../src/views/plan-summary.ts";
 import { textColumns } from "../../../src/views/text/width.ts";
 import { aCheckpoint, aDiagnostic, aPipeline, aPlan, aStage, FIRST_PLAN } from "./plans.ts";
 
@@ -11,8 +12,10 @@ function view(plan: Plan, options: { readonly width?: number; readonly details?:
 describe("a first plan", () => {
   it("reads as this", () => {
     expect(view(FIRST_PLAN)).toMatchInlineSnapshot(`
-      "fox-t2v: create cache-latents and train · 4 checkpoints · ~14 h · 21 GiB of 24
-        pipelines/fox.yaml · t2v-A14B · dual · tier high-end · musubi
+      "fox-t2v: create cache-latents and train · 4 checkpoints · ~14 h · VRAM up to
+        21 GiB of 24
+        pipelines/fox.yaml · t2v-A14B · noise dual · tier high-end · Musubi Tuner
+        through the bridge
         8 files, 16 items, 16 batches · 16 steps an epoch, 64 in all
 
         Stages
@@ -25,6 +28,7 @@ describe("a first plan", () => {
           +  fox-t2v-000002.safetensors  epoch 2, step 32  613 MB
           +  fox-t2v-000003.safetensors  epoch 3, step 48  613 MB
           +  fox-t2v.safetensors         epoch 4, step 64  613 MB
+          Sizes are of the tensors; on disk each file has a small header besides.
 
         Estimates
           time  13 to 15 h          table: RTX 4090, 35 to 40 s a step
@@ -52,8 +56,10 @@ describe("a first plan", () => {
 
   it("reads as this in full", () => {
     expect(view(FIRST_PLAN, { details: "full" })).toMatchInlineSnapshot(`
-      "fox-t2v: create cache-latents and train · 4 checkpoints · ~14 h · 21 GiB of 24
-        pipelines/fox.yaml · t2v-A14B · dual · tier high-end · musubi
+      "fox-t2v: create cache-latents and train · 4 checkpoints · ~14 h · VRAM up to
+        21 GiB of 24
+        pipelines/fox.yaml · t2v-A14B · noise dual · tier high-end · Musubi Tuner
+        through the bridge
         8 files, 16 items, 16 batches · 16 steps an epoch, 64 in all
 
         Stages
@@ -66,6 +72,7 @@ describe("a first plan", () => {
           +  fox-t2v-000002.safetensors  epoch 2, step 32  613 MB
           +  fox-t2v-000003.safetensors  epoch 3, step 48  613 MB
           +  fox-t2v.safetensors         epoch 4, step 64  613 MB
+          Sizes are of the tensors; on disk each file has a small header besides.
 
         Estimates
           time  13 to 15 h          table: RTX 4090, 35 to 40 s a step
@@ -85,6 +92,10 @@ describe("a first plan", () => {
 
         Following from other keys
           output_name  fox-t2v  output.name
+
+        Cache files of cache-latents in .
+          +  a
+          +  b
 
         dataset.toml (cache-latents, train)
           [general]
@@ -113,9 +124,11 @@ describe("a first plan", () => {
     const text = view(FIRST_PLAN, { width: 44 });
     expect(text).toMatchInlineSnapshot(`
       "fox-t2v: create cache-latents and train ·
-        4 checkpoints · ~14 h · 21 GiB of 24
-        pipelines/fox.yaml · t2v-A14B · dual ·
-        tier high-end · musubi
+        4 checkpoints · ~14 h · VRAM up to 21 GiB
+        of 24
+        pipelines/fox.yaml · t2v-A14B · noise
+        dual · tier high-end · Musubi Tuner
+        through the bridge
         8 files, 16 items, 16 batches · 16 steps
         an epoch, 64 in all
 
@@ -136,6 +149,8 @@ describe("a first plan", () => {
               epoch 3, step 48, 613 MB
           +  fox-t2v.safetensors
               epoch 4, step 64, 613 MB
+          Sizes are of the tensors; on disk each
+          file has a small header besides.
 
         Estimates
           time  13 to 15 h
@@ -167,17 +182,73 @@ describe("a first plan", () => {
 
       Plan: 2 stages to run, 4 checkpoints to
       create.
-      Apply it with: wan22 apply
-      pipelines/fox.yaml
+      Apply it with:
+        wan22 apply pipelines/fox.yaml
       "
     `);
     expect(text.split("\n").filter((line) => textColumns(line) > 44)).toEqual([]);
   });
 
   it("says in its first line what it comes to", () => {
-    expect(view(FIRST_PLAN).split("\n")[0]).toBe(
-      "fox-t2v: create cache-latents and train · 4 checkpoints · ~14 h · 21 GiB of 24",
+    expect(view(FIRST_PLAN, { width: 100 }).split("\n")[0]).toBe(
+      "fox-t2v: create cache-latents and train · 4 checkpoints · ~14 h · VRAM up to 21 GiB of 24",
     );
+  });
+});
+
+describe("the head of a plan", () => {
+  const half = { id: "train-low", action: "create", driver: "rehearsal", total_steps: 30 } as const;
+  const head = (...stages: readonly ReturnType<typeof aStage>[]) =>
+    view(aPlan([aPipeline({ noise: "separate", backend: "rehearsal", stages: [...stages] })]))
+      .split("\n")
+      .slice(1, 4)
+      .map((line) => line.trim());
+
+  it("says loudly that a rehearsal makes nothing to keep", () => {
+    expect(head(aStage({ ...half, id: "train" })).slice(0, 2)).toEqual([
+      "pipelines/fox.yaml · t2v-A14B · noise separate · tier high-end · REHEARSAL on",
+      "a miniature model: no LoRA for Wan comes of it",
+    ]);
+  });
+
+  it("counts the steps of both halves where they are trained apart", () => {
+    expect(head(aStage(half), aStage({ ...half, id: "train-high" }))[2]).toBe(
+      "8 files, 16 items, 16 batches · 16 steps an epoch; 2 stages of 30 steps, 60 in",
+    );
+    expect(
+      describeSteps(aPipeline({ stages: [aStage(half), aStage({ ...half, id: "train-high", total_steps: 45 })] })),
+    ).toBe("16 steps an epoch; 30 in train-low and 45 in train-high, 75 in all");
+  });
+
+  it("names what runs it where that is not the bridge", () => {
+    const scripts = aStage({ id: "train", action: "create", driver: "scripts" });
+    expect(describeTraining(aPipeline({ stages: [scripts] }))).toContain(
+      "Musubi Tuner's own scripts: a stop loses what is not saved yet, and nothing resumes",
+    );
+  });
+});
+
+describe("cache files", () => {
+  it("are named in full, with what becomes of each", () => {
+    const stage = aStage({
+      id: "cache-text",
+      action: "update",
+      cache_files: ["cache/fox/a_te.safetensors", "cache/fox/b_te.safetensors", "cache/owl/c_te.safetensors"],
+      pending: ["cache/fox/b_te.safetensors"],
+      leftover: ["cache/fox/gone_te.safetensors"],
+    });
+    const text = view(aPlan([aPipeline({ stages: [stage] })]), { details: "full" });
+    expect(text.slice(text.indexOf("  Cache files"), text.indexOf("\nPlan:"))).toMatchInlineSnapshot(`
+      "  Cache files of cache-text in cache/fox
+          =  a_te.safetensors
+          +  b_te.safetensors
+          -  gone_te.safetensors
+
+        Cache files of cache-text in cache/owl
+          =  c_te.safetensors
+      "
+    `);
+    expect(view(aPlan([aPipeline({ stages: [stage] })]))).not.toContain("Cache files");
   });
 });
 
@@ -219,7 +290,8 @@ describe("stages", () => {
           -/+  train-low      replace because learning_rate 2e-4 → 1e-4 (fox.yaml:17);
                               2 captions changed
                               64 steps in 4 epochs
-                              archives 2 files and folders; nothing is deleted
+                              archives 2 files and folders into archive/RUN_ID;
+                              nothing is deleted
           …    train-high     wait"
     `);
   });
@@ -285,12 +357,14 @@ describe("checkpoints", () => {
           +  fox-t2v-000003.safetensors  epoch  3, step  48  613 MB
           …  11 more, epochs 4 to 14
           +  fox-t2v-000015.safetensors  epoch 15, step 240  613 MB
-          +  fox-t2v-000016.safetensors  epoch 16, step 256  613 MB"
+          +  fox-t2v-000016.safetensors  epoch 16, step 256  613 MB
+          Sizes are of the tensors; on disk each file has a small header besides."
     `);
   });
 
   it("are listed one by one in full", () => {
-    expect(checkpoints(sixteen, "full").split("\n")).toHaveLength(17);
+    const rows = checkpoints(sixteen, "full").split("\n");
+    expect(rows.filter((row) => row.includes(".safetensors"))).toHaveLength(16);
   });
 
   it("say what is kept, replaced, removed by retention, or left over", () => {
@@ -300,7 +374,8 @@ describe("checkpoints", () => {
           =    fox-t2v-000009.safetensors  epoch  9, step 144  613 MB, kept
           -/+  fox-t2v-000010.safetensors  epoch 10, step 160  613 MB, replaced
           -    fox-t2v-000011.safetensors  epoch 11, step 176  613 MB, pruned later
-          ?    fox-t2v-000012.safetensors  epoch 12, step 192  613 MB, orphaned"
+          ?    fox-t2v-000012.safetensors  epoch 12, step 192  613 MB, orphaned
+          Sizes are of the tensors; on disk each file has a small header besides."
     `);
   });
 
@@ -320,7 +395,8 @@ describe("checkpoints", () => {
         Training states in output/fox (2 files, 3.6 GB)
           -  14 earlier ones removed by retention on the way
           +  fox-t2v-000015-state  epoch 15, step 240  1.8 GB
-          +  fox-t2v-000016-state  epoch 16, step 256  1.8 GB"
+          +  fox-t2v-000016-state  epoch 16, step 256  1.8 GB
+          Sizes are of the tensors; on disk each file has a small header besides."
     `);
   });
 });
@@ -351,6 +427,21 @@ describe("the end of a plan", () => {
       No changes. cat is as described; nothing is to do.
       "
     `);
+  });
+
+  it.each(["P6", "P7", "P10"])("does not call it as described where %s says what is not", (code) => {
+    const departure = aDiagnostic({ severity: "warning", code, file: "pipelines/fox.yaml" });
+    const owl = aPipeline({ name: "owl", file: "pipelines/owl.yaml" });
+    const text = view(aPlan([done, owl], [departure]));
+    expect(text.slice(text.indexOf("No changes"))).toBe(
+      "No changes. owl is as described; nothing is to do.\nNothing is to do for cat; see the warnings above.\n",
+    );
+  });
+
+  it("gives a command a line of its own rather than break it", () => {
+    const file = "pipelines/a-rather-long-name-for-a-fox.yaml";
+    const text = view(aPlan([aPipeline({ file, stages: [aStage({ id: "train", action: "create" })] })]), { width: 44 });
+    expect(text).toContain(`\nApply it with:\n  wan22 apply ${file}\n`);
   });
 
   it("names each of several pipelines by what becomes of it", () => {

@@ -8,11 +8,16 @@ import { aCheckpoint, aDiagnostic, aPipeline, aPlan, aStage, FIRST_PLAN } from "
 describe("viewPlanMarkdown", () => {
   it("begins with a line that says what it comes to, and folds the rest", () => {
     expect(viewPlanMarkdown(FIRST_PLAN)).toMatchInlineSnapshot(`
-      "fox-t2v: create cache-latents and train · 4 checkpoints · ~14 h · 21 GiB of 24
+      "fox-t2v: create cache-latents and train · 4 checkpoints · ~14 h · VRAM up to 21 GiB of 24
 
       Plan: 2 stages to run, 4 checkpoints to create.
 
       <details><summary><code>fox-t2v</code> in <code>pipelines/fox.yaml</code></summary>
+
+      \`\`\`text
+      pipelines/fox.yaml · t2v-A14B · noise dual · tier high-end · Musubi Tuner through the bridge
+      8 files, 16 items, 16 batches · 16 steps an epoch, 64 in all
+      \`\`\`
 
       \`\`\`diff
       @@ Stages @@
@@ -25,6 +30,7 @@ describe("viewPlanMarkdown", () => {
       +  fox-t2v-000002.safetensors  epoch 2, step 32  613 MB
       +  fox-t2v-000003.safetensors  epoch 3, step 48  613 MB
       +  fox-t2v.safetensors         epoch 4, step 64  613 MB
+      Sizes are of the tensors; on disk each file has a small header besides.
       \`\`\`
 
       \`\`\`text
@@ -73,6 +79,29 @@ describe("viewPlanMarkdown", () => {
     `);
   });
 
+  it("says first of all that it is a rehearsal", () => {
+    const stage = aStage({ id: "train", action: "create", driver: "rehearsal" });
+    const text = viewPlanMarkdown(aPlan([aPipeline({ backend: "rehearsal", stages: [stage] })]));
+    expect(text).toMatch(
+      /^fox-t2v: \*\*REHEARSAL on a miniature model\\: no LoRA for Wan comes of it\.\*\* create train/,
+    );
+  });
+
+  it("lists every checkpoint and bucket: who opens the fold wants to see them", () => {
+    const checkpoints = Array.from({ length: 30 }, (_, index) => aCheckpoint(index + 1));
+    const buckets = [{ source: 0, width: 1280, height: 720, frames: 25, items: 8, batches: 4 }];
+    const pipeline = aPipeline({ stages: [aStage({ id: "train", action: "create" })], checkpoints });
+    const text = viewPlanMarkdown(aPlan([{ ...pipeline, dataset: { ...pipeline.dataset, buckets } }]));
+    expect(text.match(/^\+ {2}fox-t2v-\d{6}\.safetensors/gm)).toHaveLength(30);
+    expect(text).toContain("source 1: 1280x720, 25 frames: 8 items, 4 batches");
+  });
+
+  it("does not call it no change where the files tell otherwise", () => {
+    const done = aPipeline({ stages: [aStage({ id: "train", action: "none" })] });
+    const gone = aDiagnostic({ severity: "warning", code: "P7", file: done.file });
+    expect(viewPlanMarkdown(aPlan([done], [gone]))).toContain("Nothing is to do; see the warnings. 1 warning.");
+  });
+
   it("gives every pipeline a line, and opens the errors", () => {
     const broken = aPipeline({ name: "owl", valid: false });
     const done = aPipeline({ name: "cat", stages: [aStage({ id: "train", action: "none" })] });
@@ -80,7 +109,7 @@ describe("viewPlanMarkdown", () => {
     expect(text.slice(0, text.indexOf("</details>"))).toMatchInlineSnapshot(`
       "- cat: no changes
       - owl: can't be planned
-      - fox-t2v: create cache-latents and train · 4 checkpoints · ~14 h · 21 GiB of 24
+      - fox-t2v: create cache-latents and train · 4 checkpoints · ~14 h · VRAM up to 21 GiB of 24
 
       Plan: 2 stages to run, 4 checkpoints to create. 1 error.
 
