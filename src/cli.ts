@@ -1,5 +1,6 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { EXIT, type ExitCode } from "./commands/exit-code.ts";
+import type { SchemaName } from "./commands/schema.ts";
 import { openTerminal } from "./commands/terminal.ts";
 import { STAGE_IDS, type StageId } from "./core/vocabulary.ts";
 
@@ -8,7 +9,14 @@ import { STAGE_IDS, type StageId } from "./core/vocabulary.ts";
 declare const WAN22_VERSION: string;
 
 // Commands are loaded when they run: each start pays only for what it does.
-const SCHEMA_NAMES = ["pipeline", "project", "plan", "state", "events"] as const;
+const SCHEMAS: Readonly<Record<SchemaName, string>> = {
+  pipeline: "a pipeline file",
+  project: "wan22.yaml",
+  plan: "what `wan22 plan --format json` prints",
+  "apply-events": "a line of `wan22 apply --format json`",
+  events: "a line of STAGE.events.ndjson, and of `trainer` in apply-events",
+  state: "the record of a pipeline, .wan22/state/NAME.json",
+};
 const VALIDATE_FORMATS = ["human", "json", "github"] as const;
 const PLAN_FORMATS = ["human", "json", "markdown", "github"] as const;
 const DOCTOR_FORMATS = ["human", "json"] as const;
@@ -18,6 +26,12 @@ function toStage(text: string, previous: readonly StageId[]): readonly StageId[]
   const stage = STAGE_IDS.find((id) => id === text);
   if (stage === undefined) throw new InvalidArgumentError(`It is one of ${STAGE_IDS.join(", ")}.`);
   return [...previous, stage];
+}
+
+function listSchemas(): string {
+  const names = Object.entries(SCHEMAS);
+  const longest = Math.max(...names.map(([name]) => name.length));
+  return names.map(([name, of]) => `  ${name.padEnd(longest)}  ${of}`).join("\n");
 }
 
 function replaceOption(): Option {
@@ -74,9 +88,16 @@ function buildProgram(run: (work: () => Promise<ExitCode> | ExitCode) => Promise
     )
     .argument("[files...]", "pipeline files; all in pipelines/ if left out")
     .option("--auto-approve", "do not ask before the plan is carried out")
-    .addOption(new Option("--format <format>", "json is one event a line").choices(APPLY_FORMATS).default("human"))
+    .addOption(
+      new Option("--format <format>", "json is an event a line, as `wan22 schema apply-events` describes it")
+        .choices(APPLY_FORMATS)
+        .default("human"),
+    )
     .addOption(replaceOption())
-    .option("--detach-on-signal", "a signal ends wan22 alone and training goes on, as it does under GITHUB_ACTIONS")
+    .option(
+      "--detach-on-signal",
+      "Ctrl-C and SIGTERM end wan22 alone and training goes on, instead of stopping it; always so under GITHUB_ACTIONS, and when the terminal is closed",
+    )
     .action((files: string[], { autoApprove, format, replace, detachOnSignal }) =>
       run(async () =>
         (await import("./commands/apply.ts")).runApply(
@@ -115,10 +136,9 @@ function buildProgram(run: (work: () => Promise<ExitCode> | ExitCode) => Promise
   program
     .command("schema")
     .description("print a JSON Schema, for editors and other tools")
-    .addArgument(program.createArgument("<name>").choices(SCHEMA_NAMES))
-    .action((name: (typeof SCHEMA_NAMES)[number]) =>
-      run(async () => (await import("./commands/schema.ts")).runSchema(name, terminal)),
-    );
+    .addArgument(program.createArgument("<name>", "which one").choices(Object.keys(SCHEMAS)))
+    .addHelpText("after", `\nSchemas:\n${listSchemas()}`)
+    .action((name: SchemaName) => run(async () => (await import("./commands/schema.ts")).runSchema(name, terminal)));
   return program;
 }
 

@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { applyEventSchema } from "../core/apply-event.ts";
 import { eventSchema } from "../core/event.ts";
 import { planSchema } from "../core/plan/plan.ts";
 import { pipelineJsonSchema, projectJsonSchema } from "../core/spec/json-schema.ts";
@@ -12,6 +13,7 @@ export const SCHEMAS = {
   project: projectJsonSchema,
   plan: () => z.toJSONSchema(planSchema),
   state: () => z.toJSONSchema(stateSchema),
+  "apply-events": () => z.toJSONSchema(applyEventSchema),
   events: () => z.toJSONSchema(eventSchema),
 } as const satisfies Record<string, () => unknown>;
 

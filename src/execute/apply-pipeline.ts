@@ -12,6 +12,7 @@ import { newRunId, nowSeconds } from "../host/clock.ts";
 import { runFiles, statePaths } from "../host/run-store.ts";
 import type { ApplyInput, ApplyResult } from "./apply-input.ts";
 import { explainSystemError } from "./failure.ts";
+import { findExisting } from "./outputs.ts";
 import { openRecorder, type Recorder, stamp } from "./recorder.ts";
 import { writeRunResult } from "./run-result.ts";
 import { runStage } from "./run-stage.ts";
@@ -67,7 +68,9 @@ async function carryOut(input: ApplyInput): Promise<ApplyResult> {
   }
   await recorder.flush();
   const outcome = outcomeOf(last, lastDriver, input);
-  const checkpoints = (recorder.state()?.checkpoints ?? []).map(({ file }) => file);
+  const recorded = (recorder.state()?.checkpoints ?? []).map(({ file }) => file);
+  // The record keeps what somebody has removed since.
+  const checkpoints = [...(await findExisting(recorded, input.root))];
   const seconds = Math.max(0, nowSeconds() - startedAt);
   // Whoever detaches does not see the end: the next one does.
   if (outcome !== "detached") await writeRunResult(recorder, { outcome, diagnostics });

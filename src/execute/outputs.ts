@@ -61,11 +61,10 @@ export function movesOf(entries: readonly JournalEntry[]): readonly Move[] {
   });
 }
 
-/** Of the files that are to be made anew or to go, those that exist. */
-export async function findStaleCaches(stage: StagePlan, root: string): Promise<readonly string[]> {
-  const candidates = [...(stage.pending ?? []), ...(stage.leftover ?? [])];
+/** Of files named from the root, those that exist. */
+export async function findExisting(files: readonly string[], root: string): Promise<readonly string[]> {
   const found: string[] = [];
-  for (const file of candidates) if (await exists(resolve(root, file))) found.push(file);
+  for (const file of files) if (await exists(resolve(root, file))) found.push(file);
   return found;
 }
 

@@ -13,7 +13,7 @@ import { type EventSource, eventsFileSource, musubiLogSource } from "./event-sou
 import { importCaches } from "./import-caches.ts";
 import {
   carryOutMoves,
-  findStaleCaches,
+  findExisting,
   type Move,
   makeOutputFolders,
   planArchive,
@@ -181,11 +181,13 @@ async function makeRoom({ apply, stage, recorder, report }: StageInput): Promise
     await carryOutMoves(renamed, root);
     report({ type: "moved", stage: stage.id, reason: "rename", files: renamed.map((move) => ({ ...move })) });
   }
-  const stale = await findStaleCaches(stage, root);
-  if (stale.length > 0) {
-    await recorder.record(...stale.map((file) => ({ ...stamp(), type: "unlinked" as const, stage: stage.id, file })));
-    await removeFiles(stale, root);
-    report({ type: "unlinked", stage: stage.id, files: [...stale] });
+  const stale = await findExisting(stage.pending ?? [], root);
+  const leftover = await findExisting(stage.leftover ?? [], root);
+  const removed = [...stale, ...leftover];
+  if (removed.length > 0) {
+    await recorder.record(...removed.map((file) => ({ ...stamp(), type: "unlinked" as const, stage: stage.id, file })));
+    await removeFiles(removed, root);
+    report({ type: "unlinked", stage: stage.id, stale: [...stale], leftover: [...leftover] });
   }
 }
 

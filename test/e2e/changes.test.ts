@@ -1,12 +1,15 @@
+import { copyFile, rm, truncate } from "node:fs/promises";
 import { describe, expect, it } from "vitest";
+import { applyEventSchema } from "../../src/core/apply-event.ts";
 import type { PipelinePlan } from "../../src/core/plan/plan.ts";
 import { makeQuickstart, type Project } from "../rig/project.ts";
 
 const FILE = "pipelines/quickstart.yaml";
 
-async function applied(project: Project): Promise<void> {
-  const { exitCode, stderr } = await project.run(["apply", FILE, "--auto-approve"]);
+async function applied(project: Project): Promise<string> {
+  const { exitCode, stdout, stderr } = await project.run(["apply", FILE, "--auto-approve"]);
   expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: "" });
+  return stdout;
 }
 
 async function planned(project: Project): Promise<PipelinePlan> {
@@ -76,7 +79,6 @@ describe("after a finished run", () => {
     const project = await makeQuickstart();
     await applied(project);
     const clips = "pipelines/quickstart/clips";
-    const { copyFile } = await import("node:fs/promises");
     await copyFile(project.path(`${clips}/01-test-pattern.mp4`), project.path(`${clips}/02-gradient.mp4`));
     const plan = await planned(project);
     expect(actions(plan)).toBe("cache-latents update, cache-text none, train replace");
@@ -86,10 +88,12 @@ describe("after a finished run", () => {
   it("a clip taken away takes its caches along", async () => {
     const project = await makeQuickstart();
     await applied(project);
-    const { rm } = await import("node:fs/promises");
     await rm(project.path("pipelines/quickstart/clips/08-automaton.mp4"));
     await rm(project.path("pipelines/quickstart/clips/08-automaton.txt"));
-    await applied(project);
+    const said = await applied(project);
+    expect(said).toContain("removed 3 cache files that nothing in the dataset makes any more: 08-automaton_");
+    expect(said).toContain("removed 1 cache file that nothing in the dataset makes any more: 08-automaton_wan_te");
+    expect(said).not.toContain("to be made again");
     expect((await project.list(".wan22/cache")).filter((name) => name.includes("08-automaton"))).toEqual([]);
   });
 
@@ -111,6 +115,21 @@ describe("after a finished run", () => {
       "quickstart-000005.safetensors",
       "quickstart.safetensors",
     ]);
+  });
+
+  it("the checkpoints that are counted at the end are those that are there", async () => {
+    const project = await makeQuickstart();
+    await applied(project);
+    await rm(project.path("output/quickstart/quickstart-000002.safetensors"));
+    await edit(project, "max_train_epochs: 4", "max_train_epochs: 6");
+    const { stdout } = await project.run(["apply", FILE, "--auto-approve", "--format", "json"]);
+    const end = applyEventSchema.parse(JSON.parse(stdout.trim().split("\n").at(-1) ?? ""));
+    const files = (await project.list("output/quickstart")).filter((name) => !name.includes("/"));
+    expect(files).toHaveLength(5);
+    expect(end).toMatchObject({ type: "run-ended", checkpoints: expect.any(Array) });
+    expect(end.type === "run-ended" ? [...end.checkpoints].sort() : []).toEqual(
+      files.map((name) => `output/quickstart/${name}`),
+    );
   });
 
   it("fewer epochs change nothing but are pointed out", async () => {
@@ -144,7 +163,6 @@ describe("after a finished run", () => {
     const project = await makeQuickstart();
     await applied(project);
     const [name] = await project.list(".wan22/cache");
-    const { truncate } = await import("node:fs/promises");
     await truncate(project.path(`.wan22/cache/${name}`), 40);
     const plan = await planned(project);
     expect(plan.stages[0]).toMatchObject({ action: "update" });

@@ -95,7 +95,22 @@ export function describeMove(event: EventOf<"moved">): string {
 }
 
 export function describeUnlinked(event: EventOf<"unlinked">): string {
-  return `removed ${count(event.files.length, "stale cache file")}, to be made again`;
+  const { stale, leftover } = event;
+  const gone = `${count(leftover.length, "cache file")} that nothing in the dataset makes any more: ${nameFiles(leftover)}`;
+  const parts = [
+    ...(stale.length === 0 ? [] : [`${count(stale.length, "stale cache file")}, to be made again`]),
+    ...(leftover.length === 0 ? [] : [gone]),
+  ];
+  return `removed ${parts.join(", and ")}`;
+}
+
+/** Files that are named; of more, the first ones. */
+const MAX_NAMES = 5;
+
+function nameFiles(files: readonly string[]): string {
+  const names = files.slice(0, MAX_NAMES).map((file) => printable(baseName(file)));
+  const rest = files.length - names.length;
+  return listWords(rest === 0 ? names : [...names, `${rest} more`]);
 }
 
 /** What is worth a line of its own among the trainer's events; undefined for all that only moves the progress. */

@@ -38,7 +38,7 @@ const TRAIN_LOG = "runs/train.log";
 /** A run from its beginning to its end, as it is recorded. */
 const RUN: readonly ApplyEvent[] = [
   STARTED,
-  event(0, "unlinked", { stage: "cache-latents", files: ["a", "b"] }),
+  event(0, "unlinked", { stage: "cache-latents", stale: ["a", "b"], leftover: ["cache/gone.safetensors"] }),
   event(0, "stage-started", {
     stage: "cache-latents",
     action: "create",
@@ -106,7 +106,7 @@ describe("apply as lines", () => {
   it("says what happens, each line for itself, and progress every ten seconds", () => {
     expect(lines(RUN)).toMatchInlineSnapshot(`
       "fox: cache-latents (create) and train (replace); run 20260101T000000Z-fox-ab12
-      fox cache-latents: removed 2 stale cache files, to be made again
+      fox cache-latents: removed 2 stale cache files, to be made again, and 1 cache file that nothing in the dataset makes any more: gone.safetensors
       fox cache-latents: create, 3 items; log runs/latents.log
       fox cache-latents: item 2/3 · 8 s an item · 0:08 left
       fox cache-latents: finished in 13 s (3/3)
@@ -187,7 +187,7 @@ describe("apply in a terminal", () => {
     expect(drawn.slice(-6)).toEqual([
       expect.stringMatching(/cache-latents {2}finished in 13 s \(3\/3\)$/),
       expect.stringMatching(/train {2}stopped at 21\/40 after 46 s; apply again to go on from here$/),
-      "cache-latents: removed 2 stale cache files, to be made again",
+      "cache-latents: removed 2 stale cache files, to be made again, and 1 cache file that nothing in the dataset makes any more: gone.safetensors",
       "train: archived 1 file or folder into output/archive-1",
       "train: warning: the loss is \\x1b[31mhigh",
       "fox: stopped after 60 s; apply again to go on from here",
