@@ -39,7 +39,7 @@ export const PLAN_CODES = {
     severity: "warning",
     summary: "The GPU's memory may not be enough",
     why: "By the estimate even the lower end needs more than the card has; the trainer would end with an out-of-memory error.",
-    mend: "Raise blocks_to_swap, use fp8_base, fewer frames or a smaller resolution.",
+    mend: "Take what the finding names: more blocks_to_swap, fp8_base, fewer frames or a smaller resolution, as far as they are not in use.",
     example:
       "hardware: RTX 4090\ndataset: { resolution: 1280x720, sources: [{ videos: data/fox, target_frames: [81] }] }",
   },

@@ -148,6 +148,16 @@ describe("a plan's estimates", () => {
     });
   });
 
+  test("count both halves' steps where they are trained apart", () => {
+    const yaml = PIPELINE.replace("hardware: entry", "hardware: entry\nnoise: separate");
+    const { estimates, dataset } = planWorld({ yaml }).plan;
+    expect(dataset.total_steps).toBe(32);
+    expect(estimates.steps).toMatchObject({
+      low: 64,
+      basis: "exact: train-low 4 epochs of 8 steps, train-high 4 epochs of 8 steps",
+    });
+  });
+
   test("say what they are based on, and what there is", () => {
     const { estimates } = planWorld({ yaml: MUSUBI.replace("entry", "auto"), gpus: [GPU] }).plan;
     expect(estimates.time?.basis).toMatch(/^formula: .* s a step on NVIDIA GeForce RTX 4090 \(165 TFLOP\/s/);
@@ -197,6 +207,30 @@ describe("a plan's estimates", () => {
     const disk = { caches: {}, outputFolders: [], outputs: {}, states: [], freeBytes: 1e9 };
     expect(planWorld({ yaml: MUSUBI, disk }).codes).toEqual(["P9"]);
     expect(planWorld({ yaml: MUSUBI, disk: { ...disk, freeBytes: 1e11 } }).codes).toEqual([]);
+  });
+
+  test("do not contradict their own basis where the rehearsal caps its caches", () => {
+    const clips = [{ stem: "a", frames: 200, size: [1280, 720] as const }];
+    const yaml = PIPELINE.replace("256x144", "1280x720").replace("[1, 25]", "[161]");
+    const { disk } = planWorld({ yaml, clips }).plan.estimates;
+    expect(disk?.basis).toContain("caches 1 MiB at most");
+    expect(disk?.high).toBeLessThan(2);
+  });
+
+  test("advise nothing that is done already", () => {
+    const large = MUSUBI.replace("hardware: entry", "hardware: { gpu: RTX 4090 }").replace("256x144", "1280x720");
+    const clips = [{ stem: "a", frames: 100, size: [1280, 720] as const }];
+    const advice = (train: string) =>
+      planWorld({
+        yaml: large.replace("[1, 25]", "[81]").replace("train:", `train:\n${train}`),
+        clips,
+      }).diagnostics[0]?.detail.split("What would help: ")[1];
+    expect(advice("  fp8_base: true\n  blocks_to_swap: 39")).toBe(
+      "train the two halves apart with noise: separate, take fewer target_frames, or take a smaller resolution.",
+    );
+    expect(advice("  fp8_base: false\n  fp8_scaled: false\n  blocks_to_swap: 20")).toMatch(
+      /^raise blocks_to_swap \(to 39 at most\), use fp8_base, /,
+    );
   });
 
   test("are made for a dataset without a single item too", () => {

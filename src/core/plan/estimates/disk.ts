@@ -14,12 +14,13 @@ export function estimateDisk(input: EstimateInput): Estimates {
   const { resolved, items, stages, checkpoints, disk } = input;
   const { spec } = resolved;
   const vaeDtype = resolved.cacheLatents.vae_dtype?.value;
-  const caches = cacheBytes(items, spec.task, typeof vaeDtype === "string" ? vaeDtype : "");
   const isRehearsal = spec.trainer.backend === "rehearsal";
-  const { left, peak, added } = checkpointRoom(checkpoints);
+  const whole = cacheBytes(items, spec.task, typeof vaeDtype === "string" ? vaeDtype : "");
   // The rehearsal's latents are small whatever the clip's size.
-  const low = (isRehearsal ? 0 : caches[0]) + left;
-  const high = (isRehearsal ? Math.min(caches[1], items.items * MIB) : caches[1]) + peak;
+  const caches = isRehearsal ? ([0, Math.min(whole[1], items.items * MIB)] as const) : whole;
+  const { left, peak, added } = checkpointRoom(checkpoints);
+  const low = caches[0] + left;
+  const high = caches[1] + peak;
   const [size, unit] = high >= GIB ? [GIB, "GiB"] : [MIB, "MiB"];
   const free = disk?.freeBytes;
   const estimate: Estimate = {
@@ -33,7 +34,7 @@ export function estimateDisk(input: EstimateInput): Estimates {
   };
   const pending = stages.flatMap((stage) => stage.pending ?? []).length;
   const wanted = stages.flatMap((stage) => stage.cache_files ?? []).length;
-  const missing = isRehearsal || wanted === 0 ? 0 : caches[0] * (pending / wanted);
+  const missing = wanted === 0 ? 0 : caches[0] * (pending / wanted);
   if (free === undefined || added + missing <= free) return { estimates: { disk: estimate }, diagnostics: [] };
   const text = `This plan of ${spec.name} writes about ${sizeText(added + missing)}, and ${sizeText(free)} are free where its output, caches and state lie. Make room, keep fewer checkpoints with save_last_n_epochs, or save them in half precision with save_precision: bf16.`;
   const at = spec.places.get("output") ?? { file: spec.file };

@@ -36,10 +36,17 @@ function rehearsalMemory(): Estimates {
 /** The stage that needs most decides. */
 function musubiMemory(input: EstimateInput): Estimates {
   const needs = trainStages(input).map(({ stage }) => stageMemory(input, stage));
-  const vram = needs.map((need) => need.vram).sort((a, b) => b.high - a.high)[0];
+  const [most] = needs.toSorted((a, b) => b.vram.high - a.vram.high);
   const ram = needs.map((need) => need.ram).sort((a, b) => b.high - a.high)[0];
-  if (vram === undefined || ram === undefined) return { estimates: {}, diagnostics: [] };
-  return { estimates: { vram, ram }, diagnostics: shortages(input, vram) };
+  if (most === undefined || ram === undefined) return { estimates: {}, diagnostics: [] };
+  return { estimates: { vram: most.vram, ram }, diagnostics: shortages(input, most) };
+}
+
+interface StageMemory {
+  readonly vram: Estimate;
+  readonly ram: Estimate;
+  /** What would take less GPU memory, and is not done yet. */
+  readonly remedies: readonly string[];
 }
 
 /** The largest batch's tokens: buckets differ, and the largest one decides. */
@@ -53,7 +60,7 @@ function largestBatchTokens({ items, resolved }: EstimateInput): number {
   return tokens.reduce((most, each) => Math.max(most, each), 0);
 }
 
-function stageMemory(input: EstimateInput, stage: ResolvedTrainStage) {
+function stageMemory(input: EstimateInput, stage: ResolvedTrainStage): StageMemory {
   const { resolved, presets, modulesOf } = input;
   const { task } = resolved.spec;
   const model = modelShape(modelOf(input, stage));
@@ -97,10 +104,19 @@ function stageMemory(input: EstimateInput, stage: ResolvedTrainStage) {
     ),
     ...(hardware?.ramGiB === undefined ? {} : { available: rounded(hardware.ramGiB) }),
   };
-  return { vram, ram };
+  const mostBlocks = model.blocks - 1;
+  const remedies = [
+    ...(blocksToSwap < mostBlocks ? [`raise blocks_to_swap (to ${mostBlocks} at most)`] : []),
+    ...(fp8 ? [] : ["use fp8_base"]),
+    ...(isSet(stage, "gradient_checkpointing") ? [] : ["use gradient_checkpointing"]),
+    ...(stage.half === "dual" && !offloadInactive ? ["train the two halves apart with noise: separate"] : []),
+    "take fewer target_frames",
+    "take a smaller resolution",
+  ];
+  return { vram, ram, remedies };
 }
 
-function shortages(input: EstimateInput, vram: Estimate): readonly Diagnostic[] {
+function shortages(input: EstimateInput, { vram, remedies }: StageMemory): readonly Diagnostic[] {
   const { spec } = input.resolved;
   const at = spec.places.get("hardware") ?? { file: spec.file };
   const found: Diagnostic[] = [];
@@ -108,7 +124,7 @@ function shortages(input: EstimateInput, vram: Estimate): readonly Diagnostic[] 
     found.push(
       diagnose(
         PLAN_CODES.vramTooSmall,
-        `Training ${spec.name} is estimated to take ${vram.low} to ${vram.high} GiB of GPU memory, and there are ${vram.available} GiB (${vram.basis}). Raise blocks_to_swap, or use fp8_base, fewer target_frames or a smaller resolution.`,
+        `Training ${spec.name} is estimated to take ${vram.low} to ${vram.high} GiB of GPU memory, and there are ${vram.available} GiB (${vram.basis}). What would help: ${remedies.slice(0, -1).join(", ")}, or ${remedies.at(-1)}.`,
         { at },
       ),
     );

@@ -2,6 +2,7 @@ import { processesOf } from "../../resolve/processes.ts";
 import type { ResolvedTrainStage } from "../../resolve/resolved.ts";
 import type { Estimate, StagePlan } from "../plan.ts";
 import { isSet, numberOf } from "../schedule.ts";
+import { countText } from "../wording.ts";
 import { between, type EstimateInput, exactly, modelOf, rounded, trainStages } from "./estimate-input.ts";
 import { peakTflops } from "./gpu-throughput.ts";
 import { modelShape } from "./model-shape.ts";
@@ -9,13 +10,15 @@ import { stepSeconds } from "./training-time.ts";
 
 /** How many steps a plan trains and how long they take. */
 
-/** Of each train stage: how many steps there are in all, in an epoch, and from one checkpoint to the next. */
+/** How many steps there are: in all, over every train stage; in an epoch, and from one checkpoint to the next, of each. */
 export function estimateSteps(input: EstimateInput): Record<string, Estimate> {
-  const [first] = trainStages(input);
+  const training = trainStages(input);
+  const [first] = training;
   if (first === undefined) return {};
   const { stage, plan } = first;
   const perEpoch = plan.steps_per_epoch ?? 0;
   const total = plan.total_steps ?? 0;
+  const all = training.reduce((sum, { plan: { total_steps = 0 } }) => sum + total_steps, 0);
   const everyEpochs = numberOf(stage, "save_every_n_epochs");
   const everySteps = numberOf(stage, "save_every_n_steps");
   const perFile = Math.min(
@@ -30,8 +33,12 @@ export function estimateSteps(input: EstimateInput): Record<string, Estimate> {
     ...(accumulation > 1 ? [`/ ${accumulation} accumulated`] : []),
   ];
   const batches = [`${input.items.batches} batches`, ...divided].join(" ");
+  const epochs = training.map(({ plan: { id, total_epochs = 0, steps_per_epoch = 0 } }) => {
+    const of = training.length > 1 ? `${id} ` : "";
+    return `${of}${countText(total_epochs, "epoch")} of ${countText(steps_per_epoch, "step")}`;
+  });
   return {
-    steps: exactly(total, "steps", `exact: ${plan.total_epochs ?? 0} epochs of ${perEpoch} steps`),
+    steps: exactly(all, "steps", `exact: ${epochs.join(", ")}`),
     steps_per_epoch: exactly(perEpoch, "steps", `exact: ${batches}`),
     steps_per_checkpoint: exactly(perFile, "steps", "exact: the save interval"),
   };
