@@ -3,7 +3,6 @@ import { resolve } from "node:path";
 import { check } from "../core/check/check.ts";
 import { type Diagnostic, hasErrors } from "../core/diagnostic.ts";
 import type { Facts } from "../core/facts.ts";
-import { baseName } from "../core/paths.ts";
 import { assemblePlan } from "../core/plan/assemble-plan.ts";
 import type { PipelinePlan, Plan } from "../core/plan/plan.ts";
 import { invalidPipeline, planPipeline } from "../core/plan/plan-pipeline.ts";
@@ -72,7 +71,7 @@ export async function prepare(files: readonly string[], options: PrepareOptions)
   for (const pipeline of read) {
     diagnostics.push(...pipeline.diagnostics);
     if (pipeline.spec === undefined) {
-      plans.push(invalidPipeline({ name: nameOf(pipeline.file), file: pipeline.file, sha256 }));
+      plans.push(invalidPipeline({ name: pipeline.name, file: pipeline.file, sha256 }));
       continue;
     }
     const clashes = across.get(pipeline.spec.file) ?? [];
@@ -178,9 +177,4 @@ function templateReader(): (spec: Spec, root: string) => Promise<TemplatesAndPre
 
 function sha256(text: string): string {
   return createHash("sha256").update(text).digest("hex");
-}
-
-/** What to call a pipeline whose file could not be understood. */
-function nameOf(file: string): string {
-  return baseName(file).replace(/\.ya?ml$/, "");
 }

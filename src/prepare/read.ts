@@ -1,4 +1,5 @@
 import type { Diagnostic } from "../core/diagnostic.ts";
+import { baseName } from "../core/paths.ts";
 import { parsePipeline } from "../core/spec/parse-pipeline.ts";
 import type { Spec } from "../core/spec/spec.ts";
 import { readProject } from "../host/project.ts";
@@ -7,6 +8,8 @@ import { readProject } from "../host/project.ts";
 export interface ReadPipeline {
   /** As shown to people. */
   readonly file: string;
+  /** The pipeline's, where it could be read; the file's without its ending otherwise. */
+  readonly name: string;
   /** The project's root, absolute. Empty where the file could not be read. */
   readonly root: string;
   readonly spec: Spec | undefined;
@@ -27,15 +30,21 @@ export function readPipelines(files: readonly string[], options: ReadOptions): P
 
 async function readPipeline(file: string, { folder, environment }: ReadOptions): Promise<ReadPipeline> {
   const texts = await readProject(file, folder);
-  if ("severity" in texts) return { file, root: "", spec: undefined, diagnostics: [texts], texts: new Map() };
+  if ("severity" in texts)
+    return { file, name: nameOfFile(file), root: "", spec: undefined, diagnostics: [texts], texts: new Map() };
   const { root, pipeline, project } = texts;
   const parsed = parsePipeline({ pipeline, project, root, environment });
   const sources = project === undefined ? [pipeline] : [pipeline, project];
   return {
     file: pipeline.file,
+    name: parsed.name ?? nameOfFile(pipeline.file),
     root,
     spec: parsed.value,
     diagnostics: parsed.diagnostics,
     texts: new Map(sources.map((source) => [source.file, source.text])),
   };
+}
+
+function nameOfFile(file: string): string {
+  return baseName(file).replace(/\.ya?ml$/, "");
 }

@@ -64,7 +64,7 @@ function isOtherKind(issue: z.core.$ZodIssue): boolean {
  * After a syntax error the parser guesses. What ends before it counts: the whole top-level entry must,
  * since the error may have been caused by a quote or bracket in it. Missing keys of the root may stand after it.
  */
-function isTrusted(file: ShapedFile, path: KeyPath): boolean {
+export function isTrusted(file: ShapedFile, path: KeyPath): boolean {
   if (file.trustedUntil === undefined) return true;
   const top = path[0];
   const entry = typeof top === "string" ? entryAt(file.root, [top]) : undefined;

@@ -2,10 +2,10 @@ import type * as z from "zod";
 import { type Diagnostic, diagnose, hasErrors, type Outcome } from "../diagnostic.ts";
 import { buildSpec, placeOf, type ValidFile } from "./build-spec.ts";
 import { SPEC_CODES } from "./codes.ts";
-import { diagnoseIssues, type ShapedFile } from "./issues.ts";
+import { diagnoseIssues, isTrusted, type ShapedFile } from "./issues.ts";
 import { readYaml } from "./read-yaml.ts";
 import { checkRules } from "./rules.ts";
-import { type PipelineFile, type ProjectFile, pipelineShape, projectShape } from "./shape.ts";
+import { NAME_PATTERN, type PipelineFile, type ProjectFile, pipelineShape, projectShape } from "./shape.ts";
 import type { SourceText, Spec } from "./spec.ts";
 import type { FileKind } from "./unknown-key.ts";
 import type { Environment } from "./variables.ts";
@@ -21,12 +21,17 @@ export interface ParseInput {
   readonly environment: Environment;
 }
 
+export interface ParsedPipeline extends Outcome<Spec> {
+  /** The pipeline's name where it could be read, also of a file that is wrong elsewhere. */
+  readonly name: string | undefined;
+}
+
 /**
  * Reads a pipeline over its project file. Every fault of both files is reported at once.
  * There is a value when both files are sound in themselves; it comes even where an environment variable is not set
  * (an error too), so that the rest can be checked: the paths concerned say so in `unset`.
  */
-export function parsePipeline(input: ParseInput): Outcome<Spec> {
+export function parsePipeline(input: ParseInput): ParsedPipeline {
   const pipeline = readFile(input.pipeline, "pipeline", pipelineShape);
   const project = input.project === undefined ? undefined : readShared(input.project);
   const overrides = pipeline.shaped?.root;
@@ -38,14 +43,21 @@ export function parsePipeline(input: ParseInput): Outcome<Spec> {
   const valid = pipeline.valid;
   const sharedIsSound = project === undefined || project.valid !== undefined;
   const blocking = diagnostics.filter((diagnostic) => diagnostic.code !== SPEC_CODES.unsetVariable.code);
-  if (valid === undefined || !sharedIsSound || hasErrors(blocking)) return { value: undefined, diagnostics };
+  const name = nameOf(pipeline.shaped);
+  if (valid === undefined || !sharedIsSound || hasErrors(blocking)) return { value: undefined, diagnostics, name };
   const value = buildSpec({
     pipeline: valid,
     project: project?.valid,
     root: input.root,
     environment: input.environment,
   });
-  return { value, diagnostics };
+  return { value, diagnostics, name };
+}
+
+function nameOf(shaped: ShapedFile | undefined): string | undefined {
+  const node = shaped === undefined || !isTrusted(shaped, ["name"]) ? undefined : nodeAt(shaped.root, ["name"]);
+  const name = node?.kind === "scalar" ? node.value : undefined;
+  return typeof name === "string" && NAME_PATTERN.test(name) ? name : undefined;
 }
 
 /** Undefined for an empty wan22.yaml too: it marks the root and shares nothing. */

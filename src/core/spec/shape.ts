@@ -228,7 +228,7 @@ const version = field(z.literal(FILE_VERSION), {
 });
 
 /** A pipeline's name: also a folder's, and part of file names. */
-const NAME_PATTERN = /^[a-z0-9][a-z0-9-]{0,99}$/;
+export const NAME_PATTERN = /^[a-z0-9][a-z0-9-]{0,99}$/;
 
 export const pipelineShape = field(
   z.strictObject({

@@ -281,3 +281,14 @@ test("Thousands of faults are reported as a hundred", () => {
   const { diagnostics } = parse(text);
   expect(diagnostics).toHaveLength(100);
 });
+
+test("A pipeline keeps the name that it has, whatever else is wrong with it", () => {
+  expect(parse(pipelineWith("traim: {}")).name).toBe("fox");
+  expect(parse('version: 1\nname: fox\ntask: "t2v').name).toBe("fox");
+});
+
+test("A name that is no name, or may be a syntax error's doing, is none", () => {
+  expect(parse("version: 1\nname: [fox]\n").name).toBeUndefined();
+  expect(parse("version: 1\nname: Fox One\n").name).toBeUndefined();
+  expect(parse('version: 1\ntask: "t2v\nname: fox\n').name).toBeUndefined();
+});

@@ -1,5 +1,5 @@
-import type { Diagnostic, Outcome } from "../../../src/core/diagnostic.ts";
-import { parsePipeline } from "../../../src/core/spec/parse-pipeline.ts";
+import type { Diagnostic } from "../../../src/core/diagnostic.ts";
+import { type ParsedPipeline, parsePipeline } from "../../../src/core/spec/parse-pipeline.ts";
 import type { Spec } from "../../../src/core/spec/spec.ts";
 
 /** A pipeline with every section and nothing wrong. */
@@ -45,7 +45,7 @@ gpus: [0]
 const ENVIRONMENT = { HOME: "/home/fox", MODELS: "/models", EMPTY: "" };
 
 /** Parses texts as `pipelines/fox.yaml` and `wan22.yaml` of the project in /project. */
-export function parse(pipeline: string, project?: string): Outcome<Spec> {
+export function parse(pipeline: string, project?: string): ParsedPipeline {
   return parsePipeline({
     pipeline: { file: "pipelines/fox.yaml", text: pipeline },
     ...(project === undefined ? {} : { project: { file: "wan22.yaml", text: project } }),
