@@ -136,7 +136,7 @@ async function confirm(terminal: Terminal): Promise<boolean> {
     return false;
   }
   if (await askYes("\nCarry this plan out? Only `yes` is taken as consent: ")) return true;
-  terminal.err("Nothing was done.");
+  terminal.err("Nothing was done: only `yes`, written out, carries a plan out.");
   return false;
 }
 

@@ -5,7 +5,7 @@ export const PREPARE_CODES = {
   sameName: {
     code: "P30",
     severity: "error",
-    summary: "two pipelines have the same name",
+    summary: "Two pipelines have the same name",
     why: "State, caches and runs are kept by name: each would take the other's work for its own and start over.",
     mend: "Give one of them another `name`.",
     example: "name: fox   # in fox.yaml and in fox-copy.yaml",
@@ -13,7 +13,7 @@ export const PREPARE_CODES = {
   sameOutput: {
     code: "P31",
     severity: "error",
-    summary: "two pipelines write the same output",
+    summary: "Two pipelines write the same output",
     why: "Checkpoints of one would overwrite those of the other.",
     mend: "Give one of them another `output.name` or `output.dir`.",
     example: "output:\n  dir: output/fox\n  name: fox   # in two files",
@@ -21,7 +21,7 @@ export const PREPARE_CODES = {
   stateOfAnother: {
     code: "P32",
     severity: "error",
-    summary: "the state of this name belongs to another pipeline file",
+    summary: "The state of this name belongs to another pipeline file",
     why: "State is kept by name; going on would take the other pipeline's checkpoints for this one's.",
     mend: "Give one of them another `name`.",
     example: "name: fox   # while pipelines/other.yaml, already applied, is named fox too",
@@ -29,7 +29,7 @@ export const PREPARE_CODES = {
   ownUnreadable: {
     code: "P33",
     severity: "error",
-    summary: "templates or presets of the project's own cannot be read",
+    summary: "Templates or presets of the project's own cannot be read",
     why: "Without them the built-in ones would count, and the plan would be another one than was meant.",
     mend: "Correct the path under `templates`, or the file; or remove the key.",
     example: "templates: my-templates   # while there is no such folder",
@@ -37,7 +37,7 @@ export const PREPARE_CODES = {
   replacesNothing: {
     code: "P34",
     severity: "warning",
-    summary: "a file among the project's own templates replaces nothing",
+    summary: "A file among the project's own templates replaces nothing",
     why: "A template or preset replaces the built-in one of the same name; under another name it does not count.",
     mend: "Give it the name of the built-in file, in the same place: `*.hbs` in the folder, `*.yaml` in its `presets`.",
     example: "templates: my-templates   # with presets/tier.yaml in it, instead of presets/tiers.yaml",

@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import { applyEventSchema } from "../../src/core/apply-event.ts";
 import { stateSchema } from "../../src/core/state/state.ts";
 import { isWhole, readSafetensorsHeader } from "../../src/host/safetensors.ts";
-import { makeQuickstart, type Project } from "../rig/project.ts";
+import { answerCommand, makeQuickstart, type Project } from "../rig/project.ts";
 
 const FILE = "pipelines/quickstart.yaml";
 
@@ -111,5 +111,15 @@ describe("the quickstart", () => {
     expect(asked.exitCode).toBe(1);
     expect(asked.stderr).toContain("--auto-approve");
     expect(Object.keys(await snapshot(project))).toEqual(Object.keys(before));
+  });
+
+  it("takes `yes` for an answer, and says so to who writes `y`", async () => {
+    const project = await makeQuickstart();
+    const refused = await answerCommand(project, ["apply", FILE], "y");
+    expect(refused.exitCode).toBe(1);
+    expect(refused.stdout).toContain("Nothing was done: only `yes`, written out, carries a plan out.");
+    expect(await project.list("output")).toEqual([]);
+    expect((await answerCommand(project, ["apply", FILE], "yes")).exitCode).toBe(0);
+    expect(await project.list("output/quickstart")).toContain("quickstart.safetensors");
   });
 });

@@ -89,6 +89,17 @@ export function startCommand(
   });
 }
 
+/** Runs the built command in a terminal, and answers the question that it asks. */
+export async function answerCommand(project: Project, args: readonly string[], answer: string): Promise<CommandResult> {
+  const script = join(repository, "test/rig/terminal.py");
+  const { exitCode, stdout, stderr } = await execa("python3", [script, answer, process.execPath, command, ...args], {
+    cwd: project.folder,
+    reject: false,
+    env: { NO_COLOR: "1", CI: "", GITHUB_ACTIONS: "", npm_command: "", TERM: "dumb" },
+  });
+  return { exitCode, stdout, stderr };
+}
+
 async function listFiles(folder: string): Promise<readonly string[]> {
   const found = await readdir(folder, { recursive: true }).catch(() => []);
   const files = await Promise.all(found.map(async (name) => ((await stat(join(folder, name))).isFile() ? [name] : [])));

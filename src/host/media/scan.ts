@@ -60,7 +60,7 @@ async function nearName(path: string): Promise<string | undefined> {
 async function describeMissing(path: string, problem: FileProblem, noun: "file" | "folder"): Promise<FileProblem> {
   if (problem.kind !== "missing") return problem;
   const near = await nearName(path);
-  const hint = near === undefined ? "" : `; did you mean \`${near}\`, which lies beside it`;
+  const hint = near === undefined ? "" : `; \`${near}\` lies beside it, and may be meant`;
   return { kind: "missing", text: `there is no such ${noun}${hint}` };
 }
 

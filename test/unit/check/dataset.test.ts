@@ -88,10 +88,10 @@ describe("the source", () => {
   test("that is missing says what may have been meant, and nothing else", () => {
     const problem = {
       kind: "missing",
-      text: "there is no such folder; did you mean `fox`, which lies beside it",
+      text: "there is no such folder; `fox` lies beside it, and may be meant",
     } as const;
     expect(findings({ media: [], problem })).toEqual([
-      "error D1: `videos: data/fox`: there is no such folder; did you mean `fox`, which lies beside it.",
+      "error D1: `videos: data/fox`: there is no such folder; `fox` lies beside it, and may be meant.",
     ]);
   });
 

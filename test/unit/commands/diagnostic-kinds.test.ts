@@ -19,3 +19,8 @@ test("every kind of diagnostic is in a chapter, and in one only", async () => {
   expect(listed.toSorted()).toEqual((await exportedCodes()).toSorted());
   expect(new Set(listed).size).toBe(listed.length);
 });
+
+test("every title begins with a capital, or with a name that is written as it is", () => {
+  const titles = DIAGNOSTIC_CHAPTERS.flatMap(({ kinds }) => kinds.map(({ summary }) => summary));
+  expect(titles.filter((title) => !/^(?:[A-Z`]|[a-z]+[\d_.])/.test(title))).toEqual([]);
+});

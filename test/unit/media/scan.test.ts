@@ -81,7 +81,7 @@ describe("a folder", () => {
     await write({ "data/fox/a.mp4": "", "rows.jsonl": "" });
     expect((await scan("videos", "data/foxx")).problem).toEqual({
       kind: "missing",
-      text: "there is no such folder; did you mean `fox`, which lies beside it",
+      text: "there is no such folder; `fox` lies beside it, and may be meant",
     });
     expect((await scan("videos", "rows.jsonl")).problem?.kind).toBe("unsupported");
     expect((await scan("video_jsonl", "data")).problem?.kind).toBe("unsupported");
