@@ -21,7 +21,7 @@ export const RENDER_CODES = {
   templateEndless: {
     code: "X3",
     severity: "error",
-    summary: "A template is larger, or writes more, than a trainer can use",
+    summary: "A template is larger, or does more, than a trainer can use",
     why: "A template of thousands of blocks, or one that repeats itself over and over, would take minutes or fill the memory.",
     mend: "Keep to the loops of the built-in templates: each value is needed once.",
     example: "{{#each datasets}}{{#each ../datasets}}…{{/each}}{{/each}}",

@@ -1,17 +1,21 @@
 import Handlebars from "handlebars/dist/cjs/handlebars.js";
 import { type Diagnostic, diagnose, type Outcome } from "../diagnostic.ts";
+import { groupDigits } from "../digits.ts";
 import { RENDER_CODES } from "./codes.ts";
 
 /**
  * Runs a user's Handlebars template over plain data, and nothing else: no files, no prototypes, no partials (so no
- * recursion), no helpers but those given and `each`, `if`, `unless`, `with`; and never more than a bounded output.
+ * recursion), no helpers but those given and `each`, `if`, `unless`, `with`; and never more than a bounded output and work.
  */
 
 /** Longest template and longest output, in characters. The built-in templates have about a thousand. */
 const MAX_TEMPLATE_LENGTH = 65_536;
 const MAX_OUTPUT_LENGTH = 16_777_216;
-/** What a repetition counts for besides its text: an empty one takes time too. */
-const REPETITION = 64;
+/**
+ * Characters of template that its loops may go through, a round counting as long as its block: tags that write nothing take
+ * time too, a microsecond or two each. The built-in ones go through seven million of them for ten thousand sources.
+ */
+const MAX_WORK = 8_388_608;
 /** Handlebars takes minutes over thousands of blocks, one inside the other. The built-in templates have a dozen. */
 const MAX_BLOCKS = 256;
 const MAX_TAGS = 4096;
@@ -42,29 +46,49 @@ export function precompileTemplate(text: string, helpers: TemplateHelpers): stri
   return String(Handlebars.precompile(plainText(text), compileOptions(helpers)));
 }
 
-class OutputTooLong extends Error {}
+/** Its message is a clause: what the template does too much of. */
+class TooMuch extends Error {}
 
-/** What one rendering has written so far in its loops. */
+/** What one rendering has written and gone through so far in its loops. */
 interface Budget {
   written: number;
+  worked: number;
 }
 
-/** Stands in the way of nested loops: every repeated piece of output is counted, wherever it ends up. */
-function countEach(environment: typeof Handlebars, budget: Budget): void {
+function refuseLongOutput(length: number): void {
+  if (length > MAX_OUTPUT_LENGTH) throw new TooMuch(`writes more than ${groupDigits(MAX_OUTPUT_LENGTH)} characters`);
+}
+
+/** Stands in the way of nested loops: every round is counted, by what it goes through and by what it writes. */
+function countEach(environment: typeof Handlebars, template: string, budget: Budget): void {
   const each = environment.helpers.each;
   if (each === undefined) return;
+  const offsetOf = offsetReader(template);
   environment.registerHelper("each", function (this: unknown, context: unknown, options: Handlebars.HelperOptions) {
+    const { start, end } = spanOfCall(options);
+    const length = start === undefined || end === undefined ? template.length : offsetOf(end) - offsetOf(start);
     const counted: Handlebars.HelperOptions = {
       ...options,
       fn: (inner, runtime) => {
+        budget.worked += length;
+        if (budget.worked > MAX_WORK) {
+          throw new TooMuch(`goes through more than ${groupDigits(MAX_WORK)} characters of its loops`);
+        }
         const text = options.fn(inner, runtime);
-        budget.written += text.length + REPETITION;
-        if (budget.written > MAX_OUTPUT_LENGTH) throw new OutputTooLong();
+        budget.written += text.length;
+        refuseLongOutput(budget.written);
         return text;
       },
     };
     return each.call(this, context, counted);
   });
+}
+
+/** Turns Handlebars' places, with lines from 1 and columns from 0, into offsets. */
+function offsetReader(text: string): (position: Position) => number {
+  const starts = [0];
+  for (let at = text.indexOf("\n"); at >= 0; at = text.indexOf("\n", at + 1)) starts.push(at + 1);
+  return ({ line, column }) => (starts[line - 1] ?? text.length) + column;
 }
 
 /** Why a template is refused before Handlebars sees it, as a clause; undefined where it is not. */
@@ -88,26 +112,39 @@ function bare(value: unknown): unknown {
   return copy;
 }
 
-/** The line of the tag that called a helper, which Handlebars tells the helper alone. */
-function lineOfCall(options: unknown): number | undefined {
+interface Position {
+  readonly line: number;
+  readonly column: number;
+}
+
+/** Where the tag, or the block, stands that called a helper, which Handlebars tells the helper alone. */
+function spanOfCall(options: unknown): { readonly start?: Position | undefined; readonly end?: Position | undefined } {
   const loc = typeof options === "object" && options !== null && "loc" in options ? options.loc : undefined;
-  const start = typeof loc === "object" && loc !== null && "start" in loc ? loc.start : undefined;
-  const line = typeof start === "object" && start !== null && "line" in start ? start.line : undefined;
-  return typeof line === "number" ? line : undefined;
+  if (typeof loc !== "object" || loc === null) return {};
+  return {
+    start: "start" in loc ? asPosition(loc.start) : undefined,
+    end: "end" in loc ? asPosition(loc.end) : undefined,
+  };
+}
+
+function asPosition(value: unknown): Position | undefined {
+  if (typeof value !== "object" || value === null || !("line" in value) || !("column" in value)) return undefined;
+  const { line, column } = value;
+  return typeof line === "number" && typeof column === "number" ? { line, column } : undefined;
 }
 
 /** An error with the line it belongs to, as Handlebars' own have it. */
 function failAt(options: unknown, message: string): Error {
-  return Object.assign(new Error(message), { lineNumber: lineOfCall(options) });
+  return Object.assign(new Error(message), { lineNumber: spanOfCall(options).start?.line });
 }
 
-function makeEnvironment(helpers: TemplateHelpers, budget: Budget): typeof Handlebars {
+function makeEnvironment(helpers: TemplateHelpers, template: string, budget: Budget): typeof Handlebars {
   const environment = Handlebars.create();
   environment.unregisterHelper("log");
   environment.unregisterHelper("lookup");
   // Inline partials could call themselves.
   environment.unregisterDecorator("inline");
-  countEach(environment, budget);
+  countEach(environment, template, budget);
   for (const [name, helper] of Object.entries(helpers)) {
     environment.registerHelper(name, (...given: unknown[]) => {
       const options = given.at(-1);
@@ -136,6 +173,12 @@ function placeOf(error: Error, template: TemplateText): { line?: number; column?
 
 /** Handlebars' own messages, and what they mean to the writer of a template. */
 const MEANINGS: readonly (readonly [RegExp, (name: string) => string])[] = [
+  [
+    /^The partial .* could not be found/,
+    () => "a template stands for itself and can take in no other, so `{{> …}}` is not possible",
+  ],
+  [/^Missing decorator: /, () => "a template can define nothing, so `{{* …}}` is not possible"],
+  [/^Cannot read properties of undefined \(reading 'call'\)/, () => "something is called that is no helper"],
   [/^"(.*)" not defined in /, (name) => `there is no \`${name}\` at this place`],
   [/used the unknown helper undefined$/, () => "what is called is no helper"],
   [/used the unknown helper (.*)$/, (name) => `there is no helper \`${name}\``],
@@ -158,10 +201,10 @@ function explain(error: Error): string {
 
 function failure(error: unknown, template: TemplateText): Diagnostic {
   if (!(error instanceof Error)) throw error;
-  if (error instanceof OutputTooLong) {
+  if (error instanceof TooMuch) {
     return diagnose(
       RENDER_CODES.templateEndless,
-      `${template.file} writes more than ${MAX_OUTPUT_LENGTH} characters. It probably has a loop inside another one; each value is needed once.`,
+      `${template.file} ${error.message}. It probably has a loop inside another one; each value is needed once.`,
       { at: { file: template.file } },
     );
   }
@@ -182,12 +225,14 @@ function failure(error: unknown, template: TemplateText): Diagnostic {
 type Run = (data: unknown) => string;
 
 function compile({ compiled: known }: TemplateText, text: string, helpers: TemplateHelpers): Run {
-  const budget: Budget = { written: 0 };
-  const environment = makeEnvironment(helpers, budget);
+  const budget: Budget = { written: 0, worked: 0 };
+  const environment = makeEnvironment(helpers, text, budget);
   const run = known === undefined ? environment.compile(text, compileOptions(helpers)) : environment.template(known);
   return (data) => {
-    budget.written = 0;
-    return run(bare(data), { allowProtoPropertiesByDefault: false, allowProtoMethodsByDefault: false });
+    Object.assign(budget, { written: 0, worked: 0 } satisfies Budget);
+    const output = run(bare(data), { allowProtoPropertiesByDefault: false, allowProtoMethodsByDefault: false });
+    refuseLongOutput(output.length);
+    return output;
   };
 }
 

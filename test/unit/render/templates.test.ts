@@ -168,6 +168,42 @@ describe("a template reaches nothing but its data", () => {
     expect(run(empty, { list }).diagnostics).toMatchObject([{ code: "X3" }]);
   });
 
+  test("and costs no more for tags that write nothing", () => {
+    const list = Array.from({ length: 60 }, (_, index) => index);
+    const nested = (body: string) => `${"{{#each @root.list}}".repeat(4)}${body}${"{{/each}}".repeat(4)}`;
+    let calls = 0;
+    const { diagnostics } = renderTemplate(
+      { file: "x.hbs", text: nested("{{#if (show 1)}}{{/if}}".repeat(240)) },
+      { list },
+      {
+        show: () => {
+          calls += 1;
+          return "";
+        },
+      },
+    );
+    expect(diagnostics).toMatchObject([{ code: "X3", detail: expect.stringContaining("goes through more than") }]);
+    expect(calls).toBeLessThan(400_000);
+  });
+
+  test("and goes through as many sources as anybody has", () => {
+    const datasets = Array.from({ length: 10_000 }, (_, index) =>
+      Object.fromEntries(Array.from({ length: 12 }, (_, key) => [`key_${key}`, index])),
+    );
+    const text = built(DATASET).replaceAll("toml this", "show this");
+    expect(run(text, { general: {}, datasets }).diagnostics).toEqual([]);
+  });
+
+  test.each([
+    ["{{> file}}", "a template stands for itself and can take in no other"],
+    ['{{#*inline "again"}}{{/inline}}', "a template can define nothing"],
+    ["{{blockHelperMissing}}", "something is called that is no helper"],
+    ["{{helperMissing list}}", "something is called that is no helper"],
+    ['{{log "x"}}', "something is called that is no helper"],
+  ])("%s is told why", (text, why) => {
+    expect(run(text).diagnostics[0]?.detail).toContain(`could not be rendered: ${why}`);
+  });
+
   test("and is refused where Handlebars would take minutes over it", () => {
     const deep = "{{#if list}}".repeat(1000) + "{{/if}}".repeat(1000);
     const wide = "{{#if list}}{{/if}}".repeat(1000);
