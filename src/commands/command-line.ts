@@ -3,10 +3,16 @@ import type { Prepared } from "../prepare/prepare.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** A `wan22` command that can be pasted where the user stands: by the way it was started, with words quoted for a shell. */
-export function commandLine(words: readonly string[], { environment }: Pick<Terminal, "environment">): string {
-  // npx says so; without it a newcomer's shell knows no `wan22`.
-  const start = environment.npm_command === "exec" ? ["npx", "wan22"] : ["wan22"];
-  return [...start, ...words.map(quoteWord)].join(" ");
+export function commandLine(words: readonly string[], terminal: Pick<Terminal, "environment" | "folder">): string {
+  return [...startOf(terminal), ...words].map(quoteWord).join(" ");
+}
+
+/** npx says so; without it a newcomer's shell knows no `wan22`, and it finds none outside the folder that it was told. */
+function startOf({ environment, folder }: Pick<Terminal, "environment" | "folder">): readonly string[] {
+  if (environment.npm_command !== "exec") return ["wan22"];
+  const prefix = environment.npm_config_local_prefix;
+  const isAbove = prefix === undefined || !relative(prefix, folder).startsWith("..");
+  return isAbove ? ["npx", "wan22"] : ["npx", "--prefix", prefix, "wan22"];
 }
 
 /** Pipeline files as the user's folder sees them; a plan names them from the project's root. */
