@@ -105,7 +105,10 @@ describe("a newcomer's first ten minutes", () => {
     const project = await makeQuickstart();
     expect((await project.run(["plan", FILE])).stdout).toContain(`Apply it with: wan22 apply ${FILE}`);
     const folder = project.path("pipelines/quickstart");
-    const below = await project.run(["plan"], { folder, environment: { npm_command: "exec" } });
+    const below = await project.run(["plan"], {
+      folder,
+      environment: { npm_command: "exec", npm_config_local_prefix: project.folder },
+    });
     expect(below.stdout).toContain("Apply it with: npx wan22 apply ../quickstart.yaml");
     await project.write("my fox's.yaml", (await project.read(FILE)).replace("quickstart/", "pipelines/quickstart/"));
     const again = await project.run(["plan", "my fox's.yaml", "--replace", "train"]);
