@@ -20,6 +20,10 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     rooms: ["core/*.ts", "core/trainer", "core/spec", "core/resolve"],
     packages: ["handlebars", "smol-toml"],
   },
+  "core/doctor": {
+    rooms: ["core/*.ts", "core/trainer", "core/spec", "core/resolve", "core/check"],
+    packages: [],
+  },
   "core/state": { rooms: ["core/*.ts"], packages: ["zod"] },
   "core/plan": {
     rooms: ["core/*.ts", "core/trainer", "core/spec", "core/resolve", "core/render", "core/state"],
