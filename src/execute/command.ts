@@ -1,6 +1,5 @@
 import { join, resolve } from "node:path";
 import type { StagePlan } from "../core/plan/plan.ts";
-import { processesOf } from "../core/resolve/processes.ts";
 import type { Spec } from "../core/spec/spec.ts";
 import { scriptOf } from "../core/vocabulary.ts";
 import { STAGE_MARKER, stageMark } from "../host/run-store.ts";
@@ -15,7 +14,7 @@ export interface StageCommand {
 
 export interface CommandInput {
   readonly stage: StagePlan;
-  readonly spec: Pick<Spec, "trainer" | "gpus">;
+  readonly spec: Pick<Spec, "trainer">;
   /** The project root, absolute. */
   readonly root: string;
   readonly python: string;
@@ -50,8 +49,8 @@ export function musubiFolder(root: string, spec: Pick<Spec, "trainer">): string 
  * One process is started directly: the launcher turns every exit code into 1, leaves its child behind on SIGTERM, and obeys
  * a config file in the user's home. Only several processes need it.
  */
-function launcher({ stage, spec }: CommandInput): readonly string[] {
-  const processes = processesOf(spec);
+function launcher({ stage }: CommandInput): readonly string[] {
+  const processes = stage.gpus?.length ?? 1;
   if (processes < 2 || scriptOf(stage.id) !== "train") return [];
   return [
     ...["-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", String(processes)],
@@ -84,7 +83,11 @@ function stageEnvironment({ stage, spec, root, run, environment }: CommandInput)
     const source = join(musubiFolder(root, spec), "src");
     env.PYTHONPATH = env.PYTHONPATH === undefined || env.PYTHONPATH === "" ? source : `${source}:${env.PYTHONPATH}`;
   }
-  if (spec.gpus !== undefined) env.CUDA_VISIBLE_DEVICES = spec.gpus.join(",");
+  if (stage.gpus !== undefined) {
+    env.CUDA_VISIBLE_DEVICES = stage.gpus.join(",");
+    // Ids are nvidia-smi's; CUDA by itself counts the fastest card first.
+    env.CUDA_DEVICE_ORDER = "PCI_BUS_ID";
+  }
   return {
     ...env,
     OMP_NUM_THREADS: "1",

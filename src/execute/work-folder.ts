@@ -4,7 +4,7 @@ import type { MediaFacts, SourceFacts } from "../core/facts.ts";
 import { joinPath } from "../core/paths.ts";
 import type { StagePlan } from "../core/plan/plan.ts";
 import { trainedModules } from "../core/plan/schedule.ts";
-import { processesOf } from "../core/resolve/processes.ts";
+import { deviceChoice, processesOf } from "../core/resolve/devices.ts";
 import type { Resolved } from "../core/resolve/resolved.ts";
 import type { ItemLine, TrainerContext } from "../core/trainer/context.ts";
 import type { DatasetItems } from "../core/trainer/dataset.ts";
@@ -77,7 +77,7 @@ function stageContext(input: WorkInput, itemsFile: string): TrainerContext {
 
 function trainContext({ stage, resolved, items }: WorkInput): Partial<TrainerContext> {
   const { total_epochs: totalEpochs = 0, steps_per_epoch: stepsPerEpoch = 0 } = stage;
-  const processes = processesOf(resolved.spec);
+  const processes = processesOf(deviceChoice(resolved));
   return {
     total_epochs: totalEpochs,
     steps_per_epoch: stepsPerEpoch,

@@ -1,5 +1,5 @@
 import { diagnose } from "../diagnostic.ts";
-import { processesOf } from "../resolve/processes.ts";
+import { deviceChoice, processesOf } from "../resolve/devices.ts";
 import type { ResolvedTrainStage } from "../resolve/resolved.ts";
 import { findSchedulerFaults } from "../trainer/lr-scheduler.ts";
 import { TRAINER_CODES } from "../trainer/refusal-codes.ts";
@@ -10,7 +10,7 @@ import { type Judged, numberOf, pointAt, type StageRule, textOf, wordsOf } from 
 export function stepsOf({ parameters }: ResolvedTrainStage, { items, resolved }: Judged) {
   const epochs = numberOf(parameters, "max_train_epochs");
   if (epochs === undefined || items.batches === 0) return undefined;
-  const processes = processesOf(resolved.spec);
+  const processes = processesOf(deviceChoice(resolved));
   const accumulation = numberOf(parameters, "gradient_accumulation_steps") ?? 1;
   const perEpoch = stepsPerEpoch({ batches: items.batches, processes, accumulation });
   return { epochs, perEpoch, processes, total: epochs * perEpoch };

@@ -1,5 +1,5 @@
 import { diagnose } from "../diagnostic.ts";
-import { processesOf } from "../resolve/processes.ts";
+import { deviceChoice, processesOf } from "../resolve/devices.ts";
 import { BRIDGED_VERSIONS, driverOf, whyUnbridged } from "../trainer/driver.ts";
 import { MODEL_CODES } from "./codes.ts";
 import type { Judged, Rule } from "./rule.ts";
@@ -32,7 +32,7 @@ export const bridgeFitsTheTrainer: Rule = (judged) => {
   const input = {
     backend: resolved.spec.trainer.backend,
     version: facts.trainer.version,
-    processes: processesOf(resolved.spec),
+    processes: processesOf(deviceChoice(resolved)),
   };
   const at = { at: placeOfTrainer(judged), path: "trainer.path" };
   const unbridged = stages.find((stage) => driverOf(stage, input) === "scripts");

@@ -1,4 +1,4 @@
-import { processesOf } from "../resolve/processes.ts";
+import { processesOf } from "../resolve/devices.ts";
 import { BRIDGED_VERSIONS, whyUnbridged } from "../trainer/driver.ts";
 import type { Examination, Finding, Requirement } from "./examination.ts";
 
@@ -30,7 +30,11 @@ function examineMusubi({ spec, facts }: Examination): readonly Finding[] {
     ];
   }
   const found = `${version ?? "unknown version"}${commit === undefined ? "" : `, commit ${commit.slice(0, 12)}`}, at ${path}`;
-  const unbridged = whyUnbridged("train", { backend: "musubi", version, processes: processesOf(spec) });
+  const unbridged = whyUnbridged("train", {
+    backend: "musubi",
+    version,
+    processes: processesOf({ gpus: spec.gpus, noise: spec.noise ?? "dual" }),
+  });
   if (unbridged !== undefined) {
     const mend = `It trains, but an interrupted training starts over: use ${BRIDGED_VERSIONS.oldest} to ${BRIDGED_VERSIONS.newest}, and one GPU a training.`;
     return [{ subject: "Musubi Tuner", state: "warning", found: `${found}; ${unbridged}`, mend }];

@@ -1,6 +1,6 @@
 import type { ModelFacts } from "../facts.ts";
 import { baseName } from "../paths.ts";
-import { processesOf } from "../resolve/processes.ts";
+import { deviceChoice, processesOf } from "../resolve/devices.ts";
 import type { Resolved, ResolvedParameters, ResolvedSource, ResolvedTrainStage } from "../resolve/resolved.ts";
 import { effectiveExtraction } from "../trainer/crops.ts";
 import { roundTargetFrames } from "../trainer/frames.ts";
@@ -162,7 +162,7 @@ const TRAINED_MODELS: Readonly<Record<ResolvedTrainStage["half"], readonly Model
 /** Training: everything that its caches are made from, and everything that trains on them. */
 export function trainInputs(stage: ResolvedTrainStage, options: InputsOptions): StageInputs {
   const { resolved, clips } = options;
-  const processes = processesOf(resolved.spec);
+  const processes = processesOf(deviceChoice(resolved));
   return {
     inputs: {
       ...latentInputs(options).inputs,

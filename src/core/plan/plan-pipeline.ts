@@ -1,8 +1,8 @@
 import { type Diagnostic, diagnose, hasErrors, type Outcome } from "../diagnostic.ts";
 import type { DiskFacts, Facts, ModelFacts } from "../facts.ts";
 import type { Rendered } from "../render/rendered.ts";
+import { deviceChoice, processesOf } from "../resolve/devices.ts";
 import type { Presets } from "../resolve/presets.ts";
-import { processesOf } from "../resolve/processes.ts";
 import type { Resolved } from "../resolve/resolved.ts";
 import type { State } from "../state/state.ts";
 import type { DatasetItems } from "../trainer/dataset.ts";
@@ -55,7 +55,7 @@ export function planPipeline(input: PlanInput): Outcome<PipelinePlan> {
   const driving = {
     backend: resolved.spec.trainer.backend,
     version: facts.trainer.version,
-    processes: processesOf(resolved.spec),
+    processes: processesOf(deviceChoice(resolved)),
   };
   const planning: Planning = {
     resolved,

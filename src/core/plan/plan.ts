@@ -73,6 +73,10 @@ const stageSchema = z.strictObject({
   driver: z
     .enum(DRIVERS)
     .describe("What runs it: the rehearsal, the bridge to Musubi Tuner, or Musubi's own scripts where no bridge fits"),
+  gpus: z
+    .array(z.number().int())
+    .optional()
+    .describe("Devices that it runs on, where the pipeline names them: one process for each in training"),
   argv: z.array(z.string()).describe("Script and arguments, one value each; without Python and --context"),
   files: z.record(z.string(), z.string()).describe("What the trainer reads, by base name in the work folder"),
   cache_files: z.array(z.string()).optional().describe("Caching: every cache file there will be, relative to the root"),

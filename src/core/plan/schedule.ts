@@ -1,5 +1,5 @@
 import type { Facts } from "../facts.ts";
-import { processesOf } from "../resolve/processes.ts";
+import { deviceChoice, processesOf } from "../resolve/devices.ts";
 import type { Resolved, ResolvedTrainStage } from "../resolve/resolved.ts";
 import type { CheckpointOptions } from "../trainer/checkpoints.ts";
 import { type LoraModule, loraModulesFromTensors, selectModules, WAN_14B_MODULES } from "../trainer/lora.ts";
@@ -45,7 +45,7 @@ function wordsOf(stage: ResolvedTrainStage, name: string): readonly string[] {
 export function stageLength(stage: ResolvedTrainStage, resolved: Resolved, batches: number): StageLength {
   const steps = stepsPerEpoch({
     batches,
-    processes: processesOf(resolved.spec),
+    processes: processesOf(deviceChoice(resolved)),
     accumulation: numberOf(stage, "gradient_accumulation_steps") ?? 1,
   });
   const epochs = numberOf(stage, "max_train_epochs") ?? Math.ceil(DEFAULT_TRAIN_STEPS / Math.max(1, steps));

@@ -1,6 +1,7 @@
 import type { Diagnostic } from "../diagnostic.ts";
 import type { DiskFacts } from "../facts.ts";
 import type { Rendered, RenderedStage } from "../render/rendered.ts";
+import { deviceChoice, devicesOf } from "../resolve/devices.ts";
 import type { Resolved } from "../resolve/resolved.ts";
 import type { State } from "../state/state.ts";
 import type { DatasetItems } from "../trainer/dataset.ts";
@@ -39,6 +40,12 @@ export interface PlannedStage {
   readonly stage: StagePlan;
   readonly checkpoints: readonly CheckpointPlan[];
   readonly diagnostics: readonly Diagnostic[];
+}
+
+/** The devices of a stage as a plan holds them. */
+export function stageDevices(id: StageId, resolved: Resolved): Pick<StagePlan, "gpus"> {
+  const gpus = devicesOf(id, deviceChoice(resolved));
+  return gpus === undefined ? {} : { gpus: [...gpus] };
 }
 
 /** The stage's arguments and files; a stage that was not rendered has none. */

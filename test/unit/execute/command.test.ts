@@ -62,20 +62,17 @@ describe("the command of a stage", () => {
   });
 
   test("goes through the launcher for several GPUs only, and there by words that no config file can change", () => {
-    const spec = {
-      trainer: { backend: "musubi" as const, path: located("/musubi"), onNan: "stop" as const },
-      gpus: [2, 3],
-    };
-    expect(commandFor({ spec })).toMatchObject({
+    const spec = { trainer: { backend: "musubi" as const, path: located("/musubi"), onNan: "stop" as const } };
+    expect(commandFor({ spec, stage: { ...STAGE, gpus: [2, 3] } })).toMatchObject({
       args: [
         ...["-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2", "--num_machines", "1"],
         ...["--dynamo_backend", "no", "--num_cpu_threads_per_process", "1", "--mixed_precision", "bf16"],
         "/musubi/src/musubi_tuner/wan_train_network.py",
         ...STAGE.argv.slice(1),
       ],
-      env: { CUDA_VISIBLE_DEVICES: "2,3" },
+      env: { CUDA_VISIBLE_DEVICES: "2,3", CUDA_DEVICE_ORDER: "PCI_BUS_ID" },
     });
-    expect(commandFor({ spec, stage: { ...STAGE, id: "cache-latents" } }).args[0]).toMatch(/\.py$/);
+    expect(commandFor({ spec, stage: { ...STAGE, gpus: [2] } }).args[0]).toMatch(/\.py$/);
   });
 
   test("keeps what a launcher or a CI runner left in the environment from the trainer", () => {
@@ -98,11 +95,13 @@ describe("the command of a stage", () => {
   });
 
   test("gives the rehearsal the standard library alone", () => {
-    const spec = { trainer: { backend: "rehearsal" as const, onNan: "stop" as const }, gpus: [1] };
-    const { env } = commandFor({ spec, environment: { PYTHONPATH: "/mine", PYTHONSAFEPATH: "1", PATH: "/bin" } });
+    const spec = { trainer: { backend: "rehearsal" as const, onNan: "stop" as const } };
+    const environment = { PYTHONPATH: "/mine", PYTHONSAFEPATH: "1", PATH: "/bin" };
+    const { env } = commandFor({ spec, stage: { ...STAGE, driver: "rehearsal", gpus: [1] }, environment });
     expect(env).toEqual({
       PATH: "/bin",
       CUDA_VISIBLE_DEVICES: "1",
+      CUDA_DEVICE_ORDER: "PCI_BUS_ID",
       OMP_NUM_THREADS: "1",
       PYTHONUNBUFFERED: "1",
       WAN22_STAGE: "20260701T000000Z-fox-abcd/train",

@@ -30,6 +30,7 @@ describe("a safetensors header", () => {
         tensors: { weight: { dtype: "F16", shape: [4, 2] }, bias: { dtype: "F32", shape: [] } },
         metadata: { caption1: "ein Fuchs 🦊" },
         sha256: createHash("sha256").update(json).digest("hex"),
+        dataBytes: 20,
         wholeBytes: content.length,
         fileBytes: content.length,
       },

@@ -1,4 +1,4 @@
-import { processesOf } from "../../resolve/processes.ts";
+import { deviceChoice, halvesRunTogether, processesOf } from "../../resolve/devices.ts";
 import type { ResolvedTrainStage } from "../../resolve/resolved.ts";
 import type { Estimate, StagePlan } from "../plan.ts";
 import { isSet, numberOf } from "../schedule.ts";
@@ -27,7 +27,7 @@ export function estimateSteps(input: EstimateInput): Record<string, Estimate> {
     (everyEpochs ?? Number.POSITIVE_INFINITY) * perEpoch,
   );
   const accumulation = numberOf(stage, "gradient_accumulation_steps") ?? 1;
-  const processes = processesOf(input.resolved.spec);
+  const processes = processesOf(deviceChoice(input.resolved));
   const divided = [
     ...(processes > 1 ? [`/ ${processes} processes`] : []),
     ...(accumulation > 1 ? [`/ ${accumulation} accumulated`] : []),
@@ -87,7 +87,7 @@ function paceOf(input: EstimateInput, stage: ResolvedTrainStage, plan: StagePlan
     sources: input.resolved.dataset.sources,
     model: modelShape(modelOf(input, stage)),
     stepsPerEpoch: plan.steps_per_epoch ?? 0,
-    processes: processesOf(input.resolved.spec),
+    processes: processesOf(deviceChoice(input.resolved)),
     gradientCheckpointing: isSet(stage, "gradient_checkpointing"),
     blocksToSwap,
     tenBlocksCostPercent: cost,
@@ -108,16 +108,18 @@ export function estimateTime(input: EstimateInput): Record<string, Estimate> {
   const paces = stages.map(({ stage, plan }) => ({ plan, pace: paceOf(input, stage, plan) }));
   const [first] = paces;
   if (first === undefined) return {};
-  let low = 0;
-  let high = 0;
-  for (const { plan, pace } of paces) {
-    if (plan.action === "none" || plan.action === "wait") continue;
+  const spans = paces.map(({ plan, pace }): readonly [number, number] => {
+    if (plan.action === "none" || plan.action === "wait") return [0, 0];
     const steps = (plan.total_steps ?? 0) - (plan.done_steps ?? 0);
-    low += steps * pace.seconds[0];
-    high += steps * pace.seconds[1];
-  }
+    return [steps * pace.seconds[0], steps * pace.seconds[1]];
+  });
+  const together = halvesRunTogether(deviceChoice(input.resolved));
+  const join = (seconds: readonly number[]) =>
+    together ? Math.max(...seconds) : seconds.reduce((sum, each) => sum + each, 0);
+  const [low, high] = [join(spans.map(([quick]) => quick)), join(spans.map(([, slow]) => slow))];
   const epoch = first.plan.steps_per_epoch ?? 0;
-  const training = high === 0 ? "nothing to train" : `${first.pace.basis}; without loading and caching`;
+  const halves = together ? "; both halves at the same time" : "";
+  const training = high === 0 ? "nothing to train" : `${first.pace.basis}; without loading and caching${halves}`;
   return {
     time: inTime(low, high, training),
     time_per_epoch: inTime(epoch * first.pace.seconds[0], epoch * first.pace.seconds[1], first.pace.basis),
