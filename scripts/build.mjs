@@ -18,9 +18,9 @@ await build({
   legalComments: "external",
   define: { WAN22_VERSION: JSON.stringify(version), WAN22_PRESETS: JSON.stringify(await readBuiltInPresets()) },
   banner: {
-    // `require` and `__filename` for the CommonJS packages in the bundle (write-file-atomic names its files by the latter).
+    // `require` for the CommonJS packages in the bundle.
     js:
-      '#!/usr/bin/env node\nimport { createRequire as __createRequire } from "node:module";\nconst require = __createRequire(import.meta.url);\nconst __filename = process.argv[1] ?? "wan22";\n' +
+      '#!/usr/bin/env node\nimport { createRequire as __createRequire } from "node:module";\nconst require = __createRequire(import.meta.url);\n' +
       // Code, so it can't be a `define`: functions that Handlebars would otherwise compile at every start.
       `const WAN22_TEMPLATES = ${await precompileBuiltInTemplates()};`,
   },

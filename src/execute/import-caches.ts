@@ -1,10 +1,10 @@
 import { createHash } from "node:crypto";
-import { constants, copyFile, rename } from "node:fs/promises";
 import { resolve } from "node:path";
 import type { CacheFileFacts } from "../core/facts.ts";
 import { joinPath } from "../core/paths.ts";
 import { type WantedCache, wantedLatents, wantedTexts } from "../core/plan/caches.ts";
 import { clipIdentities } from "../core/plan/identities.ts";
+import { copyWholeFile } from "../host/atomic-file.ts";
 import { isWhole, readSafetensorsHeader } from "../host/safetensors.ts";
 import type { StageInput } from "./stage.ts";
 
@@ -29,7 +29,7 @@ export async function importCaches(input: StageInput): Promise<readonly Imported
       const source = resolve(apply.root, joinPath(importFrom.path, cache.name));
       const found = await readFacts(source, cache.name);
       if (found?.whole !== true || !cache.agrees(found)) continue;
-      await copyWhole(source, resolve(apply.root, cache.file));
+      await copyWholeFile(source, resolve(apply.root, cache.file));
       files.push(cache.file);
     }
     if (files.length > 0) imports.push({ from: importFrom.path, files });
@@ -50,12 +50,6 @@ async function readFacts(file: string, name: string): Promise<CacheFileFacts | u
   const { header } = reading;
   const { fileBytes: bytes, metadata } = header;
   return { name, bytes, whole: isWhole(header), metadata, tensors: Object.keys(header.tensors) };
-}
-
-async function copyWhole(from: string, to: string): Promise<void> {
-  const temporary = `${to}.${process.pid}.tmp`;
-  await copyFile(from, temporary, constants.COPYFILE_FICLONE);
-  await rename(temporary, to);
 }
 
 function sha256(text: string): string {

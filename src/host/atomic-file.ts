@@ -1,8 +1,10 @@
-import { copyFile, link, mkdir, open, rename, unlink } from "node:fs/promises";
-import { dirname } from "node:path";
+import { randomBytes } from "node:crypto";
+import { constants, copyFile, link, mkdir, open, readdir, rename, unlink } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import { isPidInUse } from "./process.ts";
 import { errorCode } from "./read-file.ts";
 
-/** Files that are either the old ones or the new ones, whatever happens in between. */
+/** Files that are either the old ones or the new ones, whatever happens in between (docs/decisions/0008). */
 
 export interface AtomicWriteOptions {
   /** Keeps what was there before as `FILE.backup`. */
@@ -13,31 +15,69 @@ export interface AtomicWriteOptions {
 
 /** Writes a whole file: temporary file, fsync, rename, fsync of the folder. Makes the folder. Throws system errors. */
 export async function writeWholeFile(file: string, text: string, options: AtomicWriteOptions = {}): Promise<void> {
-  const folder = dirname(file);
   const durable = options.durability !== "none";
+  const folder = dirname(file);
   await mkdir(folder, { recursive: true });
-  if (options.previous === "keep") await keepBackup(file);
-  // Loaded only here: a plan seldom writes.
-  const { default: writeFileAtomic } = await import("write-file-atomic");
-  await writeFileAtomic(file, text, { fsync: durable });
-  // The library leaves this out, and without it a rename may be lost with the machine's power.
+  await throughTemporary(file, async (temporary) => {
+    const handle = await open(temporary, "wx");
+    try {
+      // Writes until all is written: a disk that becomes full takes a part, and only the next write says so.
+      await handle.writeFile(text);
+      if (durable) await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    if (options.previous === "keep") await keepBackup(file);
+  });
   if (durable) await syncFolder(folder);
+}
+
+const TEMPORARY = /^(?<written>.+)\.[0-9a-f]{8}\.(?<pid>\d+)\.tmp$/;
+
+/** Has a file made beside its place, and moves it there. One that could not be made is gone again. */
+async function throughTemporary(file: string, make: (temporary: string) => Promise<void>): Promise<void> {
+  const temporary = `${file}.${randomBytes(4).toString("hex")}.${process.pid}.tmp`;
+  try {
+    await make(temporary);
+    await rename(temporary, file);
+  } finally {
+    // Also after a rename: that of one link over another of the same file leaves both names.
+    await unlink(temporary).catch(() => undefined);
+  }
+}
+
+/** Where the file before is kept. */
+export function backupOf(file: string): string {
+  return `${file}.backup`;
 }
 
 /** The previous file under another name: a second link to it, so that at no moment there is none. */
 async function keepBackup(file: string): Promise<void> {
-  const temporary = `${file}.backup.${process.pid}.tmp`;
   try {
-    await link(file, temporary).catch(async (error: unknown) => {
-      // File systems without hard links (FAT, some network ones) get a copy.
-      if (errorCode(error) === "ENOENT") throw error;
-      await copyFile(file, temporary);
-    });
-    await rename(temporary, `${file}.backup`);
-    // Renaming one link over another of the same file leaves both names: the temporary one must go.
-    await unlink(temporary).catch(() => undefined);
+    await throughTemporary(backupOf(file), (temporary) =>
+      link(file, temporary).catch(async (error: unknown) => {
+        // File systems without hard links (FAT, some network ones) get a copy.
+        if (errorCode(error) === "ENOENT") throw error;
+        await copyFile(file, temporary);
+      }),
+    );
   } catch (error) {
     if (errorCode(error) !== "ENOENT") throw error;
+  }
+}
+
+/** Copies a file whole, or not at all. Throws system errors. */
+export async function copyWholeFile(from: string, to: string): Promise<void> {
+  await throughTemporary(to, (temporary) => copyFile(from, temporary, constants.COPYFILE_FICLONE));
+}
+
+/** Removes what killed processes left of writing `file`. Throws nothing: rubbish is no reason to fail. */
+export async function removeLeftBehind(file: string): Promise<void> {
+  const folder = dirname(file);
+  for (const name of await readdir(folder).catch(() => [])) {
+    const { written, pid } = TEMPORARY.exec(name)?.groups ?? {};
+    if (written !== basename(file) && written !== basename(backupOf(file))) continue;
+    if (!isPidInUse(Number(pid))) await unlink(join(folder, name)).catch(() => undefined);
   }
 }
 

@@ -2,6 +2,7 @@ import { execFile } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { open, readdir, readFile } from "node:fs/promises";
 import { observeMachine } from "./machine.ts";
+import { errorCode } from "./read-file.ts";
 
 /** Processes that outlive the one that started them: known by pid, start time and boot, for pids are used again. */
 
@@ -83,6 +84,15 @@ async function identityOf(pid: number): Promise<ProcessIdentity> {
 export async function isProcessAlive(identity: ProcessIdentity): Promise<boolean> {
   if (identity.start_time === "" || !sameBoot(identity.boot_id, observeMachine().bootId)) return false;
   return (await readStartTime(identity.pid)) === identity.start_time;
+}
+
+/** Whether any process has this pid now; not whether it is the one that had it before. */
+export function isPidInUse(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return errorCode(error) === "EPERM";
+  }
 }
 
 /** This process, for a lock. */

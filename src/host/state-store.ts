@@ -9,7 +9,7 @@ import type { JournalEntry } from "../core/state/journal.ts";
 import { readState } from "../core/state/migrate.ts";
 import type { State } from "../core/state/state.ts";
 import { STAGE_IDS, type StageId } from "../core/vocabulary.ts";
-import { writeWholeFile } from "./atomic-file.ts";
+import { backupOf, writeWholeFile } from "./atomic-file.ts";
 import { nowSeconds, timeStamp } from "./clock.ts";
 import { HOST_CODES } from "./codes.ts";
 import { findProcessByEnvironment, isProcessAlive, type ProcessIdentity } from "./process.ts";
@@ -116,7 +116,7 @@ async function findState(request: StateRequest, paths: StatePaths): Promise<Foun
 
 async function readBackup(request: StateRequest, paths: StatePaths): Promise<State | undefined> {
   try {
-    const text = await readFile(`${paths.stateFile}.backup`, "utf8");
+    const text = await readFile(backupOf(paths.stateFile), "utf8");
     return readState(text, { file: `${request.shownFile}.backup`, pipeline: request.pipeline }).value;
   } catch {
     return undefined;

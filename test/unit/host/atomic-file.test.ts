@@ -1,8 +1,10 @@
+import { spawnSync } from "node:child_process";
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { writeWholeFile } from "../../../src/host/atomic-file.ts";
+import { removeLeftBehind, writeWholeFile } from "../../../src/host/atomic-file.ts";
+import { testWithSmallDisk } from "../../rig/small-disk.ts";
 
 let folder: string;
 beforeEach(async () => {
@@ -38,4 +40,32 @@ test("many writers at once leave one of their texts, whole", async () => {
   await writeFile(file, "before");
   await Promise.all(texts.map((text) => writeWholeFile(file, text, { previous: "keep" })));
   expect(texts).toContain(await readFile(file, "utf8"));
+});
+
+testWithSmallDisk("on a disk that becomes full the file is still the one before", async (mountSmallDisk) => {
+  const disk = await mountSmallDisk({ kibibytes: 24 });
+  const file = join(disk, "state.json");
+  const sound = "1".repeat(4_000);
+  await writeWholeFile(file, sound);
+  // Room for a part of it: the system takes that part without an error.
+  await expect(writeWholeFile(file, "2".repeat(40_000), { previous: "keep" })).rejects.toMatchObject({
+    code: "ENOSPC",
+  });
+  expect(await readFile(file, "utf8")).toBe(sound);
+  expect(await readdir(disk)).toEqual(["state.json"]);
+});
+
+test("what a killed writer left is removed, and nothing of a living one or of another file", async () => {
+  const { pid: dead } = spawnSync(process.execPath, ["-e", ""]);
+  const living = [
+    `fox.json.00c0ffee.${process.pid}.tmp`,
+    `dog.json.00c0ffee.${dead}.tmp`,
+    "fox.json",
+    "fox.json.backup",
+  ];
+  const left = [`fox.json.00c0ffee.${dead}.tmp`, `fox.json.backup.00c0ffee.${dead}.tmp`];
+  for (const name of [...living, ...left]) await writeFile(join(folder, name), "");
+  await removeLeftBehind(join(folder, "fox.json"));
+  expect((await readdir(folder)).sort()).toEqual(living.sort());
+  await removeLeftBehind(join(folder, "nowhere", "fox.json"));
 });

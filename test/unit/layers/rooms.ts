@@ -31,7 +31,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   },
   host: {
     rooms: ["core"],
-    packages: ["node:*", "execa", "image-size", "mediabunny", "smol-toml", "write-file-atomic", "zod"],
+    packages: ["node:*", "execa", "image-size", "mediabunny", "smol-toml", "zod"],
   },
   prepare: { rooms: ["core", "host"], packages: ["node:*"] },
   execute: { rooms: ["core", "host", "prepare"], packages: ["node:*"] },

@@ -1,0 +1,56 @@
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { mkdir, mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { onTestFinished, test } from "vitest";
+
+/** Real disks that become full: file systems in memory, which only root may mount, and not in every container. */
+
+export interface SmallDisk {
+  /** What fits onto it, in KiB. */
+  readonly kibibytes: number;
+  /** Where to mount it; a new temporary folder if left out. */
+  readonly at?: string;
+}
+
+/** Mounts a disk, and gives the folder that it is mounted at. It is gone when the test is over. */
+export type MountSmallDisk = (disk: SmallDisk) => Promise<string>;
+
+/** A test that needs such disks; where none can be mounted it says aloud that it was skipped. */
+export function testWithSmallDisk(name: string, body: (mountSmallDisk: MountSmallDisk) => Promise<void>): void {
+  if (canMount()) {
+    test(name, () => body(mountSmallDisk));
+    return;
+  }
+  console.warn(`skipped: ${name}. It mounts a small disk, which takes root on a Linux that lets it.`);
+  test.skip(name, () => undefined);
+}
+
+async function mountSmallDisk({ kibibytes, at }: SmallDisk): Promise<string> {
+  const folder = at ?? (await mkdtemp(join(tmpdir(), "wan22-disk-")));
+  await mkdir(folder, { recursive: true });
+  if (!mount(folder, kibibytes)) throw new Error(`no disk of ${kibibytes} KiB could be mounted at ${folder}`);
+  onTestFinished(async () => {
+    unmount(folder);
+    if (at === undefined) await rm(folder, { recursive: true, force: true });
+  });
+  return folder;
+}
+
+function mount(folder: string, kibibytes: number): boolean {
+  return spawnSync("mount", ["-t", "tmpfs", "-o", `size=${kibibytes}k`, "tmpfs", folder]).status === 0;
+}
+
+function unmount(folder: string): void {
+  spawnSync("umount", ["-l", folder]);
+}
+
+function canMount(): boolean {
+  if (process.platform !== "linux") return false;
+  const folder = mkdtempSync(join(tmpdir(), "wan22-disk-"));
+  const mounted = mount(folder, 4);
+  if (mounted) unmount(folder);
+  rmSync(folder, { recursive: true, force: true });
+  return mounted;
+}
