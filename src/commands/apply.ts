@@ -122,7 +122,7 @@ async function takeOver(pipeline: PreparedPipeline, terminal: Terminal): Promise
     return { diagnostic: result.diagnostic, exitCode: result.kind === "locked" ? EXIT.locked : EXIT.error };
   }
   if (result.note !== undefined) terminal.err(result.note);
-  const diagnostic = await settlePipeline({ ...place, host: hostname() });
+  const diagnostic = await settlePipeline({ ...place, host: hostname(), onWaiting: (text) => terminal.err(text) });
   if (diagnostic === undefined) return { pipeline, lock: result.lock };
   await result.lock.release();
   return { diagnostic, exitCode: EXIT.error };

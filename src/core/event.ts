@@ -60,6 +60,15 @@ export const eventSchema = z
 
 export type TrainerEvent = z.infer<typeof eventSchema>;
 
+/** After these a stage's process does nothing more. */
+export type LastWord = Extract<TrainerEvent, { type: "finished" | "stopped" | "failed" }>;
+
+export function isLastWord<Event extends { readonly type: string }>(
+  event: Event,
+): event is Extract<Event, { readonly type: LastWord["type"] }> {
+  return event.type === "finished" || event.type === "stopped" || event.type === "failed";
+}
+
 /**
  * Reads one line of an events file. Undefined for a torn line, an unknown type or a shape that does not fit:
  * readers ignore what they do not know.

@@ -2,7 +2,7 @@ import { join, resolve } from "node:path";
 import type { StagePlan } from "../core/plan/plan.ts";
 import type { Spec } from "../core/spec/spec.ts";
 import { scriptOf } from "../core/vocabulary.ts";
-import { STAGE_MARKER, stageMark } from "../host/run-store.ts";
+import { stageMark } from "../host/run-store.ts";
 
 /** How a stage's process is started (design §7, "Start"). */
 
@@ -88,10 +88,6 @@ function stageEnvironment({ stage, spec, root, run, environment }: CommandInput)
     // Ids are nvidia-smi's; CUDA by itself counts the fastest card first.
     env.CUDA_DEVICE_ORDER = "PCI_BUS_ID";
   }
-  return {
-    ...env,
-    OMP_NUM_THREADS: "1",
-    PYTHONUNBUFFERED: "1",
-    [STAGE_MARKER]: stageMark(run, stage.id),
-  };
+  const mark = stageMark(run, stage.id);
+  return { ...env, OMP_NUM_THREADS: "1", PYTHONUNBUFFERED: "1", [mark.name]: mark.value };
 }

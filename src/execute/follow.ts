@@ -1,7 +1,14 @@
 import { writeFile } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
-import type { TrainerEvent } from "../core/event.ts";
-import { isProcessAlive, type ProcessEnd, type ProcessIdentity, signalGroup } from "../host/process.ts";
+import { isLastWord, type TrainerEvent } from "../core/event.ts";
+import { isProcessAlive, type ProcessEnd, type ProcessIdentity } from "../host/process.ts";
+import {
+  type EnvironmentMark,
+  findMembers,
+  type GroupMember,
+  type ProcessGroup,
+  signalMembers,
+} from "../host/process-group.ts";
 import type { EventSource } from "./event-source.ts";
 
 /** Follows a stage's process to its end, passes on what it says, and passes on to it that it should stop. */
@@ -18,6 +25,8 @@ export interface StopSignals {
 
 export interface FollowOptions {
   readonly identity: ProcessIdentity;
+  /** In the environment of all that comes of it. */
+  readonly mark: EnvironmentMark;
   /** Of a process that this one started; another's end is seen by its absence. */
   readonly ended: Promise<ProcessEnd> | undefined;
   readonly source: EventSource;
@@ -26,6 +35,8 @@ export interface FollowOptions {
   /** What a stop means to this backend: a file that it watches, or the end at once. */
   readonly stopFile: string | undefined;
   readonly onStopping: (how: StopManner) => void;
+  /** The process that was started has ended before all that came of it. */
+  readonly onOutlived: (members: readonly GroupMember[]) => void;
   readonly pollMs: number;
 }
 
@@ -40,48 +51,92 @@ export interface FollowResult {
 
 /** Time for a trainer to end on SIGTERM before it is killed. */
 const GRACE_MS = 10_000;
+/** Looking for what a process left takes longer than reading its events. */
+const LOOK_MS = 250;
+/** What is left of a trainer that has said its last word holds memory for a moment, and may be somebody's service for ever. */
+const AFTER_LAST_WORD_MS = 10_000;
 
 export async function followProcess(options: FollowOptions): Promise<FollowResult> {
-  const { identity, source, signals, onEvents } = options;
+  const { identity, mark, source, signals } = options;
+  const group = { leader: identity, mark };
   let end: ProcessEnd | undefined;
-  let gone = false;
+  let leaderGone = false;
   let manner: StopManner | undefined;
   let killAt = Number.POSITIVE_INFINITY;
+  /** When the last word was read of a process that has ended. */
+  let overAt: number | undefined;
+  let saidLastWord = false;
+  let saidOutlived = false;
   const ended = options.ended?.then((how) => {
     end = how;
-    gone = true;
+    leaderGone = true;
   });
+  const onEvents = async (events: readonly TrainerEvent[]) => {
+    saidLastWord ||= events.some(isLastWord);
+    if (events.length > 0) await options.onEvents(events);
+  };
+  /** Whether nothing is left that could train. */
+  const isOver = async () => {
+    if (ended === undefined) leaderGone = !(await isProcessAlive(identity));
+    if (!leaderGone) return false;
+    const left = await findMembers(group);
+    if (left.length === 0) return true;
+    await onEvents(await source.poll());
+    if (saidLastWord) overAt ??= Date.now();
+    else if (!saidOutlived) options.onOutlived(left);
+    saidOutlived = true;
+    return overAt !== undefined && Date.now() - overAt > AFTER_LAST_WORD_MS;
+  };
 
   for (;;) {
     if (signals.detach?.aborted) return { end: undefined, manner: "detached" };
     if (signals.stopNow.aborted && manner !== "ended") {
       manner = "ended";
-      signalGroup(identity.pid, "SIGKILL");
+      await signalMembers(group, "SIGKILL");
       options.onStopping(manner);
     } else if (signals.stop.aborted && manner === undefined) {
       manner = options.stopFile === undefined ? "ended" : "asked";
       if (options.stopFile === undefined) {
-        signalGroup(identity.pid, "SIGTERM");
+        await signalMembers(group, "SIGTERM");
         killAt = Date.now() + GRACE_MS;
       } else {
         // A full disk takes no stop file either; the signal asks for the same.
-        await writeFile(options.stopFile, "").catch(() => signalGroup(identity.pid, "SIGTERM"));
+        await writeFile(options.stopFile, "").catch(() => signalMembers(group, "SIGTERM"));
       }
       options.onStopping(manner);
     }
-    if (Date.now() > killAt) signalGroup(identity.pid, "SIGKILL");
+    if (Date.now() > killAt) await signalMembers(group, "SIGKILL");
     // Seen before the events are read: what a process said before it ended is then all read.
-    if (ended === undefined) gone = !(await isProcessAlive(identity));
-    if (gone) break;
-    const events = await source.poll();
-    if (events.length > 0) await onEvents(events);
+    if (await isOver()) break;
+    await onEvents(await source.poll());
     const { stop, stopNow, detach } = signals;
-    if (!gone)
-      await sleepUntil(options.pollMs, ended, manner === undefined ? [stop, stopNow, detach] : [stopNow, detach]);
+    const waitMs = leaderGone ? Math.max(options.pollMs, LOOK_MS) : options.pollMs;
+    const end = leaderGone ? undefined : ended;
+    await sleepUntil(waitMs, end, manner === undefined ? [stop, stopNow, detach] : [stopNow, detach]);
   }
-  const last = await source.end();
-  if (last.length > 0) await onEvents(last);
+  await onEvents(await source.end());
   return { end, manner };
+}
+
+/** Workers of a trainer that was killed look every five seconds whether it is still there, and end by themselves. */
+const WORKERS_END_MS = 15_000;
+
+/** Waits, but not for ever, until what a trainer left has ended: two of its kind on one stage would disturb each other. */
+export async function outwaitWorkers(group: ProcessGroup, { trainer, onWaiting }: OutwaitOptions): Promise<void> {
+  const until = Date.now() + WORKERS_END_MS;
+  for (let looks = 0; Date.now() < until; looks += 1) {
+    const members = await findMembers(group);
+    // What trains is waited for by whoever attaches to it.
+    if (members.length === 0 || members.some(({ pid }) => pid === group.leader?.pid || pid === trainer)) return;
+    if (looks === 0) onWaiting();
+    await delay(LOOK_MS);
+  }
+}
+
+export interface OutwaitOptions {
+  /** The trainer itself, as far as it said: not the wrapper that may have been started in its place. */
+  readonly trainer: number | undefined;
+  readonly onWaiting: () => void;
 }
 
 /** Waits, but not past the process's end or the next signal. */

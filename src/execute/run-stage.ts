@@ -2,7 +2,7 @@ import type { StageOutcome } from "../core/apply-event.ts";
 import type { Diagnostic } from "../core/diagnostic.ts";
 import { pathInside } from "../core/paths.ts";
 import { nowSeconds } from "../host/clock.ts";
-import { runFiles } from "../host/run-store.ts";
+import { runFiles, stageMark } from "../host/run-store.ts";
 import type { ApplyInput } from "./apply-input.ts";
 import { EXECUTE_CODES } from "./codes.ts";
 import { explainSystemError } from "./failure.ts";
@@ -52,6 +52,7 @@ function follow(input: StageInput, { identity, ended, source, progress }: Starte
   const { apply, stage, recorder, report } = input;
   return followProcess({
     identity,
+    mark: stageMark(recorder.run, stage.id),
     ended,
     source,
     signals: apply.signals,
@@ -68,6 +69,11 @@ function follow(input: StageInput, { identity, ended, source, progress }: Starte
         }
       }
       await recorder.observe(stage.id, events);
+    },
+    onOutlived: (members) => {
+      const pids = members.map(({ pid }) => pid).join(", ");
+      const text = `The process that was started, ${identity.pid}, has ended, and processes that came of it still run (${pids}). They are followed until they end.`;
+      report({ type: "note", stage: stage.id, severity: "warning", text });
     },
     onStopping: (manner) => {
       const text = manner === "asked" ? "The trainer saves its training state, then it ends." : endedAtOnceText(apply);

@@ -6,9 +6,19 @@ import { foldState, type StateEntry } from "../core/state/fold.ts";
 import type { JournalEntry } from "../core/state/journal.ts";
 import type { State } from "../core/state/state.ts";
 import type { StageId } from "../core/vocabulary.ts";
-import { appendEvents, appendJournal, readJournal, runFiles, statePaths } from "../host/run-store.ts";
-import { loadState, saveState, setDamagedAside } from "../host/state-store.ts";
+import { removeLeftBehind } from "../host/atomic-file.ts";
+import {
+  appendEvents,
+  appendJournal,
+  readEvents,
+  readJournal,
+  runFiles,
+  stageMark,
+  statePaths,
+} from "../host/run-store.ts";
+import { type LoadedState, loadState, saveState, setDamagedAside } from "../host/state-store.ts";
 import { explainSystemError } from "./failure.ts";
+import { outwaitWorkers } from "./follow.ts";
 import { carryOutMoves, movesOf } from "./outputs.ts";
 import { writeRunResult } from "./run-result.ts";
 import { proveCheckpoints } from "./verify.ts";
@@ -22,6 +32,8 @@ export interface SettleOptions {
   readonly pipeline: string;
   /** Name of this machine. */
   readonly host: string;
+  /** Something takes a while: a sentence. */
+  readonly onWaiting?: ((text: string) => void) | undefined;
 }
 
 /**
@@ -39,9 +51,12 @@ export async function settlePipeline(options: SettleOptions): Promise<Diagnostic
   }
 }
 
-async function settle({ root, stateDir, pipeline, host }: SettleOptions): Promise<void> {
+async function settle({ root, stateDir, pipeline, host, onWaiting }: SettleOptions): Promise<void> {
   const { stateFile } = statePaths(stateDir, pipeline);
-  const loaded = await loadState({ root, stateDir, pipeline, shownFile: pathInside(root, stateFile), host });
+  await removeLeftBehind(stateFile);
+  const load = () => loadState({ root, stateDir, pipeline, shownFile: pathInside(root, stateFile), host });
+  await outwaitTrainers(await load(), { stateDir, onWaiting });
+  const loaded = await load();
   const { unrecorded, unwritten, damagedFile } = loaded;
   if (loaded.state === undefined) {
     // Nothing is left to put in its place; the first write of a new state would make it the backup, the second forget it.
@@ -68,6 +83,27 @@ async function settle({ root, stateDir, pipeline, host }: SettleOptions): Promis
     }
   }
   if (unrecorded.length > 0 || damagedFile !== undefined) await saveState(state, { stateDir, damagedFile });
+}
+
+/** What a trainer that was killed, or failed, left of itself must have ended before another is started. */
+async function outwaitTrainers(
+  { state, alive, unrecorded }: LoadedState,
+  { stateDir, onWaiting }: Pick<SettleOptions, "stateDir" | "onWaiting">,
+): Promise<void> {
+  const ended = unrecorded.flatMap(({ entry }) => (entry.type === "end" ? [entry.stage] : []));
+  for (const stage of [...alive, ...ended]) {
+    const { run, process } = state?.stages[stage] ?? {};
+    if (state === undefined || run === undefined) continue;
+    const runDir = join(statePaths(stateDir, state.pipeline).runsDir, run);
+    const started = (await readEvents(runDir, stage)).findLast((event) => event.type === "started");
+    await outwaitWorkers(
+      { leader: process, mark: stageMark(run, stage) },
+      {
+        trainer: started?.pid,
+        onWaiting: () => onWaiting?.(`Waiting for the processes that an ended trainer of ${stage} has left.`),
+      },
+    );
+  }
 }
 
 /** Moves stand before the process: with a process they are all done, and names may have been used again since. */

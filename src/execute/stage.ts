@@ -1,5 +1,5 @@
 import type { ApplyEvent } from "../core/apply-event.ts";
-import type { TrainerEvent } from "../core/event.ts";
+import { isLastWord, type LastWord, type TrainerEvent } from "../core/event.ts";
 import type { PipelinePlan, StagePlan } from "../core/plan/plan.ts";
 import { scriptOf } from "../core/vocabulary.ts";
 import { countOomKills } from "../host/oom-kills.ts";
@@ -32,7 +32,7 @@ export function isRunning(stage: StagePlan): boolean {
 export interface Progress {
   done: number;
   readonly total: number;
-  terminal: Extract<TrainerEvent, { type: "finished" | "stopped" | "failed" }> | undefined;
+  terminal: LastWord | undefined;
   saidNotANumber: boolean;
   /** The kernel's count of processes killed for want of memory, before this stage ran. */
   readonly oomKillsBefore: number | undefined;
@@ -47,19 +47,7 @@ export function initialProgress(stage: StagePlan): Progress {
 
 /** Moves progress on by what the process said. */
 export function takeUp(progress: Progress, event: TrainerEvent): void {
-  switch (event.type) {
-    case "step":
-      progress.done = Math.max(progress.done, event.step);
-      break;
-    case "item":
-      progress.done = Math.max(progress.done, event.done);
-      break;
-    case "finished":
-    case "stopped":
-    case "failed":
-      progress.terminal = event;
-      break;
-    default:
-      break;
-  }
+  if (event.type === "step") progress.done = Math.max(progress.done, event.step);
+  else if (event.type === "item") progress.done = Math.max(progress.done, event.done);
+  else if (isLastWord(event)) progress.terminal = event;
 }

@@ -1,6 +1,6 @@
 import { execFile } from "node:child_process";
 import { readFileSync } from "node:fs";
-import { open, readdir, readFile } from "node:fs/promises";
+import { open } from "node:fs/promises";
 import { observeMachine } from "./machine.ts";
 import { errorCode } from "./read-file.ts";
 
@@ -68,21 +68,21 @@ export async function startDetached(options: StartOptions): Promise<StartResult>
     // Whoever follows the process stays alive by itself; one that detaches must be able to end.
     subprocess.unref();
     const ended = subprocess.then((result) => ({ exitCode: result.exitCode ?? null, signal: result.signal ?? null }));
-    return { kind: "started", process: { identity: await identityOf(pid), ended } };
+    return { kind: "started", process: { identity: await identifyProcess(pid), ended } };
   } finally {
     await log.close();
   }
 }
 
-/** Identity of a process just started by this one; its start time is empty if it has ended already. */
-async function identityOf(pid: number): Promise<ProcessIdentity> {
+/** Identity of a process; its start time is empty if it has ended already. */
+export async function identifyProcess(pid: number): Promise<ProcessIdentity> {
   const start_time = (await readStartTime(pid)) ?? "";
   return { pid, boot_id: observeMachine().bootId, start_time };
 }
 
 /** Whether exactly this process still runs. A pid used again, an earlier boot or a dead process not yet collected: no. */
 export async function isProcessAlive(identity: ProcessIdentity): Promise<boolean> {
-  if (identity.start_time === "" || !sameBoot(identity.boot_id, observeMachine().bootId)) return false;
+  if (identity.start_time === "" || !isOfThisBoot(identity)) return false;
   return (await readStartTime(identity.pid)) === identity.start_time;
 }
 
@@ -97,43 +97,19 @@ export function isPidInUse(pid: number): boolean {
 
 /** This process, for a lock. */
 export async function identifyThisProcess(): Promise<ProcessIdentity> {
-  return identityOf(process.pid);
-}
-
-/** Sends a signal to a process group by its leader's pid. A group that is gone already is fine. */
-export function signalGroup(pid: number, signal: NodeJS.Signals): void {
-  try {
-    process.kill(-pid, signal);
-  } catch {
-    // ESRCH: nobody left. EPERM: the pid belongs to somebody else by now, so ours is gone too.
-  }
-}
-
-/**
- * The leader of a process group that was started with `NAME=value` in its environment. Finds what was started and never
- * written down. Only Linux shows environments; elsewhere there is none.
- */
-export async function findProcessByEnvironment(name: string, value: string): Promise<ProcessIdentity | undefined> {
-  if (process.platform !== "linux") return undefined;
-  const pids = (await readdir("/proc")).filter((entry) => /^\d+$/.test(entry)).map(Number);
-  for (const pid of pids) {
-    const environment = await readFile(`/proc/${pid}/environ`, "utf8").catch(() => "");
-    if (!environment.split("\0").includes(`${name}=${value}`)) continue;
-    // Workers inherit the environment; the leader's group is its own pid.
-    const fields = readLinuxStat(pid);
-    if (fields?.[2] === String(pid)) return identityOf(pid);
-  }
-  return undefined;
+  return identifyProcess(process.pid);
 }
 
 const STARTED = /^started-(\d+)$/;
 /** Where the boot is only known by its time, this much drift between two clocks is the same boot. */
 const BOOT_DRIFT_SECONDS = 60;
 
-function sameBoot(one: string, other: string): boolean {
-  const times = [STARTED.exec(one)?.[1], STARTED.exec(other)?.[1]].map(Number);
+/** Whether the machine has not been started anew since. */
+export function isOfThisBoot({ boot_id }: Pick<ProcessIdentity, "boot_id">): boolean {
+  const { bootId } = observeMachine();
+  const times = [STARTED.exec(boot_id)?.[1], STARTED.exec(bootId)?.[1]].map(Number);
   const [first = Number.NaN, second = Number.NaN] = times;
-  return one === other || Math.abs(first - second) <= BOOT_DRIFT_SECONDS;
+  return boot_id === bootId || Math.abs(first - second) <= BOOT_DRIFT_SECONDS;
 }
 
 /** When a running process started; undefined where there is none, or only its remains (a zombie). */
@@ -148,7 +124,7 @@ function readLinuxStartTime(pid: number): string | undefined {
 }
 
 /** `/proc/PID/stat` from its third field on: the name before it may hold blanks and brackets. */
-function readLinuxStat(pid: number): readonly string[] | undefined {
+export function readLinuxStat(pid: number): readonly string[] | undefined {
   try {
     const text = readFileSync(`/proc/${pid}/stat`, "utf8");
     return text.slice(text.lastIndexOf(")") + 2).split(" ");

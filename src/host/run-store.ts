@@ -5,6 +5,7 @@ import type { StateEntry } from "../core/state/fold.ts";
 import { type JournalEntry, journalSchema } from "../core/state/journal.ts";
 import { mergeRunEntries } from "../core/state/merge.ts";
 import { STAGE_IDS, type StageId } from "../core/vocabulary.ts";
+import type { EnvironmentMark } from "./process-group.ts";
 import { errorCode, readTextFile } from "./read-file.ts";
 
 /** The folders of runs (design §6): names of what lies in them, and reading it back. */
@@ -35,11 +36,9 @@ export const runFiles = {
   stop: (runDir: string, stage: StageId) => join(runDir, `${stage}.stop`),
 } as const;
 
-/** A variable in every stage's environment, by which a process is found that nobody came to write down. */
-export const STAGE_MARKER = "WAN22_STAGE";
-
-export function stageMark(run: string, stage: StageId): string {
-  return `${run}/${stage}`;
+/** In the environment of all that comes of a stage's process, so that it is found though nobody wrote it down. */
+export function stageMark(run: string, stage: StageId): EnvironmentMark {
+  return { name: "WAN22_STAGE", value: `${run}/${stage}` };
 }
 
 /** Adds a line to a journal, and has it on disk before it comes back. A line that was cut off before is ended first. */

@@ -1,20 +1,22 @@
 import { readFile, rename } from "node:fs/promises";
 import { join } from "node:path";
 import { type Diagnostic, diagnose } from "../core/diagnostic.ts";
-import type { TrainerEvent } from "../core/event.ts";
+import { isLastWord, type TrainerEvent } from "../core/event.ts";
 import { pathInside } from "../core/paths.ts";
 import { STATE_CODES } from "../core/state/codes.ts";
 import { foldState, type StateEntry } from "../core/state/fold.ts";
 import type { JournalEntry } from "../core/state/journal.ts";
 import { readState } from "../core/state/migrate.ts";
 import type { State } from "../core/state/state.ts";
+import { unseenEntry } from "../core/state/unseen.ts";
 import { STAGE_IDS, type StageId } from "../core/vocabulary.ts";
 import { backupOf, writeWholeFile } from "./atomic-file.ts";
 import { nowSeconds, timeStamp } from "./clock.ts";
 import { HOST_CODES } from "./codes.ts";
-import { findProcessByEnvironment, isProcessAlive, type ProcessIdentity } from "./process.ts";
+import { isProcessAlive, type ProcessIdentity } from "./process.ts";
+import { findMembers, identifyLeader } from "./process-group.ts";
 import { errorCode, fileProblem, readTextFile } from "./read-file.ts";
-import { listRuns, readEvents, readRun, STAGE_MARKER, type StatePaths, stageMark, statePaths } from "./run-store.ts";
+import { listRuns, readEvents, readRun, type StatePaths, stageMark, statePaths } from "./run-store.ts";
 import { readUnwrittenEvents } from "./unwritten-events.ts";
 
 /**
@@ -140,23 +142,22 @@ async function catchUp(state: State, { runsDir }: StatePaths, root: string): Pro
   let caughtUp: State | undefined = state;
   for (const stage of STAGE_IDS) {
     const record = state.stages[stage];
-    if (record?.status !== "running") continue;
+    // A process whose last word was folded in has no end yet: its runner was killed before it could write one.
+    if (record === undefined || (record.status !== "running" && record.process === undefined)) continue;
     const { run } = record;
     const runDir = join(runsDir, run);
-    const recorded = (await readStage(runDir, stage)).findLast((entry) => entry.type === "process");
-    const identity = recorded ?? (await findProcessByEnvironment(STAGE_MARKER, stageMark(run, stage)));
-    const isAlive = identity !== undefined && (await isProcessAlive(identity));
-    // Read again only now: a process that is gone has said everything.
+    const { process, isAlive } = await findProcess(run, runDir, stage);
+    // Read only now: a process that is gone has said everything.
     const said = await readStage(runDir, stage);
     const hasEnd = said.some(({ type }) => type === "end");
     const written = (await readEvents(runDir, stage)).length;
     const events = hasEnd ? [] : await readUnwrittenEvents({ root, runDir, stage, record, written });
     const entries = [...said, ...events.map((event) => ({ ...event, stage }))];
     caughtUp = foldState(caughtUp, entries);
-    const unseen = isAlive ? unseenProcess(stage, identity, recorded) : unseenEnd(stage, entries);
     if (isAlive) alive.push(stage);
     // A living trainer's log is read on by whoever follows it.
     if (!isAlive && events.length > 0) unwritten.push({ run, stage, events });
+    const unseen = unseenEntry({ stage, process, isAlive, entries, now: nowSeconds() });
     if (unseen === undefined) continue;
     unrecorded.push({ run, entry: unseen });
     caughtUp = foldState(caughtUp, [unseen]);
@@ -164,38 +165,26 @@ async function catchUp(state: State, { runsDir }: StatePaths, root: string): Pro
   return { state: caughtUp, alive, unrecorded, unwritten };
 }
 
+interface FoundProcess {
+  readonly process: ProcessIdentity | undefined;
+  readonly isAlive: boolean;
+}
+
+/** A stage's process: alive as long as anything that came of it is, unless it has ended and said its last word before. */
+async function findProcess(run: string, runDir: string, stage: StageId): Promise<FoundProcess> {
+  const recorded = (await readStage(runDir, stage)).findLast((entry) => entry.type === "process");
+  const members = await findMembers({ leader: recorded, mark: stageMark(run, stage) });
+  const process = recorded ?? (await identifyLeader(members));
+  if (process !== undefined && (await isProcessAlive(process))) return { process, isAlive: true };
+  if (members.length === 0) return { process, isAlive: false };
+  return { process, isAlive: !(await readEvents(runDir, stage)).some(isLastWord) };
+}
+
 /** What is recorded of a stage in a run, but for its start: that is in the state, and would make it forget what came after. */
 async function readStage(runDir: string, stage: StageId): Promise<readonly StateEntry[]> {
   return (await readRun(runDir)).filter(
     (entry) => entry.type !== "run" && entry.type !== "stage" && entry.stage === stage,
   );
-}
-
-/** A process that was started just before its runner was killed: nobody wrote it down. */
-function unseenProcess(
-  stage: StageId,
-  identity: ProcessIdentity,
-  recorded: StateEntry | undefined,
-): JournalEntry | undefined {
-  if (recorded !== undefined) return undefined;
-  const { pid, boot_id, start_time } = identity;
-  return { v: 1, t: nowSeconds(), type: "process", stage, pid, boot_id, start_time };
-}
-
-/** What became of a process that nobody watched to its end: its last word, or `lost`. Nothing if its end is recorded. */
-function unseenEnd(stage: StageId, entries: readonly StateEntry[]): JournalEntry | undefined {
-  if (entries.some((entry) => entry.type === "end")) return undefined;
-  const last = entries.findLast(({ type }) => type === "finished" || type === "stopped" || type === "failed");
-  const base = { v: 1 as const, t: last?.t ?? nowSeconds(), type: "end" as const, stage, exit_code: null };
-  switch (last?.type) {
-    case "finished":
-    case "stopped":
-      return { ...base, outcome: last.type };
-    case "failed":
-      return { ...base, outcome: "failed", message: last.message };
-    default:
-      return { ...base, outcome: "lost", message: "Its process is gone and left no word about its end." };
-  }
 }
 
 export interface SaveOptions {

@@ -1,51 +1,19 @@
-import { createHash } from "node:crypto";
-import { readFile, stat } from "node:fs/promises";
+import { stat } from "node:fs/promises";
 import { describe, expect, it } from "vitest";
 import type { ApplyEvent } from "../../src/core/apply-event.ts";
-import { type State, stateSchema } from "../../src/core/state/state.ts";
-import { startApply as startApplyOf, stepFrom } from "../rig/applying.ts";
-import { makeQuickstart, type Project } from "../rig/project.ts";
+import { stepFrom } from "../rig/applying.ts";
+import {
+  checkpointHashes,
+  FILE,
+  isAlive,
+  longQuickstart,
+  readState,
+  STEPS,
+  startApply,
+  undisturbed,
+} from "../rig/long-quickstart.ts";
 
 /** What happens to a run whose runner, trainer or user ends it at any moment: nothing is lost, and nothing is done twice. */
-
-const FILE = "pipelines/quickstart.yaml";
-const EPOCHS = 30;
-const STEPS = EPOCHS * 24;
-
-const longQuickstart = () =>
-  makeQuickstart((yaml) =>
-    yaml.replace("max_train_epochs: 4", `max_train_epochs: ${EPOCHS}\n  save_every_n_epochs: 5`),
-  );
-
-const startApply = (project: Project) => startApplyOf(project, FILE);
-
-async function readState(project: Project): Promise<State> {
-  return stateSchema.parse(JSON.parse(await project.read(".wan22/state/quickstart.json")));
-}
-
-async function checkpointHashes(project: Project): Promise<Readonly<Record<string, string>>> {
-  const names = (await project.list("output/quickstart")).filter((name) => name.endsWith(".safetensors"));
-  const hashes = names.map(async (name) => {
-    const bytes = await readFile(project.path(`output/quickstart/${name}`));
-    return [name, createHash("sha256").update(bytes).digest("hex")] as const;
-  });
-  return Object.fromEntries(await Promise.all(hashes));
-}
-
-async function undisturbed(): Promise<Readonly<Record<string, string>>> {
-  const project = await longQuickstart();
-  const { exitCode, stderr } = await project.run(["apply", FILE, "--auto-approve"]);
-  expect(exitCode, stderr).toBe(0);
-  return checkpointHashes(project);
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch {
-    return false;
-  }
-}
 
 describe("an apply that is interrupted", () => {
   it("by a kill of the runner: training goes on, and the next apply finds it and sees it to its end", async () => {

@@ -9,14 +9,7 @@ import type { JournalEntry } from "../../../src/core/state/journal.ts";
 import type { State } from "../../../src/core/state/state.ts";
 import type { Backend } from "../../../src/core/vocabulary.ts";
 import { startDetached } from "../../../src/host/process.ts";
-import {
-  appendEvents,
-  appendJournal,
-  readRun,
-  runFiles,
-  STAGE_MARKER,
-  stageMark,
-} from "../../../src/host/run-store.ts";
+import { appendEvents, appendJournal, readRun, runFiles, stageMark } from "../../../src/host/run-store.ts";
 import { loadState, saveState } from "../../../src/host/state-store.ts";
 
 const RUN = "20260701T100000Z-fox-abcd";
@@ -165,6 +158,16 @@ describe("a stage whose runner was killed", () => {
     expect(unrecorded).toMatchObject([{ entry: { outcome: type, t: 20 } }]);
   });
 
+  test("has its end to be written down also where its last word is in the state already", async () => {
+    const said = { v: 1, t: 20, type: "finished" } as const;
+    await appendJournal(runFiles.journal(runDir), [runEntry, stageEntry(), processEntry(1, "1")]);
+    await appendEvents(runFiles.events(runDir, "train"), [said]);
+    const state = foldState(undefined, await readRun(runDir));
+    expect(state?.stages.train?.status).toBe("finished");
+    if (state !== undefined) await saveState(state, { stateDir });
+    expect(await load()).toMatchObject({ unrecorded: [{ entry: { type: "end", outcome: "finished", t: 20 } }] });
+  });
+
   test("is alive as long as its process is", async () => {
     const logFile = join(root, "x.log");
     const started = await startDetached({ command: "sleep", args: ["60"], cwd: root, env: {}, logFile });
@@ -186,10 +189,8 @@ describe("a stage whose runner was killed", () => {
     "is found alive although its runner was killed before it wrote down the pid",
     async () => {
       await leaveRun([runEntry, stageEntry()]);
-      const child = spawn("sleep", ["60"], {
-        detached: true,
-        env: { ...process.env, [STAGE_MARKER]: stageMark(RUN, "train") },
-      });
+      const { name, value } = stageMark(RUN, "train");
+      const child = spawn("sleep", ["60"], { detached: true, env: { ...process.env, [name]: value } });
       await once(child, "spawn");
       const { alive, unrecorded, state } = await load();
       expect(alive).toEqual(["train"]);

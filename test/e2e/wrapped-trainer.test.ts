@@ -1,0 +1,103 @@
+import { chmod, rm } from "node:fs/promises";
+import { describe, expect, it } from "vitest";
+import { type Applying, stepFrom } from "../rig/applying.ts";
+import { checkpointHashes, longQuickstart, readState, startApply, undisturbed } from "../rig/long-quickstart.ts";
+import type { Project } from "../rig/project.ts";
+
+/** A trainer that is not the process that was started: `trainer.python` is a script of the user's that starts Python. */
+
+async function withWrapper(script: string): Promise<Project> {
+  const project = await longQuickstart((yaml) =>
+    yaml.replace("backend: rehearsal", "backend: rehearsal\n  python: ./python"),
+  );
+  await project.write("pipelines/python", `#!/bin/sh\n${script}\n`);
+  await chmod(project.path("pipelines/python"), 0o755);
+  return project;
+}
+
+/** The shell stays, and Python is its child. */
+const CHILD = 'python3 "$@"\nexit $?';
+
+async function killStarted(project: Project): Promise<void> {
+  process.kill((await readState(project)).stages.train?.process?.pid ?? 0, "SIGKILL");
+}
+
+async function runCount(project: Project): Promise<number> {
+  return new Set((await project.list(".wan22/runs")).map((name) => name.split("/")[0])).size;
+}
+
+const notes = ({ events }: Applying) => events.flatMap((event) => (event.type === "note" ? [event.text] : []));
+
+describe("a trainer that outlives the program that was started", () => {
+  it("is followed to its end, and no second one is started", async () => {
+    const project = await withWrapper(CHILD);
+    const applying = startApply(project);
+    await applying.until(stepFrom(20));
+    await killStarted(project);
+    expect(await applying.ended).toBe(0);
+    expect(notes(applying)).toEqual([expect.stringContaining("has ended, and processes that came of it still run")]);
+    const { stages, history } = await readState(project);
+    expect(stages.train).toMatchObject({ status: "finished", segment: 1 });
+    expect(history.map(({ outcome }) => outcome)).toEqual(["finished", "finished", "finished"]);
+    expect(await checkpointHashes(project)).toEqual(await undisturbed());
+  });
+
+  it("is found by the next apply where its runner was killed too, and stops when it is asked to", async () => {
+    const project = await withWrapper(CHILD);
+    const first = startApply(project);
+    await first.until(stepFrom(20));
+    first.process.kill("SIGKILL");
+    await first.ended;
+    await killStarted(project);
+    const planned = await project.plan("pipelines/quickstart.yaml");
+    expect(planned.pipelines[0]?.stages[2]?.reasons[0]).toMatchObject({ cause: "running" });
+
+    const second = startApply(project);
+    await second.until(stepFrom(60));
+    second.process.kill("SIGINT");
+    expect(await second.ended).toBe(85);
+    expect(second.events.find(({ type }) => type === "stage-started")).toMatchObject({ attached: true });
+    expect((await readState(project)).stages.train).toMatchObject({ status: "stopped", segment: 1 });
+    expect(await runCount(project)).toBe(1);
+  });
+
+  it("is ended at once by a second Ctrl-C", async () => {
+    const project = await withWrapper(CHILD);
+    const applying = startApply(project);
+    await applying.until(stepFrom(20));
+    await killStarted(project);
+    await applying.until((event) => event.type === "note");
+    applying.process.kill("SIGINT");
+    applying.process.kill("SIGINT");
+    expect([85, 130]).toContain(await applying.ended);
+    const again = startApply(project);
+    await again.until(({ type }) => type === "stage-started");
+    expect(again.events.find(({ type }) => type === "stage-started")).toMatchObject({ attached: false });
+    again.process.kill("SIGINT");
+    expect(await again.ended).toBe(85);
+  });
+});
+
+it("what a killed trainer leaves for a moment, as its workers, is waited for before another is started", async () => {
+  const project = await withWrapper(
+    'case "$*" in *wan_train*) while [ -e worker ]; do sleep 0.05; done & ;; esac\nexec python3 "$@"',
+  );
+  await project.write("worker", "");
+  const first = startApply(project);
+  await first.until(stepFrom(130));
+  first.process.kill("SIGKILL");
+  await killStarted(project);
+  await first.ended;
+
+  const second = startApply(project);
+  let said = "";
+  for await (const line of second.process.iterable({ from: "stderr" })) {
+    said += line;
+    if (line.includes("Waiting for the processes")) await rm(project.path("worker"), { force: true });
+  }
+  expect(said).toContain("Waiting for the processes that an ended trainer of train has left");
+  expect(await second.ended).toBe(0);
+  const { history } = await readState(project);
+  expect(history.filter(({ stage }) => stage === "train").map(({ outcome }) => outcome)).toEqual(["lost", "finished"]);
+  expect(await checkpointHashes(project)).toEqual(await undisturbed());
+});

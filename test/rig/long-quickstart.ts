@@ -1,0 +1,50 @@
+import { createHash } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { expect } from "vitest";
+import { type State, stateSchema } from "../../src/core/state/state.ts";
+import { type Applying, startApply as startApplyOf } from "./applying.ts";
+import { makeQuickstart, type Project } from "./project.ts";
+
+/** A quickstart that trains long enough to be disturbed, and `wan22 apply` on it as a process that a test can disturb. */
+
+export const FILE = "pipelines/quickstart.yaml";
+const EPOCHS = 30;
+export const STEPS = EPOCHS * 24;
+
+export const longQuickstart = (edit: (yaml: string) => string = (yaml) => yaml) =>
+  makeQuickstart((yaml) =>
+    edit(yaml.replace("max_train_epochs: 4", `max_train_epochs: ${EPOCHS}\n  save_every_n_epochs: 5`)),
+  );
+
+/** Starts `wan22 apply` on it and reads what it says. */
+export function startApply(project: Project): Applying {
+  return startApplyOf(project, FILE);
+}
+
+export async function readState(project: Project): Promise<State> {
+  return stateSchema.parse(JSON.parse(await project.read(".wan22/state/quickstart.json")));
+}
+
+export async function checkpointHashes(project: Project): Promise<Readonly<Record<string, string>>> {
+  const names = (await project.list("output/quickstart")).filter((name) => name.endsWith(".safetensors"));
+  const hashes = names.map(async (name) => {
+    const bytes = await readFile(project.path(`output/quickstart/${name}`));
+    return [name, createHash("sha256").update(bytes).digest("hex")] as const;
+  });
+  return Object.fromEntries(await Promise.all(hashes));
+}
+
+export async function undisturbed(): Promise<Readonly<Record<string, string>>> {
+  const project = await longQuickstart();
+  const { exitCode, stderr } = await project.run(["apply", FILE, "--auto-approve"]);
+  expect(exitCode, stderr).toBe(0);
+  return checkpointHashes(project);
+}
+
+export function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}
