@@ -7,8 +7,9 @@ import { pathInside } from "../core/paths.ts";
 import type { StagePlan } from "../core/plan/plan.ts";
 import { workFolder } from "../core/render/work-files.ts";
 import type { Driver } from "../core/vocabulary.ts";
-import { writeWholeFile } from "../host/atomic-file.ts";
+import { copyWholeFile, writeWholeFile } from "../host/atomic-file.ts";
 import { newRunId, nowSeconds } from "../host/clock.ts";
+import { errorCode } from "../host/read-file.ts";
 import { runFiles, statePaths } from "../host/run-store.ts";
 import type { ApplyInput, ApplyResult } from "./apply-input.ts";
 import { explainSystemError } from "./failure.ts";
@@ -78,7 +79,10 @@ async function carryOut(input: ApplyInput): Promise<ApplyResult> {
   return { outcome, run: recorder.run, state: recorder.state(), diagnostics };
 }
 
-/** Makes the run's folder and says so in its journal, or goes on with the run whose trainer still runs. */
+/**
+ * Makes the run's folder and says so in its journal, or goes on with the run whose trainer still runs. That one was begun by
+ * another plan, perhaps of a file that was edited since: what follows is carried out, and recorded, by this one.
+ */
 async function openRun(input: ApplyInput, stages: readonly StagePlan[], stateDir: string): Promise<Recorder> {
   const { plan, state } = input;
   const { runsDir } = statePaths(stateDir, plan.name);
@@ -87,8 +91,9 @@ async function openRun(input: ApplyInput, stages: readonly StagePlan[], stateDir
   const run = adopted ?? newRunId(plan.name);
   const runDir = join(runsDir, run);
   const recorder = openRecorder({ run, runDir, stateDir, state });
-  if (adopted !== undefined) return recorder;
+  if (adopted !== undefined && state?.plan_digest === plan.digest) return recorder;
   await mkdir(runDir, { recursive: true });
+  if (adopted !== undefined) await keepEarlierPlan(runDir, state?.plan_digest);
   await writeWholeFile(runFiles.plan(runDir), `${JSON.stringify(plan, null, 2)}\n`);
   await recorder.record({
     ...stamp(),
@@ -101,6 +106,15 @@ async function openRun(input: ApplyInput, stages: readonly StagePlan[], stateDir
     plan_digest: plan.digest,
   });
   return recorder;
+}
+
+async function keepEarlierPlan(runDir: string, digest: string | undefined): Promise<void> {
+  try {
+    await copyWholeFile(runFiles.plan(runDir), runFiles.earlierPlan(runDir, digest ?? "unknown"));
+  } catch (error) {
+    // A run that was cleared away while its trainer ran.
+    if (errorCode(error) !== "ENOENT") throw error;
+  }
 }
 
 function outcomeOf(last: StageOutcome, lastDriver: Driver | undefined, { signals }: ApplyInput): ApplyOutcome {

@@ -30,6 +30,8 @@ export function statePaths(stateDir: string, pipeline: string): StatePaths {
 export const runFiles = {
   journal: (runDir: string) => join(runDir, "journal.ndjson"),
   plan: (runDir: string) => join(runDir, "plan.json"),
+  /** The plan that began a run which another one went on with. */
+  earlierPlan: (runDir: string, digest: string) => join(runDir, `plan-${digest.slice(0, 8)}.json`),
   result: (runDir: string) => join(runDir, "result.json"),
   log: (runDir: string, stage: StageId) => join(runDir, `${stage}.log`),
   events: (runDir: string, stage: StageId) => join(runDir, `${stage}.events.ndjson`),

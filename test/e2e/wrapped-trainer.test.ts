@@ -1,7 +1,7 @@
 import { chmod, rm } from "node:fs/promises";
 import { describe, expect, it } from "vitest";
 import { type Applying, stepFrom } from "../rig/applying.ts";
-import { checkpointHashes, longQuickstart, readState, startApply, undisturbed } from "../rig/long-quickstart.ts";
+import { checkpointHashes, FILE, longQuickstart, readState, startApply, undisturbed } from "../rig/long-quickstart.ts";
 import type { Project } from "../rig/project.ts";
 
 /** A trainer that is not the process that was started: `trainer.python` is a script of the user's that starts Python. */
@@ -49,7 +49,7 @@ describe("a trainer that outlives the program that was started", () => {
     first.process.kill("SIGKILL");
     await first.ended;
     await killStarted(project);
-    const planned = await project.plan("pipelines/quickstart.yaml");
+    const planned = await project.plan(FILE);
     expect(planned.pipelines[0]?.stages[2]?.reasons[0]).toMatchObject({ cause: "running" });
 
     const second = startApply(project);
@@ -100,4 +100,32 @@ it("what a killed trainer leaves for a moment, as its workers, is waited for bef
   const { history } = await readState(project);
   expect(history.filter(({ stage }) => stage === "train").map(({ outcome }) => outcome)).toEqual(["lost", "finished"]);
   expect(await checkpointHashes(project)).toEqual(await undisturbed());
+});
+
+it("a run that goes on by the plan of an edited file has that plan in its record, and the earlier one beside it", async () => {
+  const project = await withWrapper(
+    'case "$*" in *wan_cache_latents*) while [ -e hold ]; do sleep 0.05; done ;; esac\nexec python3 "$@"',
+  );
+  await project.write("hold", "");
+  const first = startApply(project);
+  await first.until(({ type }) => type === "stage-started");
+  first.process.kill("SIGKILL");
+  await first.ended;
+  const { run, plan_digest: earlier = "" } = await readState(project);
+  await project.write(FILE, (await project.read(FILE)).replace("max_train_epochs: 30", "max_train_epochs: 2"));
+
+  const second = startApply(project);
+  await second.until(({ type }) => type === "stage-started");
+  await rm(project.path("hold"));
+  expect(await second.ended).toBe(0);
+
+  const state = await readState(project);
+  expect(state).toMatchObject({ run, stages: { train: { total_epochs: 2 } } });
+  const folder = `.wan22/runs/${run}`;
+  const recorded = JSON.parse(await project.read(`${folder}/plan.json`));
+  expect(recorded).toMatchObject({ digest: state.plan_digest, stages: [{}, {}, { id: "train", total_epochs: 2 }] });
+  expect(JSON.parse(await project.read(`${folder}/plan-${earlier.slice(0, 8)}.json`))).toMatchObject({
+    digest: earlier,
+    stages: [{}, {}, { id: "train", total_epochs: 30 }],
+  });
 });
