@@ -104,6 +104,7 @@ async function openRun(input: ApplyInput, stages: readonly StagePlan[], stateDir
     lineage: state?.lineage ?? randomUUID(),
     host: input.host,
     plan_digest: plan.digest,
+    serial: state?.serial ?? 0,
   });
   return recorder;
 }

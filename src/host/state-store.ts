@@ -1,12 +1,12 @@
 import { readFile, rename } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { type Diagnostic, diagnose } from "../core/diagnostic.ts";
 import { isLastWord, type TrainerEvent } from "../core/event.ts";
 import { pathInside } from "../core/paths.ts";
-import { STATE_CODES } from "../core/state/codes.ts";
 import { foldState, type StateEntry } from "../core/state/fold.ts";
 import type { JournalEntry } from "../core/state/journal.ts";
 import { readState } from "../core/state/migrate.ts";
+import { type Rebuilt, rebuildState } from "../core/state/rebuild.ts";
 import type { State } from "../core/state/state.ts";
 import { unseenEntry } from "../core/state/unseen.ts";
 import { STAGE_IDS, type StageId } from "../core/vocabulary.ts";
@@ -87,49 +87,44 @@ async function findState(request: StateRequest, paths: StatePaths): Promise<Foun
     text = await readTextFile(paths.stateFile);
   } catch (error) {
     const code = errorCode(error);
-    if (code === "ENOENT" || code === "ENOTDIR") return { state: await rebuildState(request, paths), diagnostics: [] };
-    throw error;
+    if (code !== "ENOENT" && code !== "ENOTDIR") throw error;
+    // A backup alone is no history: whoever removed both the state and its runs meant to begin anew.
+    const isNew = (await listRuns(paths.runsDir, request.pipeline)).length === 0;
+    return { state: isNew ? undefined : (await recoverState(request, paths)).state, diagnostics: [] };
   }
-  const origin = { file: request.shownFile, pipeline: request.pipeline };
-  const read = readState(text, origin);
-  if (read.value !== undefined) return { state: read.value, diagnostics: read.diagnostics };
-  // A newer version's file is no damage: it is left alone.
-  if (read.diagnostics.some(({ code }) => code === STATE_CODES.newer.code)) {
-    return { state: undefined, diagnostics: read.diagnostics };
-  }
-  const backup = await readBackup(request, paths);
-  const rebuilt = await rebuildState(request, paths);
-  // Both count the entries folded in: the greater number knows more. Runs may have been cleared away.
-  const state = (rebuilt?.serial ?? -1) >= (backup?.serial ?? -1) ? rebuilt : backup;
-  const source =
-    state === undefined
-      ? "nothing was left to rebuild it from"
-      : state === rebuilt
-        ? "it was rebuilt from the runs"
-        : "its backup was taken";
-  const reason = read.diagnostics[0]?.detail ?? `${request.shownFile} is damaged.`;
-  const detail = `${reason.split(". ")[0]}. So ${source}; the damaged file will be kept beside it under another name.`;
-  return {
-    state,
-    diagnostics: [diagnose(HOST_CODES.stateRebuilt, detail, { at: { file: request.shownFile } })],
-    damagedFile: paths.stateFile,
-  };
-}
-
-async function readBackup(request: StateRequest, paths: StatePaths): Promise<State | undefined> {
-  try {
-    const text = await readFile(backupOf(paths.stateFile), "utf8");
-    return readState(text, { file: `${request.shownFile}.backup`, pipeline: request.pipeline }).value;
-  } catch {
-    return undefined;
+  const reading = readState(text, { file: request.shownFile, pipeline: request.pipeline });
+  switch (reading.kind) {
+    case "state":
+      return { state: reading.state, diagnostics: [] };
+    case "refused":
+      return { state: undefined, diagnostics: [reading.diagnostic] };
+    case "damaged": {
+      const { state, from } = await recoverState(request, paths);
+      const detail = `${reading.why.replace(/\.$/, "")}. So ${RECOVERED[from]}; the damaged file will be kept beside it under another name.`;
+      const diagnostics = [diagnose(HOST_CODES.stateRebuilt, detail, { at: { file: request.shownFile } })];
+      return { state, diagnostics, damagedFile: paths.stateFile };
+    }
   }
 }
 
-/** The fold of all runs; of several lineages the last one holds. Undefined where there are none. */
-async function rebuildState({ pipeline }: StateRequest, { runsDir }: StatePaths): Promise<State | undefined> {
-  let state: State | undefined;
-  for (const runDir of await listRuns(runsDir, pipeline)) state = foldState(state, await readRun(runDir));
-  return state;
+const RECOVERED: Readonly<Record<Rebuilt["from"], string>> = {
+  runs: "it was rebuilt from the runs",
+  backup: "its backup was taken",
+  nothing: "nothing was left to rebuild it from",
+};
+
+async function recoverState(request: StateRequest, paths: StatePaths): Promise<Rebuilt> {
+  const folders = await listRuns(paths.runsDir, request.pipeline);
+  const runs = folders.map(async (folder) => ({ name: basename(folder), entries: await readRun(folder) }));
+  const { pipeline } = request;
+  return rebuildState({ pipeline, runs: await Promise.all(runs), backup: await readBackup(request, paths) });
+}
+
+async function readBackup({ pipeline }: StateRequest, { stateFile }: StatePaths): Promise<State | undefined> {
+  const file = backupOf(stateFile);
+  const text = await readFile(file, "utf8").catch(() => "");
+  const reading = readState(text, { file, pipeline });
+  return reading.kind === "state" ? reading.state : undefined;
 }
 
 type CaughtUp = Pick<LoadedState, "state" | "alive" | "unrecorded" | "unwritten">;

@@ -45,3 +45,20 @@ test("A damaged state of which nothing else is left is kept, and so is all that 
     expect(archived.some((each) => each.endsWith(name.slice(name.lastIndexOf("/"))))).toBe(true);
   }
 });
+
+test("A sound state of another pipeline, or of a later version, is left as it is", async () => {
+  const project = await makeQuickstart();
+  expect((await project.run(APPLY)).exitCode).toBe(0);
+  const sound = JSON.parse(await project.read(STATE));
+  for (const [changed, code] of [
+    [{ ...sound, pipeline: "dog" }, "P3"],
+    [{ ...sound, version: 2 }, "P2"],
+  ] as const) {
+    await project.write(STATE, JSON.stringify(changed));
+    const { exitCode, stdout } = await project.run(APPLY);
+    expect(exitCode).toBe(1);
+    expect(stdout).toContain(`error[${code}]`);
+    expect(await project.read(STATE)).toBe(JSON.stringify(changed));
+  }
+  expect((await project.list(".wan22/state")).filter((name) => name.includes("damaged"))).toEqual([]);
+});

@@ -1,6 +1,6 @@
 import type { DiagnosticKind } from "../diagnostic.ts";
 
-/** What planning itself finds: what is there against what is wanted. P1 to P3 are the state file's. */
+/** What planning itself finds: what is there against what is wanted. P2 and P3 are the state file's. */
 export const PLAN_CODES = {
   runningSomethingElse: {
     code: "P4",

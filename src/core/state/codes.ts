@@ -1,15 +1,7 @@
 import type { DiagnosticKind } from "../diagnostic.ts";
 
-/** What can be wrong with a state file. */
+/** What can be wrong with a state file that is whole. P1 was a damaged one, which is put together again (A1); it is not given again. */
 export const STATE_CODES = {
-  unreadable: {
-    code: "P1",
-    severity: "error",
-    summary: "The state file cannot be read",
-    why: "The state says what was trained already; a guess in its place could train over finished work.",
-    mend: "Put the file's backup (`NAME.json.backup` beside it) in its place, or move the file away: it is then rebuilt from the runs.",
-    example: '.wan22/state/fox.json:\n{"version": 1, "pipeline": "fo',
-  },
   newer: {
     code: "P2",
     severity: "error",

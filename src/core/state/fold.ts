@@ -62,12 +62,20 @@ function finished(draft: Draft): State {
 
 /** A run of another lineage is another history: nothing of the old one holds for it. */
 function foldRun(draft: Draft | undefined, entry: Extract<JournalEntry, { type: "run" }>): Draft {
-  const { pipeline, file, lineage, host, run, plan_digest } = entry;
+  const { pipeline, file, lineage, host, run, plan_digest, serial = 0 } = entry;
   const continued =
     draft === undefined || draft.state.lineage !== lineage
       ? draftOf(emptyState({ pipeline, file, lineage, host }))
       : draft;
-  continued.state = { ...continued.state, file, host, run, plan_digest };
+  // A state that was put together again counts fewer entries than the one that was lost, and must not be taken for older.
+  continued.state = {
+    ...continued.state,
+    file,
+    host,
+    run,
+    plan_digest,
+    serial: Math.max(continued.state.serial, serial),
+  };
   return continued;
 }
 

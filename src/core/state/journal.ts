@@ -19,6 +19,8 @@ export const journalSchema = z.discriminatedUnion("type", [
     lineage: z.string(),
     host: z.string(),
     plan_digest: z.string(),
+    /** The state's, when the run began: the order of runs, whatever the clock said. */
+    serial: count.optional(),
   }),
   /** Before a stage starts: what it is about to make. */
   z.looseObject({

@@ -138,8 +138,8 @@ async function faultOfRebuilt(): Promise<string | undefined> {
   for (const runDir of await listRuns(join(folder, ".wan22/runs"), "fox")) {
     const state = foldState(undefined, await readRun(runDir));
     if (state === undefined) continue;
-    const fault = readState(JSON.stringify(state), { file: "state" }).diagnostics[0];
-    if (fault !== undefined) return fault.detail;
+    const reading = readState(JSON.stringify(state), { file: "state", pipeline: state.pipeline });
+    if (reading.kind === "damaged") return reading.why;
   }
   return undefined;
 }

@@ -1,0 +1,86 @@
+import { foldState, type StateEntry } from "./fold.ts";
+import type { JournalEntry } from "./journal.ts";
+import type { State } from "./state.ts";
+
+/** Puts a state together again that is damaged or gone: from the runs, and from the backup where runs are gone too. */
+
+/** Everything that is recorded of a run, in an order to fold. */
+export interface RecordedRun {
+  readonly name: string;
+  readonly entries: readonly StateEntry[];
+}
+
+export interface Rebuilt {
+  readonly state: State | undefined;
+  readonly from: "runs" | "backup" | "nothing";
+}
+
+export interface RebuildInput {
+  readonly pipeline: string;
+  /** Every run there is under this name. */
+  readonly runs: readonly RecordedRun[];
+  readonly backup: State | undefined;
+}
+
+export function rebuildState({ pipeline, runs, backup }: RebuildInput): Rebuilt {
+  const lineage = lastLineage(runs, pipeline);
+  const fromRuns = lineage.reduce<State | undefined>((state, { entries }) => foldState(state, entries), undefined);
+  if (backup === undefined) return { state: fromRuns, from: fromRuns === undefined ? "nothing" : "runs" };
+  // A backup of another history is one that was given up, before that of the runs began.
+  const isOlder = fromRuns !== undefined && fromRuns.lineage !== backup.lineage;
+  if (isOlder || knowsAll(fromRuns, lineage, backup)) return { state: fromRuns, from: "runs" };
+  return { state: goneOnFrom(backup, lineage), from: "backup" };
+}
+
+type RunEntry = Extract<JournalEntry, { type: "run" }>;
+
+/** How a run began; of one that another apply went on with, the first time. */
+function beginningOf({ entries }: RecordedRun): RunEntry | undefined {
+  return entries.find((entry): entry is RunEntry => entry.type === "run");
+}
+
+/**
+ * The runs of the last history, in their order. That is told by the state's serial when each began, which only grows: clocks
+ * are set back, and two runs fit into a second. Histories follow each other where all of the one before was gone; of several
+ * nothing tells the order but the names, which begin with a time.
+ */
+function lastLineage(runs: readonly RecordedRun[], pipeline: string): readonly RecordedRun[] {
+  const begun = runs.flatMap((run) => {
+    const beginning = beginningOf(run);
+    return beginning?.pipeline === pipeline ? [{ run, beginning }] : [];
+  });
+  const [last] = begun.toSorted((a, b) => (a.run.name > b.run.name ? -1 : 1));
+  return begun
+    .filter(({ beginning }) => beginning.lineage === last?.beginning.lineage)
+    .sort((a, b) => serialOf(a.beginning) - serialOf(b.beginning) || (a.run.name < b.run.name ? -1 : 1))
+    .map(({ run }) => run);
+}
+
+/** Runs from before serials were written down come first. */
+function serialOf({ serial = -1 }: RunEntry): number {
+  return serial;
+}
+
+/** Whether the runs tell all that a backup does. A run's record only grows, so each of the backup's runs must be there. */
+function knowsAll(fromRuns: State | undefined, runs: readonly RecordedRun[], backup: State): boolean {
+  const there = new Set(runs.map(({ name }) => name));
+  const known = new Set(fromRuns?.history.map(endedText));
+  return runsOf(backup).every((run) => there.has(run)) && backup.history.every((ended) => known.has(endedText(ended)));
+}
+
+function runsOf({ run, stages, history }: State): readonly string[] {
+  const named = [...Object.values(stages).map((stage) => stage.run), ...history.map((ended) => ended.run)];
+  return run === undefined ? named : [...named, run];
+}
+
+function endedText({ run, stage, ended }: State["history"][number]): string {
+  return `${run} ${stage} ${ended}`;
+}
+
+/** A backup with its last run read anew, of which it may not know the end, and with all that came after that. */
+function goneOnFrom(backup: State, lineage: readonly RecordedRun[]): State {
+  const at = lineage.findIndex(({ name }) => name === backup.run);
+  if (at < 0) return backup;
+  const before: State = { ...backup, history: backup.history.filter(({ run }) => run !== backup.run) };
+  return lineage.slice(at).reduce<State>((state, { entries }) => foldState(state, entries) ?? state, before);
+}
