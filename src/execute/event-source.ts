@@ -1,15 +1,14 @@
-import { statSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { resolve } from "node:path";
 import { parseEventLine, type TrainerEvent } from "../core/event.ts";
 import { folderOf, joinPath } from "../core/paths.ts";
 import type { StagePlan } from "../core/plan/plan.ts";
-import { readMusubiLog } from "../core/trainer/musubi-log.ts";
 import { scriptOf } from "../core/vocabulary.ts";
 import { nowSeconds } from "../host/clock.ts";
 import { appendEvents } from "../host/run-store.ts";
 import { isWhole, readSafetensorsHeader } from "../host/safetensors.ts";
 import { openTail } from "../host/tail.ts";
+import { onlyNew, openMusubiLog } from "../host/unwritten-events.ts";
 
 /** Where a stage's events come from: its own events file, or, for a trainer that writes none, its log. */
 
@@ -49,17 +48,16 @@ export interface LogSourceOptions {
   readonly logFile: string;
   /** The events that are found are added here, as a backend would. */
   readonly eventsFile: string;
-  /** Events in that file already: the log is read from its start, and these come first again. */
+  /** Events in that file already: the log is read from its start again. */
   readonly known: readonly TrainerEvent[];
 }
 
 /** Musubi's log; for caching also its cache files, as they appear. */
 export function musubiLogSource(options: LogSourceOptions): EventSource {
   const source = scriptOf(options.stage.id) === "train" ? trainingLog(options) : cacheFolder(options);
-  let passOver = options.known.length;
+  const pickNew = onlyNew(options.known);
   const write = async (events: readonly TrainerEvent[]) => {
-    const fresh = events.slice(passOver);
-    passOver = Math.max(0, passOver - events.length);
+    const fresh = pickNew(events);
     await appendEvents(options.eventsFile, fresh);
     return fresh;
   };
@@ -68,13 +66,7 @@ export function musubiLogSource(options: LogSourceOptions): EventSource {
 
 function trainingLog({ stage, root, logFile }: LogSourceOptions): EventSource {
   const tail = openTail(logFile, { lineEnds: "newline-or-return" });
-  const log = readMusubiLog({
-    outputName: stage.output_name ?? "",
-    totalEpochs: stage.total_epochs ?? 0,
-    stepsPerEpoch: stage.steps_per_epoch ?? 0,
-    sizeOf: (file) => statSync(resolve(root, file), { throwIfNoEntry: false })?.size ?? 0,
-    now: nowSeconds,
-  });
+  const log = openMusubiLog(stage, root);
   const poll = async () => (await tail.readLines()).flatMap((line) => log.accept(line));
   return {
     poll,
@@ -92,16 +84,9 @@ function cacheFolder({ stage, root, known }: LogSourceOptions): EventSource {
   const pending = new Set(stage.pending ?? files);
   const folders = [...new Set([...pending].map((file) => folderOf(file)))];
   let done = files.length - pending.size;
-  for (const event of known) {
-    if (event.type !== "item") continue;
-    pending.delete(event.file);
-    done += 1;
-  }
-  // Whoever counts the known events off expects them first.
-  let unrepeated = known;
+  for (const event of known) if (event.type === "item" && pending.delete(event.file)) done += 1;
   const poll = async () => {
-    const events: TrainerEvent[] = [...unrepeated];
-    unrepeated = [];
+    const events: TrainerEvent[] = [];
     for (const folder of folders) {
       for (const name of await readdir(resolve(root, folder)).catch(() => [])) {
         const file = joinPath(folder, name);

@@ -1,4 +1,4 @@
-import { appendFile, open, readdir } from "node:fs/promises";
+import { open, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { parseEventLine, type TrainerEvent } from "../core/event.ts";
 import type { StateEntry } from "../core/state/fold.ts";
@@ -43,22 +43,31 @@ export function stageMark(run: string, stage: StageId): EnvironmentMark {
   return { name: "WAN22_STAGE", value: `${run}/${stage}` };
 }
 
-/** Adds a line to a journal, and has it on disk before it comes back. A line that was cut off before is ended first. */
+/** Adds lines to a journal, and has them on disk before it comes back. */
 export async function appendJournal(file: string, entries: readonly JournalEntry[]): Promise<void> {
-  if (entries.length === 0) return;
-  const start = (await endsWithNewline(file)) ? "" : "\n";
-  const handle = await open(file, "a");
-  try {
-    await handle.writeFile(start + entries.map((entry) => `${JSON.stringify(entry)}\n`).join(""));
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
+  await appendLines(file, entries, { durability: "full" });
 }
 
 /** Adds events that the runner itself writes, for a trainer that writes none. */
 export async function appendEvents(file: string, events: readonly TrainerEvent[]): Promise<void> {
-  if (events.length > 0) await appendFile(file, events.map((event) => `${JSON.stringify(event)}\n`).join(""));
+  await appendLines(file, events, { durability: "none" });
+}
+
+/** A line that was cut off before is ended first: it must not swallow the next one. */
+async function appendLines(
+  file: string,
+  lines: readonly object[],
+  { durability }: { readonly durability: "full" | "none" },
+): Promise<void> {
+  if (lines.length === 0) return;
+  const start = (await endsWithNewline(file)) ? "" : "\n";
+  const handle = await open(file, "a");
+  try {
+    await handle.writeFile(start + lines.map((line) => `${JSON.stringify(line)}\n`).join(""));
+    if (durability === "full") await handle.sync();
+  } finally {
+    await handle.close();
+  }
 }
 
 async function endsWithNewline(file: string): Promise<boolean> {

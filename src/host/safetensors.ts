@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import type { FileHandle } from "node:fs/promises";
 import type { FileProblem } from "../core/facts.ts";
 import { readExactly, readOpenFile } from "./read-file.ts";
@@ -59,6 +60,27 @@ export type HeaderReading =
 /** Whether every byte that the header promises is there and none besides (trainer facts T27). */
 export function isWhole(header: SafetensorsHeader): boolean {
   return header.fileBytes === header.wholeBytes;
+}
+
+/** The bytes of a file that is whole, undefined of any other. Blocks meanwhile: for a few files among the lines of a log. */
+export function wholeBytesOf(file: string): number | undefined {
+  let descriptor: number | undefined;
+  try {
+    descriptor = openSync(file, "r");
+    const { size } = fstatSync(descriptor);
+    const prefix = Buffer.alloc(LENGTH_BYTES);
+    if (readSync(descriptor, prefix, 0, LENGTH_BYTES, 0) < LENGTH_BYTES) return undefined;
+    const length = Number(prefix.readBigUInt64LE(0));
+    if (length > Math.min(MAX_HEADER_BYTES, size - LENGTH_BYTES)) return undefined;
+    const json = Buffer.alloc(length);
+    if (readSync(descriptor, json, 0, length, LENGTH_BYTES) < length) return undefined;
+    const parsed = parseHeader(json);
+    return typeof parsed !== "string" && LENGTH_BYTES + length + parsed.dataBytes === size ? size : undefined;
+  } catch {
+    return undefined;
+  } finally {
+    if (descriptor !== undefined) closeSync(descriptor);
+  }
 }
 
 /** Reads a file's header. Whatever is wrong with the file comes back as a problem; nothing is thrown. */

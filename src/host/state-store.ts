@@ -145,7 +145,7 @@ async function catchUp(state: State, { runsDir }: StatePaths, root: string): Pro
     // Read only now: a process that is gone has said everything.
     const said = await readStage(runDir, stage);
     const hasEnd = said.some(({ type }) => type === "end");
-    const written = (await readEvents(runDir, stage)).length;
+    const written = await readEvents(runDir, stage);
     const events = hasEnd ? [] : await readUnwrittenEvents({ root, runDir, stage, record, written });
     const entries = [...said, ...events.map((event) => ({ ...event, stage }))];
     caughtUp = foldState(caughtUp, entries);

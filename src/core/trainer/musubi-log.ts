@@ -7,13 +7,13 @@ export interface MusubiLogOptions {
   readonly outputName: string;
   readonly totalEpochs: number;
   readonly stepsPerEpoch: number;
-  /** Size of a file that was just saved, in bytes. */
-  readonly sizeOf: (file: string) => number;
+  /** Size of a checkpoint in bytes, if it is whole by its header. */
+  readonly wholeBytesOf: (file: string) => number | undefined;
   readonly now: () => number;
 }
 
 export interface MusubiLog {
-  /** Takes one line, ended by a newline or a carriage return. The same lines give the same events, however they come. */
+  /** Takes one line, ended by a newline or a carriage return. The same lines give the same events while the files stay. */
   readonly accept: (line: string) => readonly TrainerEvent[];
   /** What is known now that the process has ended. */
   readonly end: () => readonly TrainerEvent[];
@@ -32,7 +32,7 @@ const ALL_SAVED = /model saved\.\s*$/;
 const OUT_OF_MEMORY = /torch\.(?:cuda\.)?OutOfMemoryError|CUDA out of memory/;
 
 export function readMusubiLog(options: MusubiLogOptions): MusubiLog {
-  const { outputName, totalEpochs, stepsPerEpoch, sizeOf, now } = options;
+  const { outputName, totalEpochs, stepsPerEpoch, wholeBytesOf, now } = options;
   let epoch = 0;
   let step = 0;
   let loss: number | null = null;
@@ -44,14 +44,18 @@ export function readMusubiLog(options: MusubiLogOptions): MusubiLog {
   let allSaved = false;
   const base = () => ({ v: 1 as const, t: now() });
 
-  /** The trainer prints before it saves: a checkpoint is whole when it says something else. */
+  /**
+   * The trainer prints before it saves, and what comes next may be a worker's word, or that the disk is full: a checkpoint is
+   * saved when something else is said and it is whole.
+   */
   const savedCheckpoint = (): readonly TrainerEvent[] => {
-    if (savingCheckpoint === undefined) return [];
     const file = savingCheckpoint;
+    const bytes = file === undefined ? undefined : wholeBytesOf(file);
+    if (file === undefined || bytes === undefined) return [];
     savingCheckpoint = undefined;
     const name = file.slice(Math.max(file.lastIndexOf("/"), file.lastIndexOf("\\")) + 1);
     const place = placeOf(name, { outputName, totalEpochs, stepsPerEpoch, epoch });
-    return [{ ...base(), type: "checkpoint", file, ...place, bytes: sizeOf(file) }];
+    return [{ ...base(), type: "checkpoint", file, ...place, bytes }];
   };
 
   const accept = (line: string): readonly TrainerEvent[] => {
@@ -82,7 +86,7 @@ export function readMusubiLog(options: MusubiLogOptions): MusubiLog {
     if (begun !== undefined) return beginEpoch(Number(begun.epoch));
     const removed = REMOVING.exec(line)?.groups;
     if (removed?.file !== undefined) return [{ ...base(), type: "removed", file: removed.file }];
-    savingCheckpoint = SAVING.exec(line)?.groups?.file;
+    savingCheckpoint = SAVING.exec(line)?.groups?.file ?? savingCheckpoint;
     savingState = SAVING_STATE.exec(line)?.groups?.dir ?? savingState;
     if (STATE_SAVED.test(line)) return savedState();
     allSaved ||= ALL_SAVED.test(line);
@@ -134,10 +138,34 @@ export function readMusubiLog(options: MusubiLogOptions): MusubiLog {
   return {
     accept,
     end: () => {
-      const saved = [...drawnStep(), ...savedCheckpoint()];
-      return allSaved ? [...saved, ...endEpoch(), { ...base(), type: "finished" }] : saved;
+      // A checkpoint that was announced last is one that its trainer died of.
+      const last = drawnStep();
+      return allSaved ? [...last, ...endEpoch(), { ...base(), type: "finished" }] : last;
     },
   };
+}
+
+/**
+ * What an event tells, whatever its time. A log is read from its start again by whoever takes it up, and files that were
+ * there the first time may be gone: events that were taken up before are told by this, not by their number.
+ */
+export function eventSubject(event: TrainerEvent): string {
+  switch (event.type) {
+    case "step":
+      return `step ${event.step}`;
+    case "epoch":
+      return `epoch ${event.epoch}`;
+    case "checkpoint":
+      return `checkpoint ${event.file} ${event.step}`;
+    case "state":
+      return `state ${event.dir} ${event.done_steps}`;
+    case "item":
+    case "removed":
+    case "sample":
+      return `${event.type} ${event.file}`;
+    default:
+      return event.type;
+  }
 }
 
 interface PlaceOptions {

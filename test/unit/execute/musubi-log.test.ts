@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { TrainerEvent } from "../../../src/core/event.ts";
 import { readMusubiLog } from "../../../src/core/trainer/musubi-log.ts";
+import { onlyNew } from "../../../src/host/unwritten-events.ts";
 
 /** What the trainer 0.3.4 printed for three epochs of six steps with `--save_every_n_steps 5 --save_last_n_epochs 1 --save_state`. */
 const LOG = [
@@ -45,8 +46,8 @@ const LOG = [
   "\rsteps: 100%|██████████| 18/18 [00:00<00:00, 50.03it/s, avr_loss=1.27]\n",
 ].join("");
 
-function newLog() {
-  return readMusubiLog({ outputName: "fox", totalEpochs: 3, stepsPerEpoch: 6, sizeOf: () => 30_616, now: () => 1 });
+function newLog(wholeBytesOf: (file: string) => number | undefined = () => 30_616) {
+  return readMusubiLog({ outputName: "fox", totalEpochs: 3, stepsPerEpoch: 6, wholeBytesOf, now: () => 1 });
 }
 
 function readAll(text: string): readonly TrainerEvent[] {
@@ -107,6 +108,33 @@ describe("the log of Musubi Tuner", () => {
     expect(log.accept("saving checkpoint: out/fox-000001.safetensors")).toEqual([]);
     expect(log.accept("")).toEqual([]);
     expect(log.accept("epoch 2/3").map(({ type }) => type)).toContain("checkpoint");
+  });
+
+  test("tells of no checkpoint that is not whole: a word may come while it is saved, or because it can't be", () => {
+    let bytes: number | undefined;
+    const log = newLog(() => bytes);
+    expect(log.accept("saving checkpoint: out/fox-000001.safetensors")).toEqual([]);
+    expect(log.accept("UserWarning: a worker's word")).toEqual([]);
+    bytes = 30_616;
+    expect(told(log.accept("another word"))).toMatchObject([{ type: "checkpoint", bytes }]);
+    bytes = undefined;
+    expect(log.accept("saving checkpoint: out/fox-000002.safetensors")).toEqual([]);
+    expect(log.accept("OSError: [Errno 28] No space left on device")).toEqual([]);
+    expect(log.end()).toEqual([]);
+  });
+
+  test("tells of no checkpoint that was announced last by a trainer that is dead", () => {
+    const log = newLog();
+    log.accept("saving checkpoint: out/fox-000001.safetensors");
+    expect(log.end()).toEqual([]);
+  });
+
+  test("read again gives what was not taken up before, though files are gone since", () => {
+    const first = readAll(LOG).slice(0, 9);
+    const gone = new Set(["out/fox-step00000005.safetensors", "out/fox-000001.safetensors"]);
+    const again = newLog((file) => (gone.has(file) ? undefined : 30_616));
+    const events = [...LOG.split(/[\r\n]/).flatMap((line) => again.accept(line)), ...again.end()];
+    expect(told(onlyNew(first)(events))).toEqual(told(readAll(LOG)).slice(9));
   });
 
   test("does not take a log that breaks off for a finished one", () => {

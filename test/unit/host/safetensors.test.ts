@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { chmod } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { isWhole, readSafetensorsHeader } from "../../../src/host/safetensors.ts";
+import { isWhole, readSafetensorsHeader, wholeBytesOf } from "../../../src/host/safetensors.ts";
 import { folderWith, safetensors, withHeader } from "./samples.ts";
 
 const WEIGHT = { dtype: "F16", shape: [4, 2], bytes: 16 };
@@ -116,6 +116,13 @@ describe("a file that is no safetensors file", () => {
     });
   });
 
+  it("says at once whether a file is whole, for whoever can't wait", async () => {
+    const good = safetensors({ weight: WEIGHT });
+    const folder = await folderWith({ whole: good, short: good.subarray(0, -1), long: Buffer.concat([good, good]) });
+    const bytes = ["whole", "short", "long", "none", "."].map((name) => wholeBytesOf(join(folder, name)));
+    expect(bytes).toEqual([good.length, undefined, undefined, undefined, undefined]);
+  });
+
   it("never throws, whatever byte of a good file is changed", async () => {
     const good = safetensors({ weight: WEIGHT }, { metadata: { a: "b" } });
     const folder = await folderWith();
@@ -125,7 +132,10 @@ describe("a file that is no safetensors file", () => {
         const mutant = Buffer.from(good);
         mutant[index] = byte;
         await writeFile(join(folder, "m"), mutant);
-        expect(["header", "problem"]).toContain((await readSafetensorsHeader(join(folder, "m"))).kind);
+        const reading = await readSafetensorsHeader(join(folder, "m"));
+        expect(["header", "problem"]).toContain(reading.kind);
+        const isWholeFile = reading.kind === "header" && isWhole(reading.header);
+        expect(wholeBytesOf(join(folder, "m"))).toBe(isWholeFile ? good.length : undefined);
       }
     }
   });

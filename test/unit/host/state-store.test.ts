@@ -9,8 +9,9 @@ import type { JournalEntry } from "../../../src/core/state/journal.ts";
 import type { State } from "../../../src/core/state/state.ts";
 import type { Backend } from "../../../src/core/vocabulary.ts";
 import { startDetached } from "../../../src/host/process.ts";
-import { appendEvents, appendJournal, readRun, runFiles, stageMark } from "../../../src/host/run-store.ts";
+import { appendEvents, appendJournal, readEvents, readRun, runFiles, stageMark } from "../../../src/host/run-store.ts";
 import { loadState, saveState } from "../../../src/host/state-store.ts";
+import { safetensors } from "./samples.ts";
 
 const RUN = "20260701T100000Z-fox-abcd";
 const HOST = "gpu-1";
@@ -211,7 +212,8 @@ describe("a stage whose runner was killed", () => {
     ].join("");
     await writeFile(runFiles.log(runDir, "train"), said);
     await mkdir(join(root, "out"));
-    await writeFile(join(root, "out/fox-000001.safetensors"), "12345");
+    const whole = safetensors({ down: { dtype: "F32", shape: [4], bytes: 16 } });
+    await writeFile(join(root, "out/fox-000001.safetensors"), whole);
     await appendEvents(runFiles.events(runDir, "train"), [step(1)]);
 
     const { state, unwritten } = await load();
@@ -223,7 +225,9 @@ describe("a stage whose runner was killed", () => {
         events: [{ type: "step", step: 3 }, { type: "checkpoint" }, { type: "epoch", epoch: 1 }],
       },
     ]);
-    expect(state?.checkpoints).toMatchObject([{ file: "out/fox-000001.safetensors", epoch: 1, step: 3, bytes: 5 }]);
+    expect(state?.checkpoints).toMatchObject([
+      { file: "out/fox-000001.safetensors", epoch: 1, step: 3, bytes: whole.length },
+    ]);
     expect(state?.stages.train).toMatchObject({ status: "lost", done_steps: 3, done_epochs: 1 });
   });
 
@@ -244,6 +248,14 @@ describe("a journal", () => {
     await appendFile(file, '{"v":1,"t":2,"type":"sta');
     await appendJournal(file, [stageEntry()]);
     expect((await readRun(runDir)).map(({ type }) => type)).toEqual(["run", "stage"]);
+  });
+
+  test("of events that the runner writes for its trainer does so too", async () => {
+    const file = runFiles.events(runDir, "train");
+    await appendEvents(file, [step(1)]);
+    await appendFile(file, '{"v":1,"t":12,"type":"checkp');
+    await appendEvents(file, [step(2), savedState]);
+    expect(await readEvents(runDir, "train")).toEqual([step(1), step(2), savedState]);
   });
 
   test("that is full of rubbish is passed over line by line", async () => {
