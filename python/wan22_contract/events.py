@@ -11,19 +11,30 @@ import time
 class Events:
     def __init__(self, path: str):
         os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+        self._path = path
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-        # A line that a killed process left unfinished must not swallow the first one of this process.
+        self._line_is_torn = False
+        """A line that a killed process left unfinished, or a full disk took a part of, must not swallow the next one."""
         with open(path, "rb") as existing:
             size = existing.seek(0, os.SEEK_END)
             if size > 0:
                 existing.seek(size - 1)
-                if existing.read(1) != b"\n":
-                    os.write(self._file, b"\n")
+                self._line_is_torn = existing.read(1) != b"\n"
 
     def tell(self, kind: str, **fields: object) -> None:
         event = {"v": 1, "t": round(time.time(), 3), "type": kind}
         event.update({name: number_or_null(value) for name, value in fields.items() if value is not None})
-        os.write(self._file, (json.dumps(event, ensure_ascii=False) + "\n").encode("utf-8", "surrogateescape"))
+        self._write((json.dumps(event, ensure_ascii=False) + "\n").encode("utf-8", "surrogateescape"))
+
+    def _write(self, line: bytes) -> None:
+        rest = (b"\n" if self._line_is_torn else b"") + line
+        try:
+            while rest:
+                rest = rest[os.write(self._file, rest) :]
+                self._line_is_torn = len(rest) > 0
+        except OSError as error:
+            error.filename = error.filename or self._path
+            raise
 
 
 def number_or_null(value: object) -> object:

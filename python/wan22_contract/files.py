@@ -26,9 +26,12 @@ def write_whole(path: str, *parts: bytes, sync: str = "none") -> int:
                 file.flush()
                 os.fsync(file.fileno())
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
         if os.path.exists(temporary):
             os.unlink(temporary)
+        if isinstance(error, OSError):
+            # Python names no file where an open one can't be written, and nobody knows the temporary one.
+            error.filename = path
         raise
     return sum(map(len, parts))
 

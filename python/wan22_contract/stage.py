@@ -79,12 +79,27 @@ def run_stage(
 
 def explain_here(error: BaseException) -> Unexpected:
     if isinstance(error, OSError):
+        closed = closed_folder(error)
+        if closed is not None:
+            return Unexpected("not-writable", f"Nothing can be written in {closed}: {error.strerror}", with_stack=False)
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         place = f" ({error.filename})" if error.filename else ""
         return Unexpected("disk-full" if full else "io", f"{error.strerror or error}{place}", with_stack=False)
     if isinstance(error, ValueError):
         return Unexpected("value", str(error), with_stack=False)
     return Unexpected("error", f"{type(error).__name__}: {error}")
+
+
+def closed_folder(error: OSError) -> str | None:
+    """The folder that refused a file; None where it was a file that could not be read, or something else altogether."""
+    if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS) or not isinstance(error.filename, str):
+        return None
+    if os.path.exists(error.filename) and not os.access(error.filename, os.R_OK):
+        return None
+    folder = os.path.dirname(error.filename) or "."
+    while not os.path.isdir(folder) and os.path.dirname(folder) != folder:
+        folder = os.path.dirname(folder) or "."
+    return None if os.access(folder, os.W_OK | os.X_OK) else folder
 
 
 def fail(events: Events, reason: str, message: str) -> int:

@@ -156,7 +156,7 @@ async function applyAll(
   const codes: ExitCode[] = [];
   const found: Diagnostic[] = [];
   try {
-    for (const { root, resolved, items, plan, state, facts, presets } of pipelines) {
+    for (const { root, resolved, items, plan, state, alive, facts, presets } of pipelines) {
       if (plan.stages.every(({ action }) => action === "none")) continue;
       if (signals.stop.aborted || signals.detach.aborted) break;
       const result = await applyPipeline({
@@ -164,6 +164,7 @@ async function applyAll(
         resolved,
         items,
         state,
+        alive,
         sources: facts.sources,
         presets,
         root,

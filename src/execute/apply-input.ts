@@ -6,6 +6,7 @@ import type { Presets } from "../core/resolve/presets.ts";
 import type { Resolved } from "../core/resolve/resolved.ts";
 import type { State } from "../core/state/state.ts";
 import type { DatasetItems } from "../core/trainer/dataset.ts";
+import type { StageId } from "../core/vocabulary.ts";
 import type { StopSignals } from "./follow.ts";
 
 /** What it takes to carry out one pipeline's plan. The caller holds the pipeline's lock. */
@@ -17,6 +18,8 @@ export interface ApplyInput {
   readonly sources: readonly SourceFacts[];
   /** The state that the plan was made from, read after `settlePipeline`. */
   readonly state: State | undefined;
+  /** Stages whose process was found alive: they are followed, not started. */
+  readonly alive: readonly StageId[];
   /** The project root, absolute; every stage runs there. */
   readonly root: string;
   /** Its Python, and what keeps it from running here. */

@@ -12,13 +12,14 @@ import { newRunId, nowSeconds } from "../host/clock.ts";
 import { errorCode } from "../host/read-file.ts";
 import { runFiles, statePaths } from "../host/run-store.ts";
 import type { ApplyInput, ApplyResult } from "./apply-input.ts";
-import { explainSystemError } from "./failure.ts";
-import { findExisting } from "./outputs.ts";
+import { findExisting } from "./make-room.ts";
 import { openRecorder, type Recorder, stamp } from "./recorder.ts";
 import { writeRunResult } from "./run-result.ts";
 import { runStage } from "./run-stage.ts";
 import { isRunning, type NewApplyEvent } from "./stage.ts";
 import { whyNotStartable } from "./start-stage.ts";
+import { explainSystemError } from "./system-error.ts";
+import { findClosedFolder } from "./written-folders.ts";
 
 export type { ApplyInput, ApplyResult } from "./apply-input.ts";
 export type { StopSignals } from "./follow.ts";
@@ -28,7 +29,7 @@ export async function applyPipeline(input: ApplyInput): Promise<ApplyResult> {
   try {
     return await carryOut(input);
   } catch (error) {
-    const diagnostic = explainSystemError(error);
+    const diagnostic = await explainSystemError(error, input.root);
     if (diagnostic === undefined) throw error;
     return { outcome: "failed", run: undefined, state: input.state, diagnostics: [diagnostic] };
   }
@@ -37,6 +38,14 @@ export async function applyPipeline(input: ApplyInput): Promise<ApplyResult> {
 async function carryOut(input: ApplyInput): Promise<ApplyResult> {
   const stages = input.plan.stages.filter(({ action }) => action !== "none" && action !== "wait");
   if (stages.length === 0) return { outcome: "finished", run: undefined, state: input.state, diagnostics: [] };
+  const workPath = workFolder(input.resolved.spec);
+  const workDir = resolve(input.root, workPath);
+  const refusal = async (starting: readonly StagePlan[]) =>
+    whyNotStartable(input.trainer) ??
+    (await findClosedFolder(starting, { root: input.root, resolved: input.resolved, workDir }));
+  // A trainer that runs is followed first, whatever may keep the next stage from starting.
+  const refused = stages.some((stage) => isRunning(stage, input)) ? undefined : await refusal(stages);
+  if (refused !== undefined) return { outcome: "failed", run: undefined, state: input.state, diagnostics: [refused] };
   const startedAt = nowSeconds();
   const stateDir = resolve(input.root, input.resolved.spec.stateDir);
   const recorder = await openRun(input, stages, stateDir);
@@ -48,20 +57,18 @@ async function carryOut(input: ApplyInput): Promise<ApplyResult> {
     plan_digest: input.plan.digest,
     stages: stages.map(({ id, action }) => ({ id, action })),
   });
-  const workPath = workFolder(input.resolved.spec);
   const diagnostics: Diagnostic[] = [];
   let last: StageOutcome = "finished";
   let lastDriver: Driver | undefined;
   for (const stage of stages) {
     if (input.signals.stop.aborted || input.signals.stopNow.aborted) last = "stopped";
     if (last !== "finished") break;
-    const refused = isRunning(stage) ? undefined : whyNotStartable(input.trainer);
+    const refused = isRunning(stage, input) ? undefined : await refusal([stage]);
     if (refused !== undefined) {
       diagnostics.push(refused);
       last = "failed";
       break;
     }
-    const workDir = resolve(input.root, workPath);
     const result = await runStage({ apply: input, plan: input.plan, stage, recorder, workDir, workPath, report });
     diagnostics.push(...result.diagnostics);
     last = result.outcome;
@@ -86,7 +93,7 @@ async function carryOut(input: ApplyInput): Promise<ApplyResult> {
 async function openRun(input: ApplyInput, stages: readonly StagePlan[], stateDir: string): Promise<Recorder> {
   const { plan, state } = input;
   const { runsDir } = statePaths(stateDir, plan.name);
-  const running = stages.find(isRunning);
+  const running = stages.find((stage) => isRunning(stage, input));
   const adopted = running === undefined ? undefined : state?.stages[running.id]?.run;
   const run = adopted ?? newRunId(plan.name);
   const runDir = join(runsDir, run);

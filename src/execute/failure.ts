@@ -1,6 +1,4 @@
-import { accessSync, constants, existsSync } from "node:fs";
 import { open } from "node:fs/promises";
-import { dirname } from "node:path";
 import { type Diagnostic, type DiagnosticKind, diagnose } from "../core/diagnostic.ts";
 import type { TrainerEvent } from "../core/event.ts";
 import type { StageId } from "../core/vocabulary.ts";
@@ -22,6 +20,8 @@ export interface Failure {
   readonly memoryKills: "seen" | "none";
   /** What is kept, and what applying again does with it: a clause, where there is something to tell. */
   readonly whatFollows: string | undefined;
+  /** Where it writes, what room there is, and how much it still wanted: a clause. */
+  readonly room: () => Promise<string>;
   /** What helps against a full GPU, and against full host memory, in this pipeline: lines of YAML, best first. */
   readonly remediesFor: (problem: "out-of-memory" | "host-memory") => readonly string[];
 }
@@ -67,6 +67,7 @@ const REASONS: Readonly<Record<string, DiagnosticKind>> = {
   "nan-loss": EXECUTE_CODES.ruinedWeights,
   "unknown-trainer": EXECUTE_CODES.unknownTrainer,
   "disk-full": EXECUTE_CODES.diskFull,
+  "not-writable": EXECUTE_CODES.notWritable,
   "python-too-old": EXECUTE_CODES.oldPython,
   "missing-cache": EXECUTE_CODES.nothingToTrainOn,
   "no-items": EXECUTE_CODES.nothingToTrainOn,
@@ -87,7 +88,8 @@ export async function explainFailure(failure: Failure): Promise<Diagnostic> {
   const problem = PROBLEM_OF.get(kind);
   const remedies = problem === undefined ? "" : remedyText(failure.remediesFor(problem));
   const follows = failure.whatFollows === undefined ? "" : ` ${sentence(capitalized(failure.whatFollows))}`;
-  return diagnose(kind, `${how} ${kind.mend}${follows}${remedies}${logText(log, failure.shownLog)}`);
+  const room = kind === EXECUTE_CODES.diskFull ? ` ${sentence(capitalized(await failure.room()))}` : "";
+  return diagnose(kind, `${how}${room} ${kind.mend}${follows}${remedies}${logText(log, failure.shownLog)}`);
 }
 
 function kindOf(log: string, { end, memoryKills }: Failure): DiagnosticKind {
@@ -157,53 +159,5 @@ async function readEnd(file: string): Promise<string> {
   } catch (error) {
     if (errorCode(error) === undefined) throw error;
     return "";
-  }
-}
-
-/** A system error of the runner itself as a diagnostic; undefined for anything that is a bug. */
-export function explainSystemError(error: unknown): Diagnostic | undefined {
-  const code = errorCode(error);
-  if (code === undefined || !(error instanceof Error) || !("syscall" in error)) return undefined;
-  const path = "path" in error && typeof error.path === "string" ? error.path : "a file";
-  if (code === "ENOSPC" || code === "EDQUOT") {
-    const { diskFull } = EXECUTE_CODES;
-    return diagnose(diskFull, `${path} could not be written: the disk is full. ${diskFull.mend}`);
-  }
-  const { notWritable } = EXECUTE_CODES;
-  const reason = systemReason(code === "ENOENT" ? (whyNotMade(path) ?? code) : code);
-  return diagnose(notWritable, `${path} could not be written: ${reason}. ${notWritable.mend}`);
-}
-
-/** The code behind an ENOENT: Node says it of a folder below one that it may not write into, a read-only disk for one. */
-function whyNotMade(path: string): string | undefined {
-  let folder = path;
-  while (!existsSync(folder) && dirname(folder) !== folder) folder = dirname(folder);
-  try {
-    accessSync(folder, constants.W_OK);
-    return undefined;
-  } catch (error) {
-    return errorCode(error);
-  }
-}
-
-function systemReason(code: string): string {
-  switch (code) {
-    case "EACCES":
-    case "EPERM":
-      return "you have no permission";
-    case "EROFS":
-      return "the file system is read-only";
-    case "ENOTDIR":
-    case "EEXIST":
-    case "EISDIR":
-      return "a file stands where a folder should be, or the other way round";
-    case "ENOENT":
-    case "ELOOP":
-      return "a part of the path leads nowhere (a symbolic link?)";
-    case "EMFILE":
-    case "ENFILE":
-      return "too many files are open at once (see `ulimit -n`)";
-    default:
-      return `the system answered ${code}`;
   }
 }

@@ -1,3 +1,6 @@
+import { existsSync } from "node:fs";
+import { dirname, resolve } from "node:path";
+import { formatBytes } from "../core/bytes.ts";
 import { type Diagnostic, diagnose } from "../core/diagnostic.ts";
 import { pathInside } from "../core/paths.ts";
 import { findRemedies, remedyLines } from "../core/resolve/remedies.ts";
@@ -9,6 +12,7 @@ import { EXECUTE_CODES } from "./codes.ts";
 import { explainFailure } from "./failure.ts";
 import type { FollowResult } from "./follow.ts";
 import type { Progress, StageInput } from "./stage.ts";
+import { roomText } from "./system-error.ts";
 import { findIncompleteCaches, findWrongCheckpoints } from "./verify.ts";
 
 /** Decides how a stage ended, by what its process said and by what it left. */
@@ -21,7 +25,7 @@ export interface Judgement {
 }
 
 /** The end of a stage that never ran. */
-export function notStarted(diagnostic: Diagnostic): Judgement {
+export function judgeUnstarted(diagnostic: Diagnostic): Judgement {
   return { outcome: "failed", end: undefined, message: diagnostic.summary, diagnostics: [diagnostic] };
 }
 
@@ -59,10 +63,24 @@ export async function judgeStage(
     shownLog: pathInside(apply.root, logFile),
     memoryKills: (countOomKills() ?? 0) > (progress.oomKillsBefore ?? 0) ? "seen" : "none",
     whatFollows: lastStateStep(input) === undefined ? undefined : whatFollows(input),
+    room: () => roomFor(input),
     remediesFor: (problem) => remedyLines(findRemedies(problem, apply.resolved, apply.presets)),
   });
   const lost = terminal === undefined && end === undefined;
   return { outcome: lost ? "lost" : "failed", end, message: diagnostic.summary, diagnostics: [diagnostic] };
+}
+
+/** What a stage that writes to a full disk wanted to write there. */
+async function roomFor({ apply, plan, stage }: StageInput): Promise<string> {
+  const folder = stage.output_dir ?? dirname(stage.cache_files?.[0] ?? ".");
+  const room = await roomText(resolve(apply.root, folder));
+  const toCome = plan.checkpoints.filter(
+    ({ stage: of, action, file }) =>
+      of === stage.id && (action === "create" || action === "replace") && !existsSync(resolve(apply.root, file)),
+  );
+  if (toCome.length === 0) return `${folder} is where it writes, and ${room}`;
+  const bytes = formatBytes(toCome.reduce((sum, file) => sum + file.bytes, 0));
+  return `${bytes} of checkpoints and training states were still to come in ${folder}, and ${room}`;
 }
 
 /** The step of the last training state that the stage has saved. */

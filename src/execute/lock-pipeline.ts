@@ -3,7 +3,7 @@ import { pathInside } from "../core/paths.ts";
 import { acquireLock, type Lock, type LockOwner } from "../host/lock.ts";
 import { statePaths } from "../host/run-store.ts";
 import { EXECUTE_CODES } from "./codes.ts";
-import { explainSystemError } from "./failure.ts";
+import { explainSystemError } from "./system-error.ts";
 
 /** Takes a pipeline's lock, or says in a diagnostic why it can't be had. */
 
@@ -33,7 +33,7 @@ export async function lockPipeline({ root, stateDir, pipeline }: LockOptions): P
     const note = `The apply that held the lock of ${pipeline} (process ${dead.pid}, since ${dead.since}) is gone; its lock was taken over.`;
     return { kind: "acquired", lock, note };
   } catch (error) {
-    const diagnostic = explainSystemError(error);
+    const diagnostic = await explainSystemError(error, root);
     if (diagnostic === undefined) throw error;
     return { kind: "failed", diagnostic };
   }

@@ -5,12 +5,12 @@ import { nowSeconds } from "../host/clock.ts";
 import { runFiles, stageMark } from "../host/run-store.ts";
 import type { ApplyInput } from "./apply-input.ts";
 import { EXECUTE_CODES } from "./codes.ts";
-import { explainSystemError } from "./failure.ts";
 import { type FollowResult, followProcess } from "./follow.ts";
-import { type Judgement, judgeStage, notStarted } from "./judge-stage.ts";
+import { type Judgement, judgeStage, judgeUnstarted } from "./judge-stage.ts";
 import { stamp } from "./recorder.ts";
 import { initialProgress, isRunning, type Progress, type StageInput, takeUp } from "./stage.ts";
 import { attachStage, type NotStarted, type Started, startStage } from "./start-stage.ts";
+import { explainSystemError } from "./system-error.ts";
 import { findIncompleteCaches, proveCheckpoints } from "./verify.ts";
 
 /** One stage of a run, from making room for it to comparing what it left with what was planned. */
@@ -22,8 +22,9 @@ export interface StageResult {
 
 export async function runStage(input: StageInput): Promise<StageResult> {
   const startedAt = nowSeconds();
-  const started = isRunning(input.stage) ? await attachStage(input) : await startOrExplain(input);
-  if (started.kind === "failed") return endStage(input, started.progress, startedAt, notStarted(started.diagnostic));
+  const started = isRunning(input.stage, input.apply) ? await attachStage(input) : await startOrExplain(input);
+  if (started.kind === "failed")
+    return endStage(input, started.progress, startedAt, judgeUnstarted(started.diagnostic));
   const { progress } = started;
   const followed = await follow(input, started);
   if (followed.manner === "detached") {
@@ -38,7 +39,7 @@ async function startOrExplain(input: StageInput): Promise<Started | NotStarted> 
   try {
     return await startStage(input);
   } catch (error) {
-    const diagnostic = explainSystemError(error);
+    const diagnostic = await explainSystemError(error, input.apply.root);
     if (diagnostic === undefined) throw error;
     return { kind: "failed", progress: initialProgress(input.stage), diagnostic };
   }

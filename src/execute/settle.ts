@@ -17,10 +17,10 @@ import {
   statePaths,
 } from "../host/run-store.ts";
 import { type LoadedState, loadState, saveState, setDamagedAside } from "../host/state-store.ts";
-import { explainSystemError } from "./failure.ts";
 import { outwaitWorkers } from "./follow.ts";
-import { carryOutMoves, movesOf } from "./outputs.ts";
+import { carryOutMoves, movesOf } from "./make-room.ts";
 import { writeRunResult } from "./run-result.ts";
+import { explainSystemError } from "./system-error.ts";
 import { proveCheckpoints } from "./verify.ts";
 
 /** Puts in order what a runner left that was killed, before anything new is planned. The caller holds the lock. */
@@ -45,7 +45,7 @@ export async function settlePipeline(options: SettleOptions): Promise<Diagnostic
     await settle(options);
     return undefined;
   } catch (error) {
-    const diagnostic = explainSystemError(error);
+    const diagnostic = await explainSystemError(error, options.root);
     if (diagnostic === undefined) throw error;
     return diagnostic;
   }

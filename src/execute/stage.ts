@@ -23,9 +23,9 @@ type WithoutBase<Event> = Event extends ApplyEvent ? Omit<Event, "v" | "t" | "pi
 /** An event before it gets its time and its pipeline's name. */
 export type NewApplyEvent = WithoutBase<ApplyEvent>;
 
-/** Whether the plan found the stage's process alive. */
-export function isRunning(stage: StagePlan): boolean {
-  return stage.reasons.some(({ cause }) => cause === "running");
+/** Whether the stage's process was found alive when its plan was made. */
+export function isRunning({ id }: StagePlan, { alive }: Pick<ApplyInput, "alive">): boolean {
+  return alive.includes(id);
 }
 
 /** How far the stage is, as its events tell. */

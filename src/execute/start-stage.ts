@@ -11,15 +11,7 @@ import { EXECUTE_CODES } from "./codes.ts";
 import { stageCommand } from "./command.ts";
 import { type EventSource, eventsFileSource, musubiLogSource } from "./event-source.ts";
 import { importCaches } from "./import-caches.ts";
-import {
-  carryOutMoves,
-  findExisting,
-  type Move,
-  makeOutputFolders,
-  planArchive,
-  planRenames,
-  removeFiles,
-} from "./outputs.ts";
+import { carryOutMoves, findExisting, type Move, planArchive, planRenames, removeFiles } from "./make-room.ts";
 import { stamp } from "./recorder.ts";
 import { initialProgress, type Progress, type StageInput, takeUp } from "./stage.ts";
 import { contextPath, writeWorkFiles } from "./work-folder.ts";
@@ -93,7 +85,6 @@ export async function startStage(input: StageInput): Promise<Started | NotStarte
     segment,
   });
   await makeRoom(input);
-  await makeOutputFolders(stage, root);
   for (const { from, files } of scriptOf(stage.id) === "train" ? [] : await importCaches(input)) {
     progress.done += files.length;
     const text = `${files.length} cache files were taken from ${from}.`;
@@ -124,7 +115,7 @@ export async function startStage(input: StageInput): Promise<Started | NotStarte
   });
   const result = await startDetached({ ...command, cwd: root, logFile: runFiles.log(recorder.runDir, stage.id) });
   if (result.kind === "failed") {
-    return { kind: "failed", progress, diagnostic: notStarted(stage, command.command, result.code) };
+    return { kind: "failed", progress, diagnostic: explainStart(stage, command.command, result.code) };
   }
   const { identity, ended } = result.process;
   await recorder.record({ ...stamp(), type: "process", stage: stage.id, ...identity });
@@ -145,7 +136,7 @@ function stageEntry(stage: StagePlan) {
   };
 }
 
-function notStarted(stage: StagePlan, command: string, code: string): Diagnostic {
+function explainStart(stage: StagePlan, command: string, code: string): Diagnostic {
   if (code === "ENOENT") {
     return diagnose(
       EXECUTE_CODES.noPython,

@@ -1,8 +1,8 @@
 import { randomBytes } from "node:crypto";
-import { constants, copyFile, link, mkdir, open, readdir, rename, unlink } from "node:fs/promises";
+import { constants, copyFile, link, mkdir, open, readdir, rename, unlink, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { isPidInUse } from "./process.ts";
-import { errorCode } from "./read-file.ts";
+import { errorCode, namingFile } from "./read-file.ts";
 
 /** Files that are either the old ones or the new ones, whatever happens in between (docs/decisions/0008). */
 
@@ -18,18 +18,35 @@ export async function writeWholeFile(file: string, text: string, options: Atomic
   const durable = options.durability !== "none";
   const folder = dirname(file);
   await mkdir(folder, { recursive: true });
-  await throughTemporary(file, async (temporary) => {
-    const handle = await open(temporary, "wx");
-    try {
-      // Writes until all is written: a disk that becomes full takes a part, and only the next write says so.
-      await handle.writeFile(text);
-      if (durable) await handle.sync();
-    } finally {
-      await handle.close();
-    }
-    if (options.previous === "keep") await keepBackup(file);
-  });
+  try {
+    await throughTemporary(file, async (temporary) => {
+      const handle = await open(temporary, "wx");
+      try {
+        // Writes until all is written: a disk that becomes full takes a part, and only the next write says so.
+        await handle.writeFile(text);
+        if (durable) await handle.sync();
+      } finally {
+        await handle.close();
+      }
+      if (options.previous === "keep") await keepBackup(file);
+    });
+  } catch (error) {
+    throw namingFile(error, { path: file, bytes: Buffer.byteLength(text) });
+  }
   if (durable) await syncFolder(folder);
+}
+
+/** Makes a folder, and writes and removes a file in it: whether that can be done no mode or owner tells. Throws system errors. */
+export async function proveWritable(folder: string): Promise<void> {
+  await mkdir(folder, { recursive: true });
+  const probe = join(folder, `.wan22-probe.${randomBytes(4).toString("hex")}.${process.pid}.tmp`);
+  try {
+    await writeFile(probe, "Can a file be written here?\n", { flag: "wx" });
+  } catch (error) {
+    throw namingFile(error, { path: folder });
+  } finally {
+    await unlink(probe).catch(() => undefined);
+  }
 }
 
 const TEMPORARY = /^(?<written>.+)\.[0-9a-f]{8}\.(?<pid>\d+)\.tmp$/;

@@ -1,10 +1,10 @@
 import { createHash, randomBytes } from "node:crypto";
-import { link, mkdir, readFile, rename, unlink, writeFile } from "node:fs/promises";
+import { link, mkdir, rename, unlink, writeFile } from "node:fs/promises";
 import { hostname, userInfo } from "node:os";
 import { dirname } from "node:path";
 import * as z from "zod";
 import { identifyThisProcess, isProcessAlive } from "./process.ts";
-import { errorCode } from "./read-file.ts";
+import { errorCode, readTextFile } from "./read-file.ts";
 
 /** One `apply` at a time on a pipeline: a file that only one process can make, and that says who did. */
 
@@ -129,7 +129,7 @@ async function replaceDeadLock({ file, temporary, deadContent }: DeadLock): Prom
 
 async function readIfThere(file: string): Promise<string | undefined> {
   try {
-    return await readFile(file, "utf8");
+    return await readTextFile(file);
   } catch (error) {
     if (errorCode(error) === "ENOENT") return undefined;
     throw error;

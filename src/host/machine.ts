@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import { statfs } from "node:fs/promises";
 import { hostname, totalmem, uptime } from "node:os";
 import { dirname, resolve } from "node:path";
@@ -53,5 +53,25 @@ export async function freeBytes(path: string): Promise<number | undefined> {
       if (!absent || parent === folder) return undefined;
       folder = parent;
     }
+  }
+}
+
+/** Where the disk that `path` is on, or would be on, is mounted: the topmost folder above it on the same device. */
+export function mountOf(path: string): string {
+  let mount: { readonly folder: string; readonly device: number } | undefined;
+  for (let folder = resolve(path); ; folder = dirname(folder)) {
+    const device = deviceOf(folder);
+    if (mount !== undefined && device !== mount.device) return mount.folder;
+    if (device !== undefined) mount = { folder, device };
+    if (dirname(folder) === folder) return mount?.folder ?? folder;
+  }
+}
+
+/** Undefined where nothing is there, or nobody may look. */
+function deviceOf(path: string): number | undefined {
+  try {
+    return statSync(path).dev;
+  } catch {
+    return undefined;
   }
 }

@@ -42,8 +42,20 @@ export async function readTextFile(file: string): Promise<string> {
   try {
     return await readFile(file, "utf8");
   } catch (error) {
-    throw error instanceof Error ? Object.assign(error, { path: file }) : error;
+    throw namingFile(error, { path: file });
   }
+}
+
+/** What a system error is about. */
+export interface ErrorPlace {
+  readonly path: string;
+  /** That were to be written. */
+  readonly bytes?: number;
+}
+
+/** A system error that says what it is about. Node leaves that out where an open file is read or written. */
+export function namingFile(error: unknown, place: ErrorPlace): unknown {
+  return error instanceof Error ? Object.assign(error, place) : error;
 }
 
 /** What was read from an open file, or why it could not be opened. */

@@ -6,7 +6,7 @@ import { type JournalEntry, journalSchema } from "../core/state/journal.ts";
 import { mergeRunEntries } from "../core/state/merge.ts";
 import { STAGE_IDS, type StageId } from "../core/vocabulary.ts";
 import type { EnvironmentMark } from "./process-group.ts";
-import { errorCode, readTextFile } from "./read-file.ts";
+import { errorCode, namingFile, readTextFile } from "./read-file.ts";
 
 /** The folders of runs (design §6): names of what lies in them, and reading it back. */
 
@@ -61,10 +61,13 @@ async function appendLines(
 ): Promise<void> {
   if (lines.length === 0) return;
   const start = (await endsWithNewline(file)) ? "" : "\n";
+  const text = start + lines.map((line) => `${JSON.stringify(line)}\n`).join("");
   const handle = await open(file, "a");
   try {
-    await handle.writeFile(start + lines.map((line) => `${JSON.stringify(line)}\n`).join(""));
+    await handle.writeFile(text);
     if (durability === "full") await handle.sync();
+  } catch (error) {
+    throw namingFile(error, { path: file, bytes: Buffer.byteLength(text) });
   } finally {
     await handle.close();
   }

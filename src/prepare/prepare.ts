@@ -46,6 +46,8 @@ export interface PreparedPipeline {
   readonly items: DatasetItems;
   readonly plan: PipelinePlan;
   readonly state: State | undefined;
+  /** Stages whose process was found alive. */
+  readonly alive: readonly StageId[];
   /** Whether the state tells of something that nobody has written down yet, since its runner was killed. */
   readonly unsettled: boolean;
 }
@@ -158,8 +160,8 @@ async function prepareOne(
   if (planned.value === undefined || !planned.value.valid) {
     return { plan: planned.value ?? invalid(resolved.tier).plan, diagnostics, texts };
   }
-  const { state, unsettled } = history;
-  const pipeline = { root, spec, facts, presets, resolved, items, plan: planned.value, state, unsettled };
+  const { state, alive, unsettled } = history;
+  const pipeline = { root, spec, facts, presets, resolved, items, plan: planned.value, state, alive, unsettled };
   return { plan: planned.value, pipeline, diagnostics, texts };
 }
 

@@ -8,14 +8,20 @@ import { onTestFinished, test } from "vitest";
 /** Real disks that become full: file systems in memory, which only root may mount, and not in every container. */
 
 export interface SmallDisk {
-  /** What fits onto it, in KiB. */
+  /** Where it is mounted. */
+  readonly folder: string;
+  /** Changes it: `size=5m`, `ro`. */
+  readonly remount: (option: string) => void;
+}
+
+export interface DiskOptions {
   readonly kibibytes: number;
   /** Where to mount it; a new temporary folder if left out. */
   readonly at?: string;
 }
 
-/** Mounts a disk, and gives the folder that it is mounted at. It is gone when the test is over. */
-export type MountSmallDisk = (disk: SmallDisk) => Promise<string>;
+/** Mounts a disk, which is gone when the test is over. */
+export type MountSmallDisk = (options: DiskOptions) => Promise<SmallDisk>;
 
 /** A test that needs such disks; where none can be mounted it says aloud that it was skipped. */
 export function testWithSmallDisk(name: string, body: (mountSmallDisk: MountSmallDisk) => Promise<void>): void {
@@ -27,7 +33,7 @@ export function testWithSmallDisk(name: string, body: (mountSmallDisk: MountSmal
   test.skip(name, () => undefined);
 }
 
-async function mountSmallDisk({ kibibytes, at }: SmallDisk): Promise<string> {
+async function mountSmallDisk({ kibibytes, at }: DiskOptions): Promise<SmallDisk> {
   const folder = at ?? (await mkdtemp(join(tmpdir(), "wan22-disk-")));
   await mkdir(folder, { recursive: true });
   if (!mount(folder, kibibytes)) throw new Error(`no disk of ${kibibytes} KiB could be mounted at ${folder}`);
@@ -35,7 +41,11 @@ async function mountSmallDisk({ kibibytes, at }: SmallDisk): Promise<string> {
     unmount(folder);
     if (at === undefined) await rm(folder, { recursive: true, force: true });
   });
-  return folder;
+  const remount = (option: string) => {
+    // A file that is being written keeps a disk from becoming read-only.
+    while (spawnSync("mount", ["-o", `remount,${option}`, folder]).status !== 0);
+  };
+  return { folder, remount };
 }
 
 function mount(folder: string, kibibytes: number): boolean {

@@ -1,8 +1,8 @@
-import { chmod, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { explainFailure, explainSystemError, type Failure } from "../../../src/execute/failure.ts";
+import { explainFailure, type Failure } from "../../../src/execute/failure.ts";
 
 let folder: string;
 beforeAll(async () => {
@@ -21,6 +21,7 @@ async function explain(log: string, failure: Partial<Failure> = {}) {
     shownLog: ".wan22/runs/R/train.log",
     memoryKills: "none",
     whatFollows: undefined,
+    room: async () => "3 MB were still to come in out, and 16 kB are free on the disk at /mnt",
     remediesFor: (problem) => [`# for ${problem}`, "train:", "  blocks_to_swap: 20"],
     ...failure,
   });
@@ -87,7 +88,10 @@ describe("the reason of a failure", () => {
       message: "No space left on device (out)",
     } as const;
     const { code, detail } = await explain("", { event });
-    expect([code, detail.split(" Make")[0]]).toEqual(["A17", "train failed: No space left on device (out)."]);
+    expect([code, detail.split(" Make room")[0]]).toEqual([
+      "A17",
+      "train failed: No space left on device (out). 3 MB were still to come in out, and 16 kB are free on the disk at /mnt.",
+    ]);
   });
 
   test("shows the last lines of a log as a terminal leaves them, and no more than a dozen", async () => {
@@ -100,30 +104,5 @@ describe("the reason of a failure", () => {
 
   test("is lost where neither an exit code nor a word is left", async () => {
     expect((await explain("steps: 1/4", { end: undefined })).code).toBe("A23");
-  });
-});
-
-describe("a system error of the runner", () => {
-  test("is a sentence with the path in it", async () => {
-    const error = await readFile(join(folder, "train.log", "x")).catch((reason: unknown) => reason);
-    expect(explainSystemError(error)?.detail).toMatch(
-      /train\.log\/x could not be written: a file stands where a folder should be/,
-    );
-  });
-
-  // Root may write everywhere but on a read-only disk, and a test can't mount one.
-  test.skipIf(process.getuid?.() === 0)(
-    "says what keeps a folder from being made, though Node says ENOENT",
-    async () => {
-      await chmod(folder, 0o500);
-      const path = join(folder, "new", "state");
-      const error = Object.assign(new Error("ENOENT"), { code: "ENOENT", syscall: "mkdir", path });
-      expect(explainSystemError(error)?.detail).toContain("could not be written: you have no permission");
-      await chmod(folder, 0o700);
-    },
-  );
-
-  test("is told from a bug, which keeps its stack", () => {
-    expect(explainSystemError(new TypeError("x is undefined"))).toBeUndefined();
   });
 });

@@ -43,7 +43,7 @@ test("many writers at once leave one of their texts, whole", async () => {
 });
 
 testWithSmallDisk("on a disk that becomes full the file is still the one before", async (mountSmallDisk) => {
-  const disk = await mountSmallDisk({ kibibytes: 24 });
+  const { folder: disk } = await mountSmallDisk({ kibibytes: 24 });
   const file = join(disk, "state.json");
   const sound = "1".repeat(4_000);
   await writeWholeFile(file, sound);

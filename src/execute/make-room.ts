@@ -76,13 +76,6 @@ export async function removeFiles(files: readonly string[], root: string): Promi
   }
 }
 
-/** Makes the folders that a stage writes to, so that one that is closed is found before the trainer loads a model. */
-export async function makeOutputFolders(stage: StagePlan, root: string): Promise<void> {
-  const folders = new Set((stage.cache_files ?? []).map((file) => dirname(file)));
-  if (stage.output_dir !== undefined) folders.add(stage.output_dir);
-  for (const folder of folders) await mkdir(resolve(root, folder), { recursive: true });
-}
-
 async function exists(path: string): Promise<boolean> {
   try {
     await stat(path);

@@ -1,0 +1,100 @@
+import { describe, expect, it } from "vitest";
+import { stepFrom } from "../rig/applying.ts";
+import { checkpointHashes, FILE, longQuickstart, readState, startApply, undisturbed } from "../rig/long-quickstart.ts";
+import { makeQuickstart, type Project } from "../rig/project.ts";
+import { testWithSmallDisk } from "../rig/small-disk.ts";
+
+/** Folders and disks that refuse what is to be written: found before anything runs, or survived. */
+
+const APPLY = ["apply", FILE, "--auto-approve"];
+
+/** What was refused, before anything ran. */
+async function refusedAtOnce(project: Project): Promise<string> {
+  const { exitCode, stdout, stderr } = await project.run(APPLY);
+  expect(exitCode).toBe(6);
+  expect(await project.list(".wan22/runs")).toEqual([]);
+  expect(await project.list(".wan22/cache")).toEqual([]);
+  expect(stdout + stderr).toContain("error[A18]");
+  return stderr.replace(/\s+/g, " ");
+}
+
+describe("a folder that can't be written to costs nothing", () => {
+  it("where it is a file, or lies below one", async () => {
+    for (const file of ["output", "output/quickstart", ".wan22/cache", ".wan22/work"]) {
+      const project = await makeQuickstart();
+      await project.write(file, "in the way");
+      expect(await refusedAtOnce(project)).toContain(`${file} is a file, and a folder is wanted there`);
+    }
+  });
+
+  testWithSmallDisk("where its disk is read-only, though the folder is there", async (mountSmallDisk) => {
+    const project = await makeQuickstart();
+    const disk = await mountSmallDisk({ kibibytes: 4096, at: project.path("output/quickstart") });
+    disk.remount("ro");
+    expect(await refusedAtOnce(project)).toContain(
+      "Nothing can be written in output/quickstart: the file system is read-only",
+    );
+    disk.remount("rw");
+    expect((await project.run(APPLY)).exitCode).toBe(0);
+  });
+});
+
+testWithSmallDisk(
+  "a disk that becomes read-only while training goes on is named by its folder",
+  async (mountSmallDisk) => {
+    const project = await longQuickstart();
+    const disk = await mountSmallDisk({ kibibytes: 4096, at: project.path("output/quickstart") });
+    const applying = startApply(project);
+    await applying.until(stepFrom(1));
+    disk.remount("ro");
+    const { stderr } = await applying.process;
+    expect(stderr).toContain("A18");
+    expect(stderr.replace(/\s+/g, " ")).toContain("Nothing can be written in output/quickstart: Read-only file system");
+    expect((await readState(project)).stages.train?.status).toBe("failed");
+    disk.remount("rw");
+    expect(await startApply(project).ended).toBe(0);
+    expect(await checkpointHashes(project)).toEqual(await undisturbed());
+  },
+);
+
+testWithSmallDisk("a disk that becomes full under the record leaves the record whole", async (mountSmallDisk) => {
+  const project = await longQuickstart();
+  const disk = await mountSmallDisk({ kibibytes: 24, at: project.path(".wan22/state") });
+  for (const _attempt of [1, 2]) {
+    const { exitCode, stderr } = await project.run(APPLY);
+    expect(exitCode).toBe(6);
+    expect(stderr.replace(/\s+/g, " ")).toMatch(
+      new RegExp(
+        `A17.*\\.wan22/state/quickstart\\.json \\([\\d.]+ kB\\) could not be written: .* free on the disk at ${disk.folder}`,
+      ),
+    );
+    for (const name of await project.list(".wan22/state")) {
+      if (name !== "quickstart.lock") JSON.parse(await project.read(`.wan22/state/${name}`));
+    }
+  }
+  disk.remount("size=4m");
+  const { exitCode, stderr } = await project.run(APPLY);
+  expect([exitCode, stderr]).toEqual([0, expect.not.stringContaining("A1]")]);
+  expect(await checkpointHashes(project)).toEqual(await undisturbed());
+});
+
+testWithSmallDisk(
+  "a disk that becomes full under what is trained is told by file, disk and bytes",
+  async (mountSmallDisk) => {
+    const project = await longQuickstart();
+    const disk = await mountSmallDisk({ kibibytes: 300, at: project.path("output/quickstart") });
+    const { exitCode, stderr } = await project.run(APPLY);
+    expect(exitCode).toBe(6);
+    const said = stderr.replace(/\s+/g, " ");
+    expect(said).toMatch(/A17.* No space left on device \(output\/quickstart\/[^ ]+\)\. /);
+    expect(said).toMatch(
+      new RegExp(
+        `[\\d.]+ kB of checkpoints and training states were still to come in output/quickstart, and .* free on the disk at ${disk.folder}\\.`,
+      ),
+    );
+    expect(said).not.toContain(".tmp");
+    disk.remount("size=4m");
+    expect((await project.run(APPLY)).exitCode).toBe(0);
+    expect(await checkpointHashes(project)).toEqual(await undisturbed());
+  },
+);
