@@ -22,9 +22,12 @@ export interface Failure {
   readonly whatFollows: string | undefined;
   /** Where it writes, what room there is, and how much it still wanted: a clause. */
   readonly room: () => Promise<string>;
-  /** What helps against a full GPU, and against full host memory, in this pipeline: lines of YAML, best first. */
-  readonly remediesFor: (problem: "out-of-memory" | "host-memory") => readonly string[];
+  /** What helps against it in this pipeline: lines of YAML, best first. */
+  readonly remediesFor: (problem: RemediedProblem) => readonly string[];
 }
+
+/** Problems for which the manual has remedies that fit into a pipeline file. */
+export type RemediedProblem = "out-of-memory" | "host-memory" | "unstable";
 
 const TAIL_BYTES = 64 * 1024;
 const LINES_SHOWN = 12;
@@ -73,9 +76,10 @@ const REASONS: Readonly<Record<string, DiagnosticKind>> = {
   "no-items": EXECUTE_CODES.nothingToTrainOn,
 };
 
-const PROBLEM_OF = new Map<DiagnosticKind, "out-of-memory" | "host-memory">([
+const PROBLEM_OF = new Map<DiagnosticKind, RemediedProblem>([
   [EXECUTE_CODES.outOfGpuMemory, "out-of-memory"],
   [EXECUTE_CODES.outOfHostMemory, "host-memory"],
+  [EXECUTE_CODES.ruinedWeights, "unstable"],
 ]);
 
 /** Makes the diagnostic of a failed stage. */

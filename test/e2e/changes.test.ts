@@ -180,3 +180,27 @@ describe("after a finished run", () => {
     expect(archived.filter((name) => name.endsWith("/quickstart.safetensors"))).toHaveLength(1);
   });
 });
+
+describe("weights that are not numbers any more", () => {
+  const tooFast = (yaml: string) => yaml.replace("network_dim: 16", "network_dim: 16\n  learning_rate: 1e30");
+
+  it("fail the stage, with the manual's remedies as lines for the file, and leave none of them behind", async () => {
+    const project = await makeQuickstart(tooFast);
+    const { exitCode, stderr } = await project.run(["apply", FILE, "--auto-approve"]);
+    expect(exitCode).toBe(6);
+    expect(stderr).toContain("error[A28]");
+    expect(stderr).toMatch(/In this pipeline, one after the other:\s+# 1\. Lower the learning rate/);
+    expect(stderr).toContain("learning_rate: 0.0001");
+    expect(await project.list("output")).toEqual([]);
+    expect(actions(await planned(project))).toBe("cache-latents none, cache-text none, train create");
+  });
+
+  it("are trained on where that is wished", async () => {
+    const project = await makeQuickstart((yaml) =>
+      tooFast(yaml).replace("backend: rehearsal", "backend: rehearsal\n  on_nan: warn"),
+    );
+    const { exitCode, stdout } = await project.run(["apply", FILE, "--auto-approve"]);
+    expect(exitCode).toBe(0);
+    expect(stdout).toContain("the weights are ruined");
+  });
+});

@@ -203,14 +203,34 @@ describe("training", () => {
     }
   });
 
-  test("says NaN as null, and goes on", async () => {
-    const project = await freshProject();
-    const { exitCode, events } = await train(project, {
-      epochs: 1,
-      args: ["--learning_rate", "1e30", "--optimizer_type", "SGD", "--max_grad_norm", "0"],
+  describe("whose weights are not numbers any more", () => {
+    const args = ["--learning_rate", "1e30", "--optimizer_type", "SGD", "--max_grad_norm", "0", "--save_state"];
+
+    test("ends before anything is saved of them", async () => {
+      const project = await freshProject();
+      const { exitCode, events } = await train(project, { epochs: 2, args: [...args, "--save_every_n_steps", "1"] });
+      expect(exitCode).toBe(1);
+      const { step } = events.findLast((event) => event.type === "step") ?? {};
+      expect(events.at(-1)).toMatchObject({
+        type: "failed",
+        reason: "nan-loss",
+        message: `The weights are not numbers any more at step ${step}; nothing is saved of them.`,
+      });
+      expect(events.filter(({ type }) => type === "checkpoint")).toHaveLength((step ?? 0) - 1);
+      for (const name of await readdir(join(project.folder, "out"))) {
+        if (name.endsWith(".safetensors")) expect(await hasOnlyNumbers(join(project.folder, "out", name))).toBe(true);
+      }
     });
-    expect(exitCode).toBe(0);
-    expect(events.findLast(({ type }) => type === "step")).toMatchObject({ loss: null });
+
+    test("goes on where that is wished, says so, and says NaN as null", async () => {
+      const project = await freshProject();
+      const { exitCode, events } = await train(project, { epochs: 1, args, context: { on_nan: "warn" } });
+      expect(exitCode).toBe(0);
+      expect(events.findLast(({ type }) => type === "step")).toMatchObject({ loss: null });
+      expect(events.find(({ type }) => type === "warning")).toMatchObject({
+        text: expect.stringMatching(/^The loss of step \d+ is not a number; the weights are ruined\.$/),
+      });
+    });
   });
 
   test("names the caches that are missing", async () => {
@@ -449,6 +469,14 @@ function randomSaving(random: Random): Saving {
       ...value("save_precision", options.savePrecision),
     ],
   };
+}
+
+/** Of a file of 32-bit floats: those behind its header. */
+async function hasOnlyNumbers(file: string): Promise<boolean> {
+  const bytes = await readFile(file);
+  const start = 8 + Number(bytes.readBigUInt64LE(0));
+  for (let at = start; at < bytes.length; at += 4) if (!Number.isFinite(bytes.readFloatLE(at))) return false;
+  return true;
 }
 
 const ELEMENT_BYTES: Readonly<Record<string, number>> = { F32: 4, F16: 2, BF16: 2 };

@@ -70,6 +70,10 @@ class Lora:
             tensors[f"{layer.name}.alpha"] = Tensor((), [self.alpha])
         return tensors
 
+    def is_finite(self) -> bool:
+        """Whether every factor is a number still: one that is not makes every later one worthless."""
+        return all(all(map(math.isfinite, values)) for values in self.weights.values())
+
     def load(self, path: str) -> None:
         """Takes over the factors of a checkpoint or a state; a shape that differs is refused."""
         found, _ = read_tensors(path)

@@ -9,6 +9,7 @@ import re
 from typing import NamedTuple
 
 from wan22_contract.files import remove_folder, remove_left_behind, write_whole
+from wan22_contract.stage import Refusal
 from wan22_contract.training_state import (
     MARKER,
     Progress,
@@ -102,6 +103,12 @@ class Outputs:
         """A state to go on from; it goes once a later one is complete."""
         self._save_training_state(f"{self._name}-step{progress.steps:08d}-state", progress, memory, kind="stop")
 
+    def refuse_ruined(self, step: int) -> None:
+        """Keeps what was saved before from being replaced by what is worth nothing."""
+        if self._stage.context.get("on_nan", "stop") == "stop" and not self._lora.is_finite():
+            text = f"The weights are not numbers any more at step {step}; nothing is saved of them."
+            raise Refusal("nan-loss", text)
+
     def _step_to_remove(self, step: int, keep_steps: int | None) -> int | None:
         if keep_steps is None or self._every_steps is None:
             return None
@@ -109,6 +116,7 @@ class Outputs:
         return old - old % self._every_steps
 
     def _save_checkpoint(self, file: str, epoch: int, step: int, in_metadata: int | None = None) -> None:
+        self.refuse_ruined(step)
         path = os.path.join(self._folder, file)
         print(f"\nsaving checkpoint: {path}")
         tensors = self._lora.tensors()
@@ -124,6 +132,7 @@ class Outputs:
         path = os.path.join(self._folder, folder)
         if holds(path, self._stage.context, progress):
             return
+        self.refuse_ruined(progress.steps)
         os.makedirs(path, exist_ok=True)
         unmark(path)
         print(f"saving state: {path}")

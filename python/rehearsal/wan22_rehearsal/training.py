@@ -140,6 +140,8 @@ class Loop:
             self._optimizer.step(self._lora.weights, gradients, learning_rate, done.steps)
             now = time.monotonic()
             self._report(done.steps, epoch, step_loss / micro_batches, learning_rate, now - started)
+            if not math.isfinite(step_loss):
+                self._look_at_weights(done.steps)
             started, gradients, step_loss, micro_batches = now, {}, 0.0, 0
             self._outputs.after_step(done, self._memory, progress.epochs)
             # At its end the epoch's own saves come first; `run` looks again after them.
@@ -149,6 +151,12 @@ class Loop:
                 self._stage.events.tell("stopping")
                 break
         return done
+
+    def _look_at_weights(self, step: int) -> None:
+        """A loss that is not a number has reached the weights, unless it overflowed only while it was added up."""
+        self._outputs.refuse_ruined(step)
+        weights = "whole" if self._lora.is_finite() else "ruined"
+        self._stage.events.tell("warning", text=f"The loss of step {step} is not a number; the weights are {weights}.")
 
     def _batch(self, slot: int) -> list[Sample]:
         """The samples of a batch: as many batches as the plan counts share out the items evenly."""

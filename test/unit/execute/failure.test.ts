@@ -71,12 +71,15 @@ describe("the reason of a failure", () => {
     expect((await explain("steps: 1/4", { end: { exitCode: null, signal: "SIGSEGV" } })).code).toBe("A14");
   });
 
-  test("comes with the remedies of this pipeline where memory ran out, each kind with its own", async () => {
+  test("comes with the remedies of this pipeline where memory ran out or weights were ruined, each kind with its own", async () => {
     expect((await explain("CUDA out of memory")).detail).toContain(
       "  # for out-of-memory\n  train:\n    blocks_to_swap: 20",
     );
     expect((await explain("MemoryError")).detail).toContain("# for host-memory");
     expect((await explain("ValueError: no")).detail).not.toContain("blocks_to_swap");
+    const event = { v: 1, t: 0, type: "failed", reason: "nan-loss", message: "The weights are not numbers" } as const;
+    const ruined = await explain("", { event });
+    expect([ruined.code, ruined.detail]).toEqual(["A28", expect.stringContaining("# for unstable")]);
   });
 
   test("is what the trainer itself says, where it says something", async () => {
