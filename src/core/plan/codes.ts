@@ -72,7 +72,7 @@ export const PLAN_CODES = {
     severity: "note",
     summary: "The record was written on another machine",
     why: "Its caches and checkpoints lie on that machine's disk; this plan believes the record instead of looking here.",
-    mend: "Apply there; or, to begin here, move the state file away.",
+    mend: "Apply there. To make everything anew on this machine, start each stage over: `wan22 apply --replace cache-latents --replace cache-text --replace train FILE`.",
     example: "# planned on a laptop, trained on a GPU server that shares .wan22",
   },
   noSuchStage: {

@@ -43,6 +43,8 @@ export interface OutputsOptions {
   readonly outputDir: string;
   readonly outputName: string;
   readonly stepsPerEpoch: number;
+  /** Of each process. */
+  readonly batchesPerEpoch: number;
   /** `gradient_accumulation_steps`: batches a step. */
   readonly accumulation: number;
   readonly fingerprint: string;
@@ -152,20 +154,20 @@ function unrecordedFiles(options: OutputsOptions, recorded: ReadonlySet<string>)
 }
 
 function usableStates(options: OutputsOptions, exists: (path: string) => boolean): UsableState[] {
-  const { stage, outputName, fingerprint, state, disk, stepsPerEpoch, accumulation } = options;
+  const { stage, outputName, fingerprint, state, disk, stepsPerEpoch, batchesPerEpoch, accumulation } = options;
   const record: StageRecord | undefined = state?.stages[stage];
   const usable = new Map<string, UsableState>();
+  // The last step of an epoch takes the batches that are left.
   const batches = (doneEpochs: number, doneSteps: number) =>
-    Math.max(0, doneSteps - doneEpochs * stepsPerEpoch) * accumulation;
+    Math.min(batchesPerEpoch, Math.max(0, doneSteps - doneEpochs * stepsPerEpoch) * accumulation);
+  const add = (found: UsableState) => {
+    if (agreesWithItself(found, options)) usable.set(found.path, found);
+  };
   // The record is believed where the disk cannot be asked; where it can, the folder itself says whether it is complete.
   for (const { stage: of, dir, done_epochs, done_steps, done_batches } of state?.training_states ?? []) {
     if (of !== stage || wasLookedAt(disk, dir) || !exists(dir) || record?.fingerprint !== fingerprint) continue;
-    usable.set(dir, {
-      path: dir,
-      doneEpochs: done_epochs,
-      doneSteps: done_steps,
-      doneBatches: done_batches ?? batches(done_epochs, done_steps),
-    });
+    const doneBatches = done_batches ?? batches(done_epochs, done_steps);
+    add({ path: dir, doneEpochs: done_epochs, doneSteps: done_steps, doneBatches });
   }
   const names = new Set([outputName, record?.output_name ?? outputName]);
   for (const found of disk?.states ?? []) {
@@ -175,7 +177,19 @@ function usableStates(options: OutputsOptions, exists: (path: string) => boolean
     if (!complete || !ours || doneEpochs === undefined || doneSteps === undefined) continue;
     if (found.fingerprint !== fingerprint || found.stage !== stage) continue;
     const doneBatches = found.doneBatches ?? batches(doneEpochs, doneSteps);
-    usable.set(path, { path, doneEpochs, doneSteps, doneBatches });
+    add({ path, doneEpochs, doneSteps, doneBatches });
   }
   return [...usable.values()];
+}
+
+/**
+ * Whether epochs, steps and batches of a state can have come about together. After an epoch's last step all its batches are
+ * done and the epoch is not counted yet: its own saves may still be to come.
+ */
+function agreesWithItself(
+  { doneEpochs, doneSteps, doneBatches }: UsableState,
+  { stepsPerEpoch, batchesPerEpoch, accumulation }: OutputsOptions,
+): boolean {
+  const stepsInEpoch = Math.ceil(doneBatches / accumulation);
+  return doneBatches <= batchesPerEpoch && doneEpochs * stepsPerEpoch + stepsInEpoch === doneSteps;
 }

@@ -110,7 +110,7 @@ export function planPipeline(input: PlanInput): Outcome<PipelinePlan> {
   });
   const diagnostics = [
     ...unknownStages(input, stages),
-    ...(sameHost ? [] : [otherHost(state, resolved)]),
+    ...(sameHost ? [] : [otherHost(state, resolved, stages)]),
     ...planned.flatMap((stage) => stage.diagnostics),
     ...shortages,
   ];
@@ -174,10 +174,12 @@ function unknownStages({ replace = [], resolved }: PlanInput, stages: readonly S
     );
 }
 
-function otherHost(state: State | undefined, { spec }: Resolved): Diagnostic {
+/** The record would be put together again from its runs if it were moved away: what begins anew is a replace of every stage. */
+function otherHost(state: State, { spec }: Resolved, stages: readonly StagePlan[]): Diagnostic {
+  const replace = stages.map(({ id }) => `--replace ${id}`).join(" ");
   return diagnose(
     PLAN_CODES.otherHost,
-    `The record of ${spec.name} was written on ${state?.host ?? "another machine"}. Its caches and checkpoints were not looked for here; the record is believed. Apply there, or move the state file away to begin here.`,
+    `The record of ${spec.name} was written on ${state.host}. Its caches and checkpoints were not looked for here; the record is believed. Apply there; or here, where this machine has the same files. To make everything anew on this machine: \`wan22 apply ${replace} ${spec.file}\`.`,
     { at: { file: spec.file } },
   );
 }

@@ -1,6 +1,7 @@
 import { type Diagnostic, diagnose } from "../diagnostic.ts";
 import { folderOf, joinPath } from "../paths.ts";
 import { withResume } from "../render/arguments.ts";
+import { processesOf } from "../resolve/processes.ts";
 import type { ResolvedTrainStage } from "../resolve/resolved.ts";
 import type { StageRecord } from "../state/state.ts";
 import type { LoraModule } from "../trainer/lora.ts";
@@ -48,6 +49,7 @@ export function planTraining(
     outputDir,
     outputName: stage.outputName,
     stepsPerEpoch: wanted.stepsPerEpoch,
+    batchesPerEpoch: Math.ceil(planning.items.batches / processesOf(resolved.spec)),
     accumulation: numberOf(stage, "gradient_accumulation_steps") ?? 1,
     fingerprint,
     state,

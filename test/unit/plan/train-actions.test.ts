@@ -198,6 +198,33 @@ describe("an unfinished train stage", () => {
     });
   });
 
+  test.each([
+    ["more steps than its epochs and batches make", { doneSteps: 20 }, "refused"],
+    ["fewer steps than its epochs make", { doneSteps: 15, doneBatches: 0 }, "refused"],
+    ["steps of an epoch without its batches", { doneBatches: 0 }, "refused"],
+    ["more batches than an epoch has", { doneSteps: 25, doneBatches: 9 }, "refused"],
+    ["an epoch that is done and not counted yet", { doneSteps: 24, doneBatches: 8 }, "taken"],
+  ] as const)("takes a state only if its counts can have come about together: %s", (_what, counts, verdict) => {
+    const { state, disk } = stopped({}, 19, true);
+    const states = disk.states.map((found) =>
+      found.doneSteps === 19 ? { ...found, doneBatches: 3, ...counts } : found,
+    );
+    const { stage } = planWorld({ state, disk: { ...disk, states } });
+    const told = { taken: "output/fox/fox-step00000019-state", refused: "output/fox/fox-000002-state" };
+    expect(stage("train")).toMatchObject({ action: "resume", resume_from: told[verdict] });
+  });
+
+  test("counts the last, smaller step of an epoch whole", () => {
+    const yaml = edited("learning_rate: 2e-4", "learning_rate: 2e-4\n  gradient_accumulation_steps: 3");
+    // 8 batches are 3 steps: of 3, 3 and 2 batches.
+    const { state, disk } = stopped({ yaml }, 6, true);
+    const states = disk.states.flatMap((found) =>
+      found.dir.includes("-step") ? [{ ...found, doneEpochs: 1, doneBatches: 8 }] : [],
+    );
+    const { stage } = planWorld({ yaml, state, disk: { ...disk, states } });
+    expect(stage("train")).toMatchObject({ action: "resume", done_epochs: 1, done_steps: 6, done_batches: 8 });
+  });
+
   test("passes over a state of another fingerprint or stage", () => {
     const { state, disk } = stopped({}, 19, true);
     const foreign = (key: "fingerprint" | "stage") =>
