@@ -11,7 +11,7 @@ import type { Lock } from "../host/lock.ts";
 import { statePaths } from "../host/run-store.ts";
 import { loadState } from "../host/state-store.ts";
 import { installationFolder } from "../prepare/built-in.ts";
-import { type Prepared, type PreparedPipeline, prepare } from "../prepare/prepare.ts";
+import { type KnownPipeline, type Prepared, prepare } from "../prepare/prepare.ts";
 import { openApplyView } from "../views/apply.ts";
 import { viewDiagnostics } from "../views/human/diagnostics.ts";
 import { viewPlanHuman } from "../views/human/plan.ts";
@@ -53,16 +53,20 @@ export async function runApply(files: readonly string[], options: ApplyOptions, 
   const first = await plan();
   terminal.transient("");
   const damaged = first.plan.diagnostics.filter(({ code }) => code === HOST_CODES.stateRebuilt.code);
-  const behind = damaged.length > 0 || first.pipelines.some(({ unsettled }) => unsettled);
-  // Nothing is locked and nothing is written where nothing is to do, unless the record is damaged or lacks something.
-  if (!first.plan.changes && !behind) {
+  const plannable = new Set(first.pipelines.map(({ spec }) => spec));
+  // Nothing is locked and nothing is written where nothing is to do, unless a killed runner left something: also of a
+  // pipeline that can't be planned, or it would be left for as long as that is so.
+  const concerned = first.known.filter(
+    ({ spec, unsettled }) => unsettled || (first.plan.changes && plannable.has(spec)),
+  );
+  if (concerned.length === 0) {
     showPlan(first, options, terminal);
     return verdict(first, []);
   }
   const locks: LockedPipeline[] = [];
   try {
     const refused: Refusal[] = [];
-    for (const pipeline of first.pipelines) {
+    for (const pipeline of concerned) {
       const taken = await takeOver(pipeline, terminal);
       if ("lock" in taken) locks.push(taken);
       else refused.push(taken);
@@ -83,8 +87,8 @@ export async function runApply(files: readonly string[], options: ApplyOptions, 
     if (!prepared.plan.changes) return end([]);
     if (options.approval === "ask" && !(await confirm(terminal))) return EXIT.error;
     // One that another apply is at work on has no lock, nor has a file that was mended between the two looks.
-    const locked = new Set(locks.map(({ pipeline }) => pipeline.spec.name));
-    const pipelines = prepared.pipelines.filter(({ spec }) => locked.has(spec.name));
+    const locked = new Set(locks.map(({ pipeline }) => resolve(pipeline.root, pipeline.spec.file)));
+    const pipelines = prepared.pipelines.filter(({ root, spec }) => locked.has(resolve(root, spec.file)));
     return end(await applyAll({ ...prepared, pipelines }, options, terminal));
   } finally {
     await releaseAll(locks);
@@ -92,7 +96,7 @@ export async function runApply(files: readonly string[], options: ApplyOptions, 
 }
 
 interface LockedPipeline {
-  readonly pipeline: PreparedPipeline;
+  readonly pipeline: KnownPipeline;
   readonly lock: Lock;
 }
 
@@ -114,7 +118,7 @@ interface Refusal {
 }
 
 /** Takes a pipeline's lock and puts in order what a killed runner left, before anything is planned on it; or says why not. */
-async function takeOver(pipeline: PreparedPipeline, terminal: Terminal): Promise<LockedPipeline | Refusal> {
+async function takeOver(pipeline: KnownPipeline, terminal: Terminal): Promise<LockedPipeline | Refusal> {
   const { root, spec } = pipeline;
   const place = { root, stateDir: resolve(root, spec.stateDir), pipeline: spec.name };
   const result = await lockPipeline(place);

@@ -36,6 +36,10 @@ export async function runPlan(files: readonly string[], options: PlanOptions, te
 
 function viewPlan(prepared: Prepared, options: PlanOptions, terminal: Terminal): string {
   const { plan, texts } = prepared;
+  const applyCommand = (files: readonly string[]) => {
+    const replace = options.replace.flatMap((stage) => ["--replace", stage]);
+    return commandLine(["apply", ...replace, ...files.map(filesFrom(terminal.folder, prepared))], terminal);
+  };
   switch (options.format) {
     case "human":
       return viewPlanHuman(plan, {
@@ -43,10 +47,8 @@ function viewPlan(prepared: Prepared, options: PlanOptions, terminal: Terminal):
         width: terminal.width,
         sources: texts,
         details: options.details,
-        applyCommand: (files) => {
-          const replace = options.replace.flatMap((stage) => ["--replace", stage]);
-          return commandLine(["apply", ...replace, ...files.map(filesFrom(terminal.folder, prepared))], terminal);
-        },
+        // What another apply is at work on is not for a second one.
+        applyCommand: prepared.known.some(({ attended }) => attended) ? "none" : applyCommand,
       });
     case "json":
       return viewPlanJson(plan);

@@ -1,6 +1,6 @@
 import { type Diagnostic, diagnose } from "../core/diagnostic.ts";
 import { pathInside } from "../core/paths.ts";
-import { acquireLock, type Lock, type LockOwner } from "../host/lock.ts";
+import { acquireLock, holderText, type Lock, type LockOwner } from "../host/lock.ts";
 import { statePaths } from "../host/run-store.ts";
 import { EXECUTE_CODES } from "./codes.ts";
 import { explainSystemError } from "./system-error.ts";
@@ -43,6 +43,5 @@ function heldText(pipeline: string, file: string, owner: LockOwner | undefined):
   if (owner === undefined) {
     return `The lock of ${pipeline} can't be read. If no other apply is at work, remove ${file} and apply again.`;
   }
-  const { who, host, pid, since } = owner;
-  return `${who} on ${host} has been at work on ${pipeline} since ${since} (process ${pid}). Wait until that ends, or end it. If ${host} is gone for good, remove ${file}.`;
+  return `${holderText(owner, pipeline)}. Wait until that ends, or end it. If ${owner.host} is gone for good, remove ${file}.`;
 }

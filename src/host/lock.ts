@@ -32,6 +32,26 @@ export type LockResult =
   /** `owner` is undefined where the file can't be understood. */
   | { readonly kind: "held"; readonly file: string; readonly owner: LockOwner | undefined };
 
+/** How a lock stands, seen from this process. */
+export type LockStanding =
+  | { readonly kind: "free" | "own" }
+  /** By a living process, or one of another machine. `owner` is undefined where the file can't be understood. */
+  | { readonly kind: "held"; readonly owner: LockOwner | undefined }
+  | { readonly kind: "dead"; readonly owner: LockOwner };
+
+/** Looks at a lock without taking it. Nothing is thrown: one that can't be read may be anybody's. */
+export async function lookAtLock(file: string): Promise<LockStanding> {
+  const content = await readIfThere(file).catch(() => "");
+  return content === undefined ? { kind: "free" } : standingOf(content);
+}
+
+async function standingOf(content: string): Promise<Exclude<LockStanding, { kind: "free" }>> {
+  const owner = parseOwner(content);
+  if (owner === undefined || owner.host !== hostname()) return { kind: "held", owner };
+  if (!(await isProcessAlive(owner))) return { kind: "dead", owner };
+  return owner.pid === process.pid ? { kind: "own" } : { kind: "held", owner };
+}
+
 /** Two attempts are enough for a lock that vanishes between looking and taking; more only under a storm of starts. */
 const MAX_ATTEMPTS = 20;
 
@@ -49,11 +69,11 @@ export async function acquireLock(file: string): Promise<LockResult> {
       if (await linkIfFree(temporary, file)) return acquired(file, mine, undefined);
       const content = await readIfThere(file);
       if (content === undefined) continue;
-      const owner = parseOwner(content);
-      if (owner === undefined || owner.host !== hostname() || (await isProcessAlive(owner))) {
-        return { kind: "held", file, owner };
+      const standing = await standingOf(content);
+      if (standing.kind !== "dead") return { kind: "held", file, owner: parseOwner(content) };
+      if (await replaceDeadLock({ file, temporary, deadContent: content })) {
+        return acquired(file, mine, standing.owner);
       }
-      if (await replaceDeadLock({ file, temporary, deadContent: content })) return acquired(file, mine, owner);
     }
     return { kind: "held", file, owner: parseOwner((await readIfThere(file)) ?? "") };
   } finally {
@@ -143,4 +163,9 @@ function parseOwner(content: string): LockOwner | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** Who holds a lock, and since when; a main clause. Whoever waits for an answer to its question holds it too. */
+export function holderText({ who, host, pid, since }: LockOwner, pipeline: string): string {
+  return `${who} on ${host} has an apply of ${pipeline} open since ${since} (process ${pid}), which is at work or waits for its question to be answered`;
 }

@@ -13,6 +13,7 @@ import { STAGE_IDS, type StageId } from "../core/vocabulary.ts";
 import { backupOf, writeWholeFile } from "./atomic-file.ts";
 import { nowSeconds, timeStamp } from "./clock.ts";
 import { HOST_CODES } from "./codes.ts";
+import { type LockStanding, lookAtLock } from "./lock.ts";
 import { isProcessAlive, type ProcessIdentity } from "./process.ts";
 import { findMembers, identifyLeader } from "./process-group.ts";
 import { errorCode, fileProblem, readTextFile } from "./read-file.ts";
@@ -27,7 +28,9 @@ import { readUnwrittenEvents } from "./unwritten-events.ts";
 export interface LoadedState {
   readonly state: State | undefined;
   readonly diagnostics: readonly Diagnostic[];
-  /** Stages whose process runs right now. */
+  /** Whether another apply is at work, or one was that is dead. */
+  readonly lock: LockStanding;
+  /** Stages whose process runs right now, or is about to be started or judged by an apply that is at work. */
   readonly alive: readonly StageId[];
   /** Ends that nobody has seen yet, already folded into `state`: to be added to the journal of the run they belong to. */
   readonly unrecorded: readonly { readonly run: string; readonly entry: JournalEntry }[];
@@ -58,14 +61,15 @@ export interface StateRequest {
  * A file that is there and can't be read is an error in it: without what it holds, finished work would be done again.
  */
 export async function loadState(request: StateRequest): Promise<LoadedState> {
-  const nothing = { state: undefined, alive: [], unrecorded: [], unwritten: [] };
   const paths = statePaths(request.stateDir, request.pipeline);
+  const lock = await lookAtLock(paths.lockFile);
+  const nothing = { state: undefined, lock, alive: [], unrecorded: [], unwritten: [] };
   try {
     const found = await findState(request, paths);
     if (found.state === undefined) return { ...nothing, ...found };
     // Processes of another machine can't be seen from here.
     if (found.state.host !== request.host) return { ...nothing, ...found };
-    return { ...found, ...(await catchUp(found.state, paths, request.root)) };
+    return { ...nothing, ...found, ...(await catchUp(found.state, { paths, root: request.root, lock })) };
   } catch (error) {
     if (errorCode(error) === undefined) throw error;
     return { ...nothing, diagnostics: [unreadable(error, request)] };
@@ -129,8 +133,15 @@ async function readBackup({ pipeline }: StateRequest, { stateFile }: StatePaths)
 
 type CaughtUp = Pick<LoadedState, "state" | "alive" | "unrecorded" | "unwritten">;
 
+interface CatchUpOptions {
+  readonly paths: StatePaths;
+  readonly root: string;
+  readonly lock: LockStanding;
+}
+
 /** Adds what a stage's process said after the state was last written, and sees which processes are still there. */
-async function catchUp(state: State, { runsDir }: StatePaths, root: string): Promise<CaughtUp> {
+async function catchUp(state: State, { paths, root, lock }: CatchUpOptions): Promise<CaughtUp> {
+  const { runsDir } = paths;
   const alive: StageId[] = [];
   const unrecorded: { run: string; entry: JournalEntry }[] = [];
   const unwritten: { run: string; stage: StageId; events: readonly TrainerEvent[] }[] = [];
@@ -146,10 +157,13 @@ async function catchUp(state: State, { runsDir }: StatePaths, root: string): Pro
     const said = await readStage(runDir, stage);
     const hasEnd = said.some(({ type }) => type === "end");
     const written = await readEvents(runDir, stage);
-    const events = hasEnd ? [] : await readUnwrittenEvents({ root, runDir, stage, record, written });
+    const isAttended = lock.kind === "held";
+    const events = hasEnd || isAttended ? [] : await readUnwrittenEvents({ root, runDir, stage, record, written });
     const entries = [...said, ...events.map((event) => ({ ...event, stage }))];
     caughtUp = foldState(caughtUp, entries);
-    if (isAlive) alive.push(stage);
+    if (isAlive || (isAttended && !hasEnd)) alive.push(stage);
+    // Between a stage's start and its process, and between that one's end and its record, its runner knows more than anybody.
+    if (isAttended) continue;
     // A living trainer's log is read on by whoever follows it.
     if (!isAlive && events.length > 0) unwritten.push({ run, stage, events });
     const unseen = unseenEntry({ stage, process, isAlive, entries, now: nowSeconds() });

@@ -42,4 +42,12 @@ export const PREPARE_CODES = {
     mend: "Give it the name of the built-in file, in the same place: `*.hbs` in the folder, `*.yaml` in its `presets`.",
     example: "templates: my-templates   # with presets/tier.yaml in it, instead of presets/tiers.yaml",
   },
+  applyAtWork: {
+    code: "A30",
+    severity: "note",
+    summary: "an apply is open on this pipeline",
+    why: "What is planned while another apply works is out of date before it is read.",
+    mend: "Wait until it has ended, then plan again.",
+    example: "wan22 plan fox.yaml   # while `wan22 apply fox.yaml` trains",
+  },
 } as const satisfies Record<string, DiagnosticKind>;

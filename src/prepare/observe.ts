@@ -15,6 +15,7 @@ import type { StageId } from "../core/vocabulary.ts";
 import { observeDisk } from "../host/disk.ts";
 import { observeGpus } from "../host/gpu.ts";
 import { observeInputFiles } from "../host/input-files.ts";
+import { holderText, type LockStanding } from "../host/lock.ts";
 import { observeMachine } from "../host/machine.ts";
 import { scanSources } from "../host/media/scan.ts";
 import { observeModels, observeWeights } from "../host/models.ts";
@@ -104,8 +105,10 @@ export interface History {
   readonly disk?: DiskFacts | undefined;
   readonly host?: string | undefined;
   readonly alive: readonly StageId[];
-  /** Whether the state tells of something that nobody has written down yet, since its runner was killed. */
+  /** Whether something is left of a runner that was killed: ends that nobody has written down, its lock, a damaged record. */
   readonly unsettled: boolean;
+  /** Whether another apply is open on this pipeline right now. */
+  readonly attended: boolean;
   readonly diagnostics: readonly Diagnostic[];
 }
 
@@ -122,10 +125,18 @@ export async function observeHistory(resolved: Resolved, { spec, root, statCache
     stateDir: spec.stateDir,
     statCache,
   });
-  const { state, alive, unrecorded, unwritten } = loaded;
-  const unsettled = unrecorded.length > 0 || unwritten.length > 0;
-  const diagnostics = [...loaded.diagnostics, ...stateOfAnother(state, spec, root)];
-  return { state, disk, host, alive, unsettled, diagnostics };
+  const { state, alive, lock, unrecorded, unwritten, damagedFile } = loaded;
+  const unsettled = unrecorded.length > 0 || unwritten.length > 0 || lock.kind === "dead" || damagedFile !== undefined;
+  const diagnostics = [...loaded.diagnostics, ...stateOfAnother(state, spec, root), ...applyAtWork(lock, spec)];
+  return { state, disk, host, alive, unsettled, attended: lock.kind === "held", diagnostics };
+}
+
+function applyAtWork(lock: LockStanding, { name, file }: Spec): readonly Diagnostic[] {
+  if (lock.kind !== "held") return [];
+  const holder =
+    lock.owner === undefined ? `The lock of ${name} is there and can't be read` : holderText(lock.owner, name);
+  const detail = `${holder}. What it does from here on is not in this plan. Plan again when it has ended.`;
+  return [diagnose(PREPARE_CODES.applyAtWork, detail, { at: { file } })];
 }
 
 /** Where a record says that checkpoints and training states lie; another folder than the present one after an edit. */

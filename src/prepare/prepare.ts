@@ -48,8 +48,16 @@ export interface PreparedPipeline {
   readonly state: State | undefined;
   /** Stages whose process was found alive. */
   readonly alive: readonly StageId[];
-  /** Whether the state tells of something that nobody has written down yet, since its runner was killed. */
+}
+
+/** A pipeline whose file could be understood, whatever was found wrong with it afterwards. */
+export interface KnownPipeline {
+  readonly root: string;
+  readonly spec: Spec;
+  /** Whether something is left of a runner that was killed, which the next apply puts in order. */
   readonly unsettled: boolean;
+  /** Whether another apply is open on it right now. */
+  readonly attended: boolean;
 }
 
 export interface Prepared {
@@ -57,6 +65,8 @@ export interface Prepared {
   readonly plan: Plan;
   /** The valid ones, in the order given. */
   readonly pipelines: readonly PreparedPipeline[];
+  /** Those that could be understood, in the order given. */
+  readonly known: readonly KnownPipeline[];
   /** Texts that diagnostics point into, by the name shown to people. */
   readonly texts: ReadonlyMap<string, string>;
 }
@@ -69,6 +79,7 @@ export async function prepare(files: readonly string[], options: PrepareOptions)
   const texts = new Map(read.flatMap((pipeline) => [...pipeline.texts]));
   const plans: PipelinePlan[] = [];
   const pipelines: PreparedPipeline[] = [];
+  const known: KnownPipeline[] = [];
   const diagnostics: Diagnostic[] = [];
   for (const pipeline of read) {
     diagnostics.push(...pipeline.diagnostics);
@@ -86,14 +97,16 @@ export async function prepare(files: readonly string[], options: PrepareOptions)
     diagnostics.push(...prepared.diagnostics);
     for (const [file, text] of prepared.texts) texts.set(file, text);
     plans.push(prepared.plan);
+    known.push({ root: pipeline.root, spec: pipeline.spec, ...prepared.standing });
     if (prepared.pipeline !== undefined) pipelines.push(prepared.pipeline);
   }
-  return { plan: assemblePlan(plans, diagnostics), pipelines, texts };
+  return { plan: assemblePlan(plans, diagnostics), pipelines, known, texts };
 }
 
 interface OnePrepared {
   readonly plan: PipelinePlan;
   readonly pipeline?: PreparedPipeline;
+  readonly standing: Pick<KnownPipeline, "unsettled" | "attended">;
   readonly diagnostics: readonly Diagnostic[];
   readonly texts: ReadonlyMap<string, string>;
 }
@@ -110,8 +123,10 @@ async function prepareOne(
 ): Promise<OnePrepared> {
   const diagnostics: Diagnostic[] = [...replacing];
   const known = { name: spec.name, file: spec.file, task: spec.task, noise: spec.noise, backend: spec.trainer.backend };
+  let standing = { unsettled: false, attended: false };
   const invalid = (tier?: string): OnePrepared => ({
     plan: invalidPipeline({ ...known, tier, sha256 }),
+    standing,
     diagnostics,
     texts,
   });
@@ -135,7 +150,8 @@ async function prepareOne(
   const history =
     options.history === "read"
       ? await observeHistory(resolved, observation)
-      : { diagnostics: [], alive: [], unsettled: false };
+      : { diagnostics: [], alive: [], ...standing };
+  standing = { unsettled: history.unsettled, attended: history.attended };
   diagnostics.push(...history.diagnostics);
   await statCache.save();
   // A spec comes with errors where a variable is not set, so that all else could be said as well.
@@ -158,11 +174,11 @@ async function prepareOne(
   });
   diagnostics.push(...planned.diagnostics);
   if (planned.value === undefined || !planned.value.valid) {
-    return { plan: planned.value ?? invalid(resolved.tier).plan, diagnostics, texts };
+    return { ...invalid(resolved.tier), ...(planned.value === undefined ? {} : { plan: planned.value }) };
   }
-  const { state, alive, unsettled } = history;
-  const pipeline = { root, spec, facts, presets, resolved, items, plan: planned.value, state, alive, unsettled };
-  return { plan: planned.value, pipeline, diagnostics, texts };
+  const { state, alive } = history;
+  const pipeline = { root, spec, facts, presets, resolved, items, plan: planned.value, state, alive };
+  return { plan: planned.value, pipeline, standing, diagnostics, texts };
 }
 
 /** Reads templates and presets once for all pipelines that share them. */

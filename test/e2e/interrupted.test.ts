@@ -1,4 +1,5 @@
 import { stat } from "node:fs/promises";
+import { hostname } from "node:os";
 import { describe, expect, it } from "vitest";
 import type { ApplyEvent } from "../../src/core/apply-event.ts";
 import { stepFrom } from "../rig/applying.ts";
@@ -12,6 +13,7 @@ import {
   startApply,
   undisturbed,
 } from "../rig/long-quickstart.ts";
+import { makeQuickstart } from "../rig/project.ts";
 
 /** What happens to a run whose runner, trainer or user ends it at any moment: nothing is lost, and nothing is done twice. */
 
@@ -207,5 +209,47 @@ describe("an apply that is interrupted", () => {
       "finished",
     ]);
     expect(await checkpointHashes(project)).toEqual(wanted);
+  });
+});
+
+describe("what a killed runner left is put in order by the next apply", () => {
+  it("also where the pipeline can't be planned any more", async () => {
+    const project = await longQuickstart();
+    const applying = startApply(project);
+    await applying.until(stepFrom(130));
+    applying.process.kill("SIGKILL");
+    process.kill((await readState(project)).stages.train?.process?.pid ?? 0, "SIGKILL");
+    await applying.ended;
+    const yaml = await project.read(FILE);
+    await project.write(FILE, yaml.replace("videos: quickstart/clips", "videos: quickstart/gone"));
+
+    const { exitCode } = await project.run(["apply", FILE, "--auto-approve"]);
+
+    expect(exitCode).toBe(1);
+    const { stages, run } = await readState(project);
+    expect(stages.train?.status).toBe("lost");
+    expect(JSON.parse(await project.read(`.wan22/runs/${run}/result.json`))).toMatchObject({ outcome: "failed" });
+    expect(await project.list(".wan22/state")).not.toContain("quickstart.lock");
+    await project.write(FILE, yaml);
+    expect((await project.run(["apply", FILE, "--auto-approve"])).exitCode).toBe(0);
+  });
+
+  it("also its lock, where nothing is to do", async () => {
+    const project = await makeQuickstart();
+    expect((await project.run(["apply", FILE, "--auto-approve"])).exitCode).toBe(0);
+    const owner = {
+      version: 1,
+      who: "ada",
+      host: hostname(),
+      pid: 1,
+      boot_id: "b",
+      start_time: "1",
+      since: "yesterday",
+    };
+    await project.write(".wan22/state/quickstart.lock", JSON.stringify(owner));
+    const { exitCode, stdout, stderr } = await project.run(["apply", FILE, "--auto-approve"]);
+    expect([exitCode, stdout]).toEqual([0, expect.stringContaining("No changes")]);
+    expect(stderr).toContain("its lock was taken over");
+    expect(await project.list(".wan22/state")).not.toContain("quickstart.lock");
   });
 });

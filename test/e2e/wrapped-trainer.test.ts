@@ -102,6 +102,26 @@ it("what a killed trainer leaves for a moment, as its workers, is waited for bef
   expect(await checkpointHashes(project)).toEqual(await undisturbed());
 });
 
+it("a plan made while an apply is open says so, and proposes no second one", async () => {
+  const project = await withWrapper(
+    'case "$*" in *wan_cache_text*) while [ -e hold ]; do sleep 0.05; done ;; esac\nexec python3 "$@"',
+  );
+  await project.write("hold", "");
+  const applying = startApply(project);
+  await applying.until((event) => event.type === "stage-started" && event.stage === "cache-text");
+  const { exitCode, stdout } = await project.run(["plan", FILE]);
+  expect(exitCode).toBe(0);
+  const said = stdout.replace(/\s+/g, " ");
+  expect(said).toMatch(/A30 .*has an apply of quickstart open since .*\(process \d+\)/);
+  expect(said).not.toContain("Apply it with");
+  const second = await project.run(["apply", FILE, "--auto-approve"]);
+  expect([second.exitCode, second.stderr]).toEqual([4, expect.stringContaining("error[A10]")]);
+  await rm(project.path("hold"));
+  applying.process.kill("SIGINT");
+  expect([0, 85]).toContain(await applying.ended);
+  expect((await project.run(["plan", FILE])).stdout).toContain("Apply it with");
+});
+
 it("a run that goes on by the plan of an edited file has that plan in its record, and the earlier one beside it", async () => {
   const project = await withWrapper(
     'case "$*" in *wan_cache_latents*) while [ -e hold ]; do sleep 0.05; done ;; esac\nexec python3 "$@"',

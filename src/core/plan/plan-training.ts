@@ -1,7 +1,7 @@
 import { type Diagnostic, diagnose } from "../diagnostic.ts";
 import { folderOf, joinPath } from "../paths.ts";
 import { withResume } from "../render/arguments.ts";
-import { processesOf } from "../resolve/processes.ts";
+import { deviceChoice, processesOf } from "../resolve/devices.ts";
 import type { ResolvedTrainStage } from "../resolve/resolved.ts";
 import type { StageRecord } from "../state/state.ts";
 import type { LoraModule } from "../trainer/lora.ts";

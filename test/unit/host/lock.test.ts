@@ -3,8 +3,9 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promis
 import { hostname, tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { acquireLock } from "../../../src/host/lock.ts";
+import { acquireLock, lookAtLock } from "../../../src/host/lock.ts";
 import { observeMachine } from "../../../src/host/machine.ts";
+import { identifyProcess } from "../../../src/host/process.ts";
 
 let folder: string;
 let file: string;
@@ -88,5 +89,21 @@ describe("a lock", () => {
     await writeFile(file, "somebody else's");
     if (first.kind === "acquired") await first.lock.release();
     expect(await readFile(file, "utf8")).toBe("somebody else's");
+  });
+
+  test("is looked at without being taken", async () => {
+    expect(await lookAtLock(file)).toEqual({ kind: "free" });
+    await leaveDeadLock();
+    expect(await lookAtLock(file)).toMatchObject({ kind: "dead", owner: { who: "ada" } });
+    await leaveDeadLock({ host: "gpu-7" });
+    expect(await lookAtLock(file)).toMatchObject({ kind: "held", owner: { host: "gpu-7" } });
+    const { pid, boot_id, start_time } = await identifyProcess(process.ppid);
+    await leaveDeadLock({ pid, boot_id, start_time });
+    expect(await lookAtLock(file)).toMatchObject({ kind: "held", owner: { pid } });
+    await writeFile(file, "{ torn");
+    expect(await lookAtLock(file)).toEqual({ kind: "held", owner: undefined });
+    await rm(file);
+    await acquireLock(file);
+    expect(await lookAtLock(file)).toEqual({ kind: "own" });
   });
 });

@@ -1,14 +1,14 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { appendFile, mkdir, mkdtemp, readdir, readFile, rm, truncate, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { foldState } from "../../../src/core/state/fold.ts";
 import type { JournalEntry } from "../../../src/core/state/journal.ts";
 import type { State } from "../../../src/core/state/state.ts";
 import type { Backend } from "../../../src/core/vocabulary.ts";
-import { startDetached } from "../../../src/host/process.ts";
+import { identifyProcess, startDetached } from "../../../src/host/process.ts";
 import { appendEvents, appendJournal, readEvents, readRun, runFiles, stageMark } from "../../../src/host/run-store.ts";
 import { loadState, saveState } from "../../../src/host/state-store.ts";
 import { safetensors } from "./samples.ts";
@@ -85,7 +85,14 @@ const savedState = { v: 1, t: 13, type: "state", dir: "out/fox-000001-state", do
 describe("a state", () => {
   test("is read as it was written", async () => {
     const state = await leaveRun([runEntry]);
-    expect(await load()).toEqual({ state, diagnostics: [], alive: [], unrecorded: [], unwritten: [] });
+    expect(await load()).toEqual({
+      state,
+      diagnostics: [],
+      lock: { kind: "free" },
+      alive: [],
+      unrecorded: [],
+      unwritten: [],
+    });
   });
 
   test("is not there where nothing has happened", async () => {
@@ -157,6 +164,25 @@ describe("a stage whose runner was killed", () => {
     const { state, unrecorded } = await load();
     expect(state?.stages.train?.status).toBe(type);
     expect(unrecorded).toMatchObject([{ entry: { outcome: type, t: 20 } }]);
+  });
+
+  test("is not lost while another apply is at work on it: that one starts it, or judges how it ended", async () => {
+    const owner = { version: 1, who: "ada", host: hostname(), since: "2026-07-01T00:00:00Z" };
+    const lock = JSON.stringify({ ...owner, ...(await identifyProcess(process.ppid)) });
+    for (const entries of [
+      [runEntry, stageEntry()],
+      [runEntry, stageEntry(), processEntry(1, "1")],
+    ]) {
+      await rm(runFiles.journal(runDir), { force: true });
+      await leaveRun(entries);
+      await writeFile(join(stateDir, "state", "fox.lock"), lock);
+      expect(await load()).toMatchObject({
+        lock: { kind: "held" },
+        alive: ["train"],
+        unrecorded: [],
+        state: { stages: { train: { status: "running" } } },
+      });
+    }
   });
 
   test("has its end to be written down also where its last word is in the state already", async () => {
