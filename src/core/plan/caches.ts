@@ -1,5 +1,5 @@
 import type { CacheFileFacts, DiskFacts } from "../facts.ts";
-import { joinPath } from "../paths.ts";
+import { folderOf, joinPath } from "../paths.ts";
 import type { Resolved, ResolvedSource } from "../resolve/resolved.ts";
 import type { StageRecord } from "../state/state.ts";
 import type { DatasetItems, Item, TextItem } from "../trainer/dataset.ts";
@@ -159,7 +159,10 @@ export function surveyCaches(options: SurveyOptions): CacheSurvey {
   const { wanted, folders, suffix, record, disk } = options;
   const found = disk === undefined ? undefined : foundFiles(disk, folders);
   const names = new Set(wanted.map(({ file }) => file));
-  const present = found === undefined ? Object.keys(record?.caches ?? {}) : [...found.keys()];
+  // A ledger may name anything, if somebody edits it: what lies elsewhere is no cache.
+  const own = new Set(folders);
+  const recorded = Object.keys(record?.caches ?? {}).filter((file) => own.has(folderOf(file)));
+  const present = found === undefined ? recorded : [...found.keys()];
   return {
     wanted,
     standings: wanted.map((cache) => standingOf(cache, found, options)),

@@ -77,7 +77,7 @@ export function stageOutputs(options: OutputsOptions): StageOutputs {
   const onDisk = disk === undefined ? undefined : diskPaths(disk);
   const exists = (path: string) => onDisk === undefined || !wasLookedAt(disk, path) || onDisk.has(path);
   const kinds = new Map(disk?.states.map(({ dir, kind }) => [dir, kind]));
-  const recorded = recordedFiles(options);
+  const recorded = recordedFiles(options).filter(({ path, kind }) => isOwn(path, kind, options));
   const files = [
     ...recorded.filter(({ path }) => exists(path)),
     ...unrecordedFiles(options, new Set(recorded.map(({ path }) => path))),
@@ -89,6 +89,25 @@ export function stageOutputs(options: OutputsOptions): StageOutputs {
     ),
     ...lostCheckpoints(options, exists),
   };
+}
+
+/**
+ * Whether a recorded path is one that the stage can have made, under its present name or that of its last process. A record
+ * that somebody edited may name anything, and what it names is archived.
+ */
+function isOwn(
+  path: string,
+  kind: OutputFile["kind"],
+  { stage, outputDir, outputName, state }: OutputsOptions,
+): boolean {
+  const record = state?.stages[stage];
+  const places = [
+    { folder: outputDir, name: outputName },
+    { folder: record?.output_dir ?? outputDir, name: record?.output_name ?? outputName },
+  ];
+  return places.some(
+    ({ folder, name }) => folderOf(path) === folder && readOutputName(baseName(path), name)?.kind === kind,
+  );
 }
 
 /** A recorded checkpoint that was moved into the present folder, as a change of `output.dir` asks for, is not lost. */

@@ -49,7 +49,7 @@ export function planTraining(
     outputDir,
     outputName: stage.outputName,
     stepsPerEpoch: wanted.stepsPerEpoch,
-    batchesPerEpoch: Math.ceil(planning.items.batches / processesOf(resolved.spec)),
+    batchesPerEpoch: Math.ceil(planning.items.batches / processesOf(deviceChoice(resolved))),
     accumulation: numberOf(stage, "gradient_accumulation_steps") ?? 1,
     fingerprint,
     state,

@@ -90,6 +90,25 @@ describe("a train stage", () => {
     expect(stage("train").archive).toContain("output/fox/fox-state");
   });
 
+  test("whose record was edited moves nothing that is not its own", () => {
+    const { state, disk } = applied();
+    const stray = ["wan22.yaml", "output/fox/notes.safetensors", "output/fox/fox-000001-state", "../fox.safetensors"];
+    const checkpoints = stray.map((file) => ({ stage: "train" as const, file, epoch: 1, step: 8, bytes: 1 }));
+    const training_states = ["src", "output/fox/fox.safetensors"].map((dir) => {
+      return { stage: "train" as const, dir, done_epochs: 4, done_steps: 32 };
+    });
+    const edited_ = {
+      ...state,
+      checkpoints: [...state.checkpoints, ...checkpoints],
+      training_states: [...state.training_states, ...training_states],
+    };
+    const yaml = edited("learning_rate: 2e-4", "learning_rate: 1e-4");
+    const { stage } = planWorld({ state, disk, yaml });
+    expect(stage("train").archive).not.toEqual([]);
+    expect(planWorld({ state: edited_, disk, yaml }).stage("train").archive).toEqual(stage("train").archive);
+    expect(planWorld({ state: edited_, disk: undefined, yaml }).stage("train").archive).toEqual(stage("train").archive);
+  });
+
   test("whose parameter goes back to the trainer's default says so", () => {
     const before = applied({ yaml: edited("learning_rate: 2e-4", "learning_rate: 2e-4\n  max_grad_norm: 0.5") });
     expect(reasonsOf(planWorld(before).stage("train"))).toEqual(["max_grad_norm 0.5 → 1 (trainer default)"]);
