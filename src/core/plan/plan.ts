@@ -55,7 +55,6 @@ const reasonSchema = z.strictObject({
       "stale",
       "requested",
       "up-to-date",
-      "upstream",
     ])
     .describe("Why the action was chosen"),
   parameter: z.string().optional(),

@@ -73,10 +73,6 @@ const historySchema = z.strictObject({
   stage: z.enum(STAGE_IDS),
   action: z.string(),
   outcome: z.enum(["finished", "stopped", "failed", "lost"]),
-  begun: z
-    .boolean()
-    .optional()
-    .describe("Whether its process was started: what was to be archived, renamed or removed first is done then"),
   started: z.string(),
   ended: z.string(),
   done_steps: count.optional(),

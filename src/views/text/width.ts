@@ -103,17 +103,3 @@ export function padEndColumns(text: string, columns: number): string {
 export function padStartColumns(text: string, columns: number): string {
   return " ".repeat(Math.max(0, columns - textColumns(text))) + text;
 }
-
-/** Cuts a text to `columns`, with `…` in place of what is missing. */
-export function truncateColumns(text: string, columns: number): string {
-  if (textColumns(text) <= columns) return text;
-  if (columns <= 0) return "";
-  let kept = "";
-  let used = 1;
-  for (const grapheme of graphemes(text)) {
-    if (used + grapheme.columns > columns) break;
-    kept += grapheme.text;
-    used += grapheme.columns;
-  }
-  return `${kept}…`;
-}

@@ -1,8 +1,6 @@
 import { execFileSync } from "node:child_process";
-import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { observeGit } from "../../../src/host/git.ts";
 import { readGitCommit } from "../../../src/host/git-commit.ts";
 import { folderWith, writeInto } from "./samples.ts";
 
@@ -55,23 +53,5 @@ describe("readGitCommit", () => {
     ["HEAD leads to itself", { ".git/HEAD": "ref: refs/heads/a\n", ".git/refs/heads/a": "ref: refs/heads/a\n" }],
   ])("knows no commit where %s", async (_, files: Record<string, string>) => {
     expect(await readGitCommit(await folderWith(files))).toBeUndefined();
-  });
-});
-
-describe("observeGit", () => {
-  it("gives the commit and every changed, moved, deleted and new file", async () => {
-    const folder = await repository();
-    expect(await observeGit(folder)).toEqual({ commit: git(folder, "rev-parse", "HEAD"), dirtyFiles: [] });
-    git(folder, "mv", "a.txt", "ä b.txt");
-    await writeFile(join(folder, "b.txt"), "changed");
-    await writeInto(folder, "new/c.txt", "c");
-    expect((await observeGit(folder))?.dirtyFiles).toEqual(["b.txt", "new/", "ä b.txt"]);
-  });
-
-  it("says nothing outside a repository and before the first commit", async () => {
-    const folder = await folderWith();
-    expect(await observeGit(folder)).toBeUndefined();
-    git(folder, "init", "-q");
-    expect(await observeGit(folder)).toBeUndefined();
   });
 });

@@ -9,7 +9,7 @@ import {
   formatNumber,
   listWords,
 } from "../../../src/views/text/quantity.ts";
-import { textColumns, truncateColumns } from "../../../src/views/text/width.ts";
+import { textColumns } from "../../../src/views/text/width.ts";
 import { wrapText } from "../../../src/views/text/wrap.ts";
 
 describe("textColumns", () => {
@@ -30,15 +30,6 @@ describe("textColumns", () => {
     ["→ … é", 5],
   ])("of %j are %i", (text, columns) => {
     expect(textColumns(text)).toBe(columns);
-  });
-});
-
-describe("truncateColumns", () => {
-  it("cuts between characters, never through a wide one", () => {
-    expect(truncateColumns("学习率", 6)).toBe("学习率");
-    expect(truncateColumns("学习率", 5)).toBe("学习…");
-    expect(truncateColumns("学习率", 4)).toBe("学…");
-    expect(truncateColumns("abc", 0)).toBe("");
   });
 });
 
