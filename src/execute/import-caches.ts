@@ -1,10 +1,10 @@
-import { createHash } from "node:crypto";
 import { resolve } from "node:path";
 import type { CacheFileFacts } from "../core/facts.ts";
 import { joinPath } from "../core/paths.ts";
 import { type WantedCache, wantedLatents, wantedTexts } from "../core/plan/caches.ts";
 import { clipIdentities } from "../core/plan/identities.ts";
 import { copyWholeFile } from "../host/atomic-file.ts";
+import { sha256 } from "../host/hash.ts";
 import { isWhole, readSafetensorsHeader } from "../host/safetensors.ts";
 import type { StageInput } from "./stage.ts";
 
@@ -50,8 +50,4 @@ async function readFacts(file: string, name: string): Promise<CacheFileFacts | u
   const { header } = reading;
   const { fileBytes: bytes, metadata } = header;
   return { name, bytes, whole: isWhole(header), metadata, tensors: Object.keys(header.tensors) };
-}
-
-function sha256(text: string): string {
-  return createHash("sha256").update(text).digest("hex");
 }

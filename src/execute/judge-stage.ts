@@ -1,4 +1,3 @@
-import { existsSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { formatBytes } from "../core/bytes.ts";
 import { type Diagnostic, diagnose } from "../core/diagnostic.ts";
@@ -7,6 +6,7 @@ import { findRemedies, remedyLines } from "../core/resolve/remedies.ts";
 import { scriptOf } from "../core/vocabulary.ts";
 import { countOomKills } from "../host/oom-kills.ts";
 import type { ProcessEnd } from "../host/process.ts";
+import { isThere } from "../host/read-file.ts";
 import { runFiles } from "../host/run-store.ts";
 import { EXECUTE_CODES } from "./codes.ts";
 import { explainFailure } from "./failure.ts";
@@ -74,13 +74,13 @@ export async function judgeStage(
 async function roomFor({ apply, plan, stage }: StageInput): Promise<string> {
   const folder = stage.output_dir ?? dirname(stage.cache_files?.[0] ?? ".");
   const room = await roomText(resolve(apply.root, folder));
-  const toCome = plan.checkpoints.filter(
-    ({ stage: of, action, file }) =>
-      of === stage.id && (action === "create" || action === "replace") && !existsSync(resolve(apply.root, file)),
-  );
-  if (toCome.length === 0) return `${folder} is where it writes, and ${room}`;
-  const bytes = formatBytes(toCome.reduce((sum, file) => sum + file.bytes, 0));
-  return `${bytes} of checkpoints and training states were still to come in ${folder}, and ${room}`;
+  let toCome = 0;
+  for (const { stage: of, action, file, bytes } of plan.checkpoints) {
+    const isMade = of === stage.id && (action === "create" || action === "replace");
+    if (isMade && !(await isThere(resolve(apply.root, file)))) toCome += bytes;
+  }
+  if (toCome === 0) return `${folder} is where it writes, and ${room}`;
+  return `${formatBytes(toCome)} of checkpoints and training states were still to come in ${folder}, and ${room}`;
 }
 
 /** The step of the last training state that the stage has saved. */

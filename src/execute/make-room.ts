@@ -1,11 +1,11 @@
-import { mkdir, rename, stat, unlink } from "node:fs/promises";
+import { mkdir, rename, unlink } from "node:fs/promises";
 import { basename, dirname, resolve } from "node:path";
 import { joinPath } from "../core/paths.ts";
 import { archiveFolder } from "../core/plan/archive.ts";
 import type { StagePlan } from "../core/plan/plan.ts";
 import type { JournalEntry } from "../core/state/journal.ts";
 import { syncFolder } from "../host/atomic-file.ts";
-import { errorCode } from "../host/read-file.ts";
+import { errorCode, isThere } from "../host/read-file.ts";
 
 /** Makes room for a stage: finished files are archived or renamed, stale caches removed. Nothing is ever overwritten. */
 
@@ -24,7 +24,7 @@ export async function planArchive(
   const moves: Move[] = [];
   const taken = new Set<string>();
   for (const from of stage.archive ?? []) {
-    if (!(await exists(resolve(root, from)))) continue;
+    if (!(await isThere(resolve(root, from)))) continue;
     // Two train stages of one pipeline share the folder but no names; a name met twice gets its place in the list.
     const name = taken.has(basename(from)) ? `${moves.length}-${basename(from)}` : basename(from);
     taken.add(name);
@@ -36,7 +36,7 @@ export async function planArchive(
 /** The renames that can still be done: one that was done before its runner was killed is passed over. */
 export async function planRenames(stage: StagePlan, root: string): Promise<readonly Move[]> {
   const moves: Move[] = [];
-  for (const { from, to } of stage.renames ?? []) if (await exists(resolve(root, from))) moves.push({ from, to });
+  for (const { from, to } of stage.renames ?? []) if (await isThere(resolve(root, from))) moves.push({ from, to });
   return moves;
 }
 
@@ -45,7 +45,7 @@ export async function carryOutMoves(moves: readonly Move[], root: string): Promi
   const folders = new Set<string>();
   for (const move of moves) {
     const [from, to] = [resolve(root, move.from), resolve(root, move.to)];
-    if (!(await exists(from)) || (await exists(to))) continue;
+    if (!(await isThere(from)) || (await isThere(to))) continue;
     await mkdir(dirname(to), { recursive: true });
     await rename(from, to);
     folders.add(dirname(from)).add(dirname(to));
@@ -64,7 +64,7 @@ export function movesOf(entries: readonly JournalEntry[]): readonly Move[] {
 /** Of files named from the root, those that exist. */
 export async function findExisting(files: readonly string[], root: string): Promise<readonly string[]> {
   const found: string[] = [];
-  for (const file of files) if (await exists(resolve(root, file))) found.push(file);
+  for (const file of files) if (await isThere(resolve(root, file))) found.push(file);
   return found;
 }
 
@@ -73,16 +73,5 @@ export async function removeFiles(files: readonly string[], root: string): Promi
     await unlink(resolve(root, file)).catch((error: unknown) => {
       if (errorCode(error) !== "ENOENT") throw error;
     });
-  }
-}
-
-async function exists(path: string): Promise<boolean> {
-  try {
-    await stat(path);
-    return true;
-  } catch (error) {
-    const code = errorCode(error);
-    if (code === "ENOENT" || code === "ENOTDIR") return false;
-    throw error;
   }
 }

@@ -1,4 +1,3 @@
-import { access } from "node:fs/promises";
 import { join } from "node:path";
 import type { Diagnostic } from "../core/diagnostic.ts";
 import { pathInside } from "../core/paths.ts";
@@ -7,6 +6,7 @@ import type { JournalEntry } from "../core/state/journal.ts";
 import type { State } from "../core/state/state.ts";
 import type { StageId } from "../core/vocabulary.ts";
 import { removeLeftBehind } from "../host/atomic-file.ts";
+import { isThere } from "../host/read-file.ts";
 import {
   appendEvents,
   appendJournal,
@@ -112,11 +112,4 @@ function unfinishedMoves(journal: readonly JournalEntry[], stage: StageId): read
   return own.some(({ type }) => type === "process")
     ? []
     : own.filter(({ type }) => type === "archived" || type === "renamed");
-}
-
-async function isThere(file: string): Promise<boolean> {
-  return access(file).then(
-    () => true,
-    () => false,
-  );
 }

@@ -1,8 +1,9 @@
-import { createHash, randomBytes } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import { link, mkdir, rename, unlink, writeFile } from "node:fs/promises";
 import { hostname, userInfo } from "node:os";
 import { dirname } from "node:path";
 import * as z from "zod";
+import { sha256 } from "./hash.ts";
 import { identifyThisProcess, isProcessAlive } from "./process.ts";
 import { errorCode, readTextFile } from "./read-file.ts";
 
@@ -129,7 +130,7 @@ interface DeadLock {
  * name comes from the dead lock's content, may replace it; and only while it is still there.
  */
 async function replaceDeadLock({ file, temporary, deadContent }: DeadLock): Promise<boolean> {
-  const claim = `${file}.claim-${createHash("sha256").update(deadContent).digest("hex").slice(0, 12)}`;
+  const claim = `${file}.claim-${sha256(deadContent).slice(0, 12)}`;
   if (!(await linkIfFree(temporary, claim))) {
     const claimant = parseOwner((await readIfThere(claim)) ?? "");
     // One that died while it held the claim must not block the lock for ever.

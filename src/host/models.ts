@@ -4,6 +4,7 @@ import { basename, dirname, isAbsolute, join, resolve } from "node:path";
 import type { Facts, FileProblem, ModelFacts } from "../core/facts.ts";
 import type { LocatedPath } from "../core/spec/spec.ts";
 import { MODEL_ROLES, type ModelRole } from "../core/vocabulary.ts";
+import { sha256 } from "./hash.ts";
 import { fileProblem, readExactly, readOpenFile } from "./read-file.ts";
 import { readSafetensorsHeader } from "./safetensors.ts";
 import type { StatCache } from "./stat-cache.ts";
@@ -91,7 +92,7 @@ type Look = Omit<ModelFacts, "file">;
 
 function joinParts(parts: readonly { readonly part: string; readonly look: Look }[]): Look {
   const broken = parts.find(({ look }) => look.problem !== undefined);
-  const digest = (texts: readonly string[]) => createHash("sha256").update(texts.join("\n")).digest("hex");
+  const digest = (texts: readonly string[]) => sha256(texts.join("\n"));
   const bytes = parts.reduce((sum, { look }) => sum + look.bytes, 0);
   const blocksSha256 = digest(parts.map(({ look }) => look.blocksSha256));
   if (broken?.look.problem !== undefined) {

@@ -1,5 +1,5 @@
 import { constants } from "node:fs";
-import { type FileHandle, open, readFile } from "node:fs/promises";
+import { type FileHandle, open, readFile, stat } from "node:fs/promises";
 import type { FileProblem } from "../core/facts.ts";
 
 /** Looks into files that may be missing, broken, or no files at all. */
@@ -34,6 +34,18 @@ export function fileProblem(error: unknown): FileProblem {
         kind: "unreadable",
         text: `it can't be read (${code ?? (error instanceof Error ? error.message : String(error))})`,
       };
+  }
+}
+
+/** Whether anything is at a path; a link counts by what it leads to. Throws where nobody may look. */
+export async function isThere(path: string): Promise<boolean> {
+  try {
+    await stat(path);
+    return true;
+  } catch (error) {
+    const code = errorCode(error);
+    if (code === "ENOENT" || code === "ENOTDIR") return false;
+    throw error;
   }
 }
 

@@ -1,7 +1,7 @@
-import { createHash } from "node:crypto";
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import type { FileHandle } from "node:fs/promises";
 import type { FileProblem } from "../core/facts.ts";
+import { sha256 } from "./hash.ts";
 import { readExactly, readOpenFile } from "./read-file.ts";
 
 /** Reads safetensors headers: 8 bytes of length, JSON, then the tensors. Never the tensors themselves. */
@@ -117,7 +117,7 @@ async function readHeader(handle: FileHandle, fileBytes: number): Promise<Header
     header: {
       tensors: parsed.tensors,
       metadata: parsed.metadata,
-      sha256: createHash("sha256").update(json).digest("hex"),
+      sha256: sha256(json),
       dataBytes: parsed.dataBytes,
       wholeBytes: LENGTH_BYTES + length + parsed.dataBytes,
       fileBytes,

@@ -1,8 +1,9 @@
 import { type BigIntStats, stat as statFile } from "node:fs";
-import { readFile, stat } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { promisify } from "node:util";
 import { crc32 } from "node:zlib";
 import { writeWholeFile } from "./atomic-file.ts";
+import { isThere } from "./read-file.ts";
 
 /**
  * Remembers what was read out of files, so that a second look costs a `stat` and no reading.
@@ -96,13 +97,6 @@ function indexText(entries: ReadonlyMap<string, Entry>): string {
   return `${FORMAT} ${crc32(body)}\n${body}`;
 }
 
-async function exists(path: string): Promise<boolean> {
-  return stat(path).then(
-    () => true,
-    (error: NodeJS.ErrnoException) => error.code !== "ENOENT" && error.code !== "ENOTDIR",
-  );
-}
-
 /** Opens the index `file` (`.wan22/index/NAME.json`), which need not exist. It is read at the first lookup. */
 export function openStatCache(file: string, { now = Date.now }: StatCacheOptions = {}): StatCache {
   let loading: Promise<Map<string, Entry>> | undefined;
@@ -137,7 +131,7 @@ export function openStatCache(file: string, { now = Date.now }: StatCacheOptions
       // Read again: another run may have added what this one does not know.
       const entries = await readIndex(file);
       for (const path of entries.keys()) {
-        if (!touched.has(path) && !(await exists(path))) entries.delete(path);
+        if (!touched.has(path) && !(await isThere(path).catch(() => true))) entries.delete(path);
       }
       for (const [path, entry] of changed) entries.set(path, entry);
       try {

@@ -142,6 +142,7 @@ interface CatchUpOptions {
 /** Adds what a stage's process said after the state was last written, and sees which processes are still there. */
 async function catchUp(state: State, { paths, root, lock }: CatchUpOptions): Promise<CaughtUp> {
   const { runsDir } = paths;
+  const isAttended = lock.kind === "held";
   const alive: StageId[] = [];
   const unrecorded: { run: string; entry: JournalEntry }[] = [];
   const unwritten: { run: string; stage: StageId; events: readonly TrainerEvent[] }[] = [];
@@ -157,7 +158,6 @@ async function catchUp(state: State, { paths, root, lock }: CatchUpOptions): Pro
     const said = await readStage(runDir, stage);
     const hasEnd = said.some(({ type }) => type === "end");
     const written = await readEvents(runDir, stage);
-    const isAttended = lock.kind === "held";
     const events = hasEnd || isAttended ? [] : await readUnwrittenEvents({ root, runDir, stage, record, written });
     const entries = [...said, ...events.map((event) => ({ ...event, stage }))];
     caughtUp = foldState(caughtUp, entries);

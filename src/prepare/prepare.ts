@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { resolve } from "node:path";
 import { check } from "../core/check/check.ts";
 import { type Diagnostic, hasErrors } from "../core/diagnostic.ts";
@@ -14,6 +13,7 @@ import type { Spec } from "../core/spec/spec.ts";
 import type { State } from "../core/state/state.ts";
 import type { DatasetItems } from "../core/trainer/dataset.ts";
 import type { StageId } from "../core/vocabulary.ts";
+import { sha256 } from "../host/hash.ts";
 import { openStatCache } from "../host/stat-cache.ts";
 import { checkAcross } from "./across.ts";
 import { observeFacts, observeHistory, observeNamedWeights } from "./observe.ts";
@@ -191,8 +191,4 @@ function templateReader(): (spec: Spec, root: string) => Promise<TemplatesAndPre
     known.set(key, reading);
     return reading;
   };
-}
-
-function sha256(text: string): string {
-  return createHash("sha256").update(text).digest("hex");
 }
