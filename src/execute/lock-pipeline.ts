@@ -2,6 +2,7 @@ import { type Diagnostic, diagnose } from "../core/diagnostic.ts";
 import { pathInside } from "../core/paths.ts";
 import { acquireLock, holderText, type Lock, type LockOwner } from "../host/lock.ts";
 import { statePaths } from "../host/run-store.ts";
+import { makeStateDir } from "../host/state-dir.ts";
 import { EXECUTE_CODES } from "./codes.ts";
 import { explainSystemError } from "./system-error.ts";
 
@@ -21,6 +22,7 @@ export interface LockOptions {
 /** `locked`: another apply holds it (exit 4). `failed`: the state folder can't be written to. */
 export async function lockPipeline({ root, stateDir, pipeline }: LockOptions): Promise<PipelineLock> {
   try {
+    await makeStateDir(stateDir);
     const { lockFile } = statePaths(stateDir, pipeline);
     const result = await acquireLock(lockFile);
     if (result.kind === "held") {

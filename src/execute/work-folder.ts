@@ -9,7 +9,7 @@ import type { Resolved } from "../core/resolve/resolved.ts";
 import type { ItemLine, TrainerContext } from "../core/trainer/context.ts";
 import type { DatasetItems } from "../core/trainer/dataset.ts";
 import { type StageId, scriptOf } from "../core/vocabulary.ts";
-import { writeWholeFile } from "../host/atomic-file.ts";
+import { removeLeftBehind, writeWholeFile } from "../host/atomic-file.ts";
 import { musubiFolder } from "./command.ts";
 
 /** What a stage's process reads: dataset, prompts, context and items, in the work folder, with a copy in the run's. */
@@ -49,6 +49,7 @@ export async function writeWorkFiles(input: WorkInput): Promise<void> {
     [contextFileName(stage.id)]: `${JSON.stringify(stageContext(input, join(workDir, itemsFile)), null, 2)}\n`,
   };
   for (const [name, text] of Object.entries(files)) {
+    await removeLeftBehind(join(workDir, name));
     await writeWholeFile(join(workDir, name), text);
     await copyFile(join(workDir, name), join(runDir, name));
   }

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { constants, copyFile, link, mkdir, open, readdir, rename, unlink, writeFile } from "node:fs/promises";
+import { constants, copyFile, link, mkdir, open, readdir, rename, stat, unlink, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { isPidInUse } from "./process.ts";
 import { errorCode, namingFile } from "./read-file.ts";
@@ -39,7 +39,9 @@ export async function writeWholeFile(file: string, text: string, options: Atomic
 /** Makes a folder, and writes and removes a file in it: whether that can be done no mode or owner tells. Throws system errors. */
 export async function proveWritable(folder: string): Promise<void> {
   await mkdir(folder, { recursive: true });
-  const probe = join(folder, `.wan22-probe.${randomBytes(4).toString("hex")}.${process.pid}.tmp`);
+  const name = join(folder, ".wan22-probe");
+  await removeLeftBehind(name);
+  const probe = temporaryOf(name);
   try {
     await writeFile(probe, "Can a file be written here?\n", { flag: "wx" });
   } catch (error) {
@@ -49,11 +51,16 @@ export async function proveWritable(folder: string): Promise<void> {
   }
 }
 
+/** A name beside a file that nobody else uses, by which `removeLeftBehind` knows it. */
+export function temporaryOf(file: string): string {
+  return `${file}.${randomBytes(4).toString("hex")}.${process.pid}.tmp`;
+}
+
 const TEMPORARY = /^(?<written>.+)\.[0-9a-f]{8}\.(?<pid>\d+)\.tmp$/;
 
 /** Has a file made beside its place, and moves it there. One that could not be made is gone again. */
 async function throughTemporary(file: string, make: (temporary: string) => Promise<void>): Promise<void> {
-  const temporary = `${file}.${randomBytes(4).toString("hex")}.${process.pid}.tmp`;
+  const temporary = temporaryOf(file);
   try {
     await make(temporary);
     await rename(temporary, file);
@@ -88,13 +95,18 @@ export async function copyWholeFile(from: string, to: string): Promise<void> {
   await throughTemporary(to, (temporary) => copyFile(from, temporary, constants.COPYFILE_FICLONE));
 }
 
-/** Removes what killed processes left of writing `file`. Throws nothing: rubbish is no reason to fail. */
-export async function removeLeftBehind(file: string): Promise<void> {
+/**
+ * Removes what killed processes left of writing `file`. Processes of another machine that shares the disk can't be seen from
+ * here: what they may be writing at this moment is told by its age. Throws nothing: rubbish is no reason to fail.
+ */
+export async function removeLeftBehind(file: string, { olderThanMs = 0 } = {}): Promise<void> {
   const folder = dirname(file);
   for (const name of await readdir(folder).catch(() => [])) {
     const { written, pid } = TEMPORARY.exec(name)?.groups ?? {};
     if (written !== basename(file) && written !== basename(backupOf(file))) continue;
-    if (!isPidInUse(Number(pid))) await unlink(join(folder, name)).catch(() => undefined);
+    const left = join(folder, name);
+    const age = Date.now() - ((await stat(left).catch(() => undefined))?.mtimeMs ?? Date.now());
+    if (age >= olderThanMs && !isPidInUse(Number(pid))) await unlink(left).catch(() => undefined);
   }
 }
 

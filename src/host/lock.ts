@@ -1,8 +1,8 @@
-import { randomBytes } from "node:crypto";
 import { link, mkdir, rename, unlink, writeFile } from "node:fs/promises";
 import { hostname, userInfo } from "node:os";
 import { dirname } from "node:path";
 import * as z from "zod";
+import { removeLeftBehind, temporaryOf } from "./atomic-file.ts";
 import { sha256 } from "./hash.ts";
 import { identifyThisProcess, isProcessAlive } from "./process.ts";
 import { errorCode, readTextFile } from "./read-file.ts";
@@ -55,6 +55,8 @@ async function standingOf(content: string): Promise<Exclude<LockStanding, { kind
 
 /** Two attempts are enough for a lock that vanishes between looking and taking; more only under a storm of starts. */
 const MAX_ATTEMPTS = 20;
+/** A lock is taken within milliseconds: what is older was left by a process that was killed meanwhile. */
+const RUBBISH_MS = 60_000;
 
 /**
  * Takes a lock file, or says who holds it. The owner's file appears whole (a link to one that was written before). A lock
@@ -63,7 +65,8 @@ const MAX_ATTEMPTS = 20;
 export async function acquireLock(file: string): Promise<LockResult> {
   await mkdir(dirname(file), { recursive: true });
   const mine = await describeOwner();
-  const temporary = `${file}.${process.pid}.${randomBytes(4).toString("hex")}.tmp`;
+  await removeLeftBehind(file, { olderThanMs: RUBBISH_MS });
+  const temporary = temporaryOf(file);
   await writeFile(temporary, mine, { flag: "wx" });
   try {
     for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt += 1) {
@@ -139,7 +142,7 @@ async function replaceDeadLock({ file, temporary, deadContent }: DeadLock): Prom
   }
   try {
     if ((await readIfThere(file)) !== deadContent) return false;
-    const replacement = `${temporary}.new`;
+    const replacement = temporaryOf(file);
     await link(temporary, replacement);
     await rename(replacement, file);
     return true;

@@ -2,8 +2,9 @@ import { type BigIntStats, stat as statFile } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { promisify } from "node:util";
 import { crc32 } from "node:zlib";
-import { writeWholeFile } from "./atomic-file.ts";
+import { removeLeftBehind, writeWholeFile } from "./atomic-file.ts";
 import { isThere } from "./read-file.ts";
+import { makeStateDir } from "./state-dir.ts";
 
 /**
  * Remembers what was read out of files, so that a second look costs a `stat` and no reading.
@@ -41,6 +42,8 @@ export interface StatCache {
 export interface StatCacheOptions {
   /** Milliseconds since 1970; the system's clock if left out. */
   readonly now?: () => number;
+  /** The state folder that the index lies in, which is made if need be. Absolute. */
+  readonly stateDir?: string;
 }
 
 /** size, mtime, ctime, inode, device: one string, compared as a whole. */
@@ -98,7 +101,7 @@ function indexText(entries: ReadonlyMap<string, Entry>): string {
 }
 
 /** Opens the index `file` (`.wan22/index/NAME.json`), which need not exist. It is read at the first lookup. */
-export function openStatCache(file: string, { now = Date.now }: StatCacheOptions = {}): StatCache {
+export function openStatCache(file: string, { now = Date.now, stateDir }: StatCacheOptions = {}): StatCache {
   let loading: Promise<Map<string, Entry>> | undefined;
   const touched = new Set<string>();
   const changed = new Map<string, Entry>();
@@ -135,6 +138,8 @@ export function openStatCache(file: string, { now = Date.now }: StatCacheOptions
       }
       for (const [path, entry] of changed) entries.set(path, entry);
       try {
+        if (stateDir !== undefined) await makeStateDir(stateDir);
+        await removeLeftBehind(file);
         await writeWholeFile(file, indexText(entries), { durability: "none" });
         loading = Promise.resolve(entries);
         changed.clear();

@@ -132,7 +132,8 @@ async function prepareOne(
   });
   if (presets === undefined) return invalid();
 
-  const statCache = openStatCache(resolve(root, spec.stateDir, "index", `${spec.name}.json`));
+  const stateDir = resolve(root, spec.stateDir);
+  const statCache = openStatCache(resolve(stateDir, "index", `${spec.name}.json`), { stateDir });
   const observation = { spec, root, statCache, environment: options.environment };
   const facts = await observeFacts(
     {

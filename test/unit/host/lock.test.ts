@@ -1,7 +1,7 @@
 import { spawnSync } from "node:child_process";
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, utimes, writeFile } from "node:fs/promises";
 import { hostname, tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { acquireLock, lookAtLock } from "../../../src/host/lock.ts";
 import { observeMachine } from "../../../src/host/machine.ts";
@@ -89,6 +89,16 @@ describe("a lock", () => {
     await writeFile(file, "somebody else's");
     if (first.kind === "acquired") await first.lock.release();
     expect(await readFile(file, "utf8")).toBe("somebody else's");
+  });
+
+  test("removes what was left of takings that were killed long ago, and no other's that may be under way", async () => {
+    const { pid } = spawnSync(process.execPath, ["-e", ""]);
+    await mkdir(dirname(file), { recursive: true });
+    const [old, recent] = [`${file}.00000001.${pid}.tmp`, `${file}.00000002.${pid}.tmp`];
+    for (const left of [old, recent]) await writeFile(left, "");
+    await utimes(old, 0, 0);
+    await acquireLock(file);
+    expect((await readdir(dirname(file))).sort()).toEqual(["fox.lock", basename(recent)]);
   });
 
   test("is looked at without being taken", async () => {
