@@ -23,7 +23,7 @@ export interface ApplyInput {
   /** The project root, absolute; every stage runs there. */
   readonly root: string;
   /** Its Python, and what keeps it from running here. */
-  readonly trainer: Pick<TrainerFacts, "python" | "problem">;
+  readonly trainer: Pick<TrainerFacts, "python" | "pythonVersion" | "problem">;
   /** The folder `python` of this installation, absolute. */
   readonly pythonDir: string;
   /** Name of this machine, as the state records it. */

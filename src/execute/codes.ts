@@ -22,7 +22,7 @@ export const EXECUTE_CODES = {
     code: "A12",
     severity: "error",
     summary: "The Python that was started is too old",
-    why: "The rehearsal needs Python 3.10 or newer.",
+    why: "The rehearsal, the bridge and Musubi Tuner need Python 3.10 or newer.",
     mend: "Install a newer Python, or name one under `trainer.python`.",
     example: "trainer:\n  python: /usr/bin/python3.8",
   },

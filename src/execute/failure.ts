@@ -29,6 +29,9 @@ export interface Failure {
 /** Problems for which the manual has remedies that fit into a pipeline file. */
 export type RemediedProblem = "out-of-memory" | "host-memory" | "unstable";
 
+/** How a shell, and a version manager's shim, say that there is no such program. */
+const COMMAND_NOT_FOUND = 127;
+
 const TAIL_BYTES = 64 * 1024;
 const LINES_SHOWN = 12;
 
@@ -100,6 +103,7 @@ function kindOf(log: string, { end, memoryKills }: Failure): DiagnosticKind {
   const sign = SIGNS.find(({ pattern }) => pattern.test(log));
   if (sign !== undefined) return sign.kind;
   if (wasKilled(end) && memoryKills === "seen") return EXECUTE_CODES.outOfHostMemory;
+  if (end?.exitCode === COMMAND_NOT_FOUND) return EXECUTE_CODES.noPython;
   return end === undefined ? EXECUTE_CODES.lost : EXECUTE_CODES.stageFailed;
 }
 

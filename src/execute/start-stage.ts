@@ -2,6 +2,7 @@ import { type Diagnostic, diagnose } from "../core/diagnostic.ts";
 import type { TrainerEvent } from "../core/event.ts";
 import { pathInside } from "../core/paths.ts";
 import type { StagePlan } from "../core/plan/plan.ts";
+import { isPythonTooOld } from "../core/trainer/python-version.ts";
 import { scriptOf } from "../core/vocabulary.ts";
 import { type ProcessEnd, type ProcessIdentity, startDetached } from "../host/process.ts";
 import { readEvents, runFiles } from "../host/run-store.ts";
@@ -61,9 +62,11 @@ function lostText(stage: StagePlan): string {
 }
 
 /** Why no stage can be started here; asked before anything is touched. */
-export function whyNotStartable({ python, problem }: ApplyInput["trainer"]): Diagnostic | undefined {
+export function whyNotStartable({ python, pythonVersion, problem }: ApplyInput["trainer"]): Diagnostic | undefined {
   if (problem === undefined) return undefined;
-  const kind = python === undefined ? EXECUTE_CODES.noPython : EXECUTE_CODES.notStarted;
+  const isOld = pythonVersion !== undefined && isPythonTooOld(pythonVersion);
+  const unfit = isOld ? EXECUTE_CODES.oldPython : EXECUTE_CODES.notStarted;
+  const kind = python === undefined ? EXECUTE_CODES.noPython : unfit;
   return diagnose(kind, `Nothing was started, since ${problem}. ${kind.mend}`);
 }
 

@@ -1,10 +1,7 @@
-import { execFile } from "node:child_process";
 import { readdir, readFile, stat } from "node:fs/promises";
 import { dirname, isAbsolute, join, resolve } from "node:path";
 
-/** What can be known of a Python without starting it, and the little that can't. */
-
-const TIMEOUT_MS = 10_000;
+/** What can be known of a Python without starting it. */
 
 /** A virtual environment, read from its `pyvenv.cfg`. */
 export interface VirtualEnvironment {
@@ -104,19 +101,6 @@ async function readLinkedModules(sitePackages: readonly string[]): Promise<Linke
     }
   }
   return { names, finders };
-}
-
-/** Starts an interpreter and asks for its version (`3.11.7`). Undefined where it doesn't answer in time. */
-export function askPythonVersion(python: string, timeoutMs = TIMEOUT_MS): Promise<string | undefined> {
-  return new Promise((done) => {
-    const code = "import sys; print('.'.join(map(str, sys.version_info[:3])))";
-    execFile(
-      python,
-      ["-I", "-c", code],
-      { timeout: timeoutMs, killSignal: "SIGKILL", windowsHide: true },
-      (error, stdout) => done(error === null ? /^\d+\.\d+\.\d+/.exec(stdout.trim())?.[0] : undefined),
-    );
-  });
 }
 
 async function list(folder: string): Promise<readonly string[]> {

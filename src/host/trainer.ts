@@ -7,8 +7,10 @@ import type { Backend } from "../core/vocabulary.ts";
 import { findExecutable, isExecutable } from "./executable.ts";
 import { readGitCommit } from "./git-commit.ts";
 import { readMusubiSource } from "./musubi-source.ts";
-import { askPythonVersion, findMissingModules, readVirtualEnvironment } from "./python.ts";
+import { findMissingModules, readVirtualEnvironment } from "./python.ts";
+import { askPythonVersion } from "./python-version.ts";
 import { errorCode } from "./read-file.ts";
+import type { StatCache } from "./stat-cache.ts";
 
 /** The file that makes a folder a Musubi Tuner checkout that `wan22` can drive. */
 const TRAIN_SCRIPT = "src/musubi_tuner/wan_train_network.py";
@@ -24,19 +26,20 @@ export interface TrainerRequest {
   readonly python?: LocatedPath | { readonly command: string } | undefined;
   /** Top-level modules that training needs beside the trainer's own (`bitsandbytes`). */
   readonly modules?: readonly string[] | undefined;
-  /** `ask` starts Python once where its version can't be read from a file. A plan doesn't need that. */
-  readonly pythonVersion?: "ask" | "read" | undefined;
+  /** Where what Python answers is remembered. */
+  readonly statCache?: StatCache | undefined;
 }
 
 /**
- * Looks at the trainer and the Python that would run it, as far as it can be seen without starting either. Nothing is
- * thrown: what is missing is a `problem`, in a sentence without a full stop.
+ * Looks at the trainer, and at the Python that would run it, which is started once for its version. Nothing is thrown: what
+ * is missing is a `problem`, in a sentence without a full stop.
  */
 export async function observeTrainer(request: TrainerRequest): Promise<TrainerFacts> {
   const checkout = request.backend === "musubi" ? await observeCheckout(request) : {};
   const python = await findPython(request, checkout.folder);
   const environment = python.file === undefined ? undefined : await readVirtualEnvironment(python.file);
-  const version = environment?.version ?? (await askVersion(request, python.file));
+  const asked = python.file === undefined ? {} : await askPythonVersion(python.file, request);
+  const version = asked.version ?? environment?.version;
   const missingModules =
     environment === undefined
       ? []
@@ -45,7 +48,8 @@ export async function observeTrainer(request: TrainerRequest): Promise<TrainerFa
           request.modules ?? [],
           checkout.folder === undefined ? [] : [join(checkout.folder, "src")],
         );
-  const problem = checkout.problem ?? python.problem;
+  const unfit = asked.problem === undefined ? undefined : `${nameOf(request, python.file)} ${asked.problem}`;
+  const problem = checkout.problem ?? python.problem ?? unfit;
   return {
     ...(checkout.version === undefined ? {} : { version: checkout.version }),
     ...(checkout.commit === undefined ? {} : { commit: checkout.commit }),
@@ -57,8 +61,10 @@ export async function observeTrainer(request: TrainerRequest): Promise<TrainerFa
   };
 }
 
-async function askVersion(request: TrainerRequest, python: string | undefined): Promise<string | undefined> {
-  return request.pythonVersion === "ask" && python !== undefined ? askPythonVersion(python) : undefined;
+/** A Python as its owner knows it. */
+function nameOf({ python }: TrainerRequest, file: string | undefined): string {
+  if (python === undefined) return `the Python that was found (${file})`;
+  return `\`trainer.python\` (${"command" in python ? python.command : python.path})`;
 }
 
 interface Checkout {

@@ -45,7 +45,7 @@ export async function observeFacts(
     scanSources(spec.dataset.sources, { root, settings: spec.dataset.settings, statCache, onFile }),
     observeModels(spec.models, { root, statCache }),
     observeGpus(),
-    observeTrainer({ root, backend, path, python, modules: namedModules(spec, presets) }),
+    observeTrainer({ root, backend, path, python, modules: namedModules(spec, presets), statCache }),
     observeNamedFiles(spec, { root, statCache }),
   ]);
   return {

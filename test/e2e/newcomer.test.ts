@@ -65,17 +65,25 @@ describe("a newcomer's first ten minutes", () => {
     expect(await project.list("output")).toEqual([]);
   });
 
-  it("a Python that ends at once is shown with its last words", async () => {
+  it("a Python that ends at once, or is too old, is told by the plan, and nothing is started with it", async () => {
     const project = await makeQuickstart();
     await project.write("old/python3", '#!/bin/sh\necho "Fatal Python error: init_fs_encoding" >&2\nexit 1\n');
     await chmod(project.path("old/python3"), 0o755);
-    const { exitCode, stdout, stderr } = await project.run(["apply", FILE, "--auto-approve"], {
-      environment: { PATH: `${project.path("old")}:${process.env.PATH}` },
-    });
+    const environment = { PATH: `${project.path("old")}:${process.env.PATH}` };
+    const plan = await project.run(["plan", FILE], { environment });
+    expect([plan.exitCode, plan.stdout]).toEqual([0, expect.stringContaining("warning[M10]")]);
+    const { exitCode, stdout, stderr } = await project.run(["apply", FILE, "--auto-approve"], { environment });
     expect(exitCode).toBe(6);
     expectHelpful(stdout + stderr);
-    expect(stdout + stderr).toContain("init_fs_encoding");
-    expect(stdout + stderr).toContain("cache-latents.log");
+    expect(stderr).toContain("error[A13]");
+    expect(stderr).toContain("init_fs_encoding");
+    expect(stderr).toContain("trainer.python");
+    expect(await project.list(".wan22/runs")).toEqual([]);
+
+    await project.write("old/python3", "#!/bin/sh\necho 3.8.10\n");
+    const old = await project.run(["apply", FILE, "--auto-approve"], { environment });
+    expect([old.exitCode, old.stderr]).toEqual([6, expect.stringContaining("error[A12]")]);
+    expect(await project.list(".wan22/runs")).toEqual([]);
   });
 
   it("a state folder that can't be made is an error that names it", async () => {

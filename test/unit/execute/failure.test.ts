@@ -54,6 +54,14 @@ describe("the reason of a failure", () => {
     expect(detail).toContain("The whole log: .wan22/runs/R/train.log");
   });
 
+  test("is the Python that a shim did not find", async () => {
+    const { code, detail } = await explain("pyenv: python3.9: command not found\n", {
+      end: { exitCode: 127, signal: null },
+    });
+    expect([code, detail]).toEqual(["A11", expect.stringContaining("name the one to use under `trainer.python`")]);
+    expect(detail).toContain("pyenv: python3.9: command not found");
+  });
+
   test("says what is kept, and what applying again does with it", async () => {
     const whatFollows = "its training state of step 8 is kept, and applying again goes on from there";
     expect((await explain("AssertionError: a", { whatFollows })).detail).toContain(

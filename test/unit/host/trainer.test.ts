@@ -1,7 +1,9 @@
 import { execFileSync } from "node:child_process";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { findExecutable } from "../../../src/host/executable.ts";
+import { openStatCache } from "../../../src/host/stat-cache.ts";
 import { observeTrainer } from "../../../src/host/trainer.ts";
 import { folderWith, located, writeInto } from "./samples.ts";
 
@@ -171,29 +173,83 @@ describe("optimizer modules", () => {
 });
 
 describe("observeTrainer for the rehearsal", () => {
-  it("needs Python alone, and asks it for its version only when told to", async () => {
+  it("needs Python alone, and asks it for its version", async () => {
     const root = await folderWith();
     const python = (await findExecutable("python3")) ?? (await findExecutable("python"));
-    const read = await observeTrainer({ root, backend: "rehearsal" });
-    expect(read.python).toBe(python);
+    const facts = await observeTrainer({ root, backend: "rehearsal" });
+    expect(facts.python).toBe(python);
     if (python === undefined) return;
     const version = execFileSync(python, ["-c", "import platform; print(platform.python_version())"], {
       encoding: "utf8",
     });
-    const asked = await observeTrainer({ root, backend: "rehearsal", pythonVersion: "ask" });
-    expect(asked.pythonVersion).toBe(/^\d+\.\d+\.\d+/.exec(version)?.[0]);
+    expect(facts.pythonVersion).toBe(/^\d+\.\d+\.\d+/.exec(version)?.[0]);
   });
 
-  it("knows no version of something that isn't Python", async () => {
-    const root = await folderWith();
-    const facts = await observeTrainer({ root, backend: "rehearsal", python: { command: "sh" }, pythonVersion: "ask" });
-    expect(facts).not.toHaveProperty("pythonVersion");
-  });
-
-  it("reads the version of virtualenv's and uv's environments", async () => {
+  it("reads the version of virtualenv's and uv's environments where Python does not answer", async () => {
     const root = await folderWith();
     await addEnvironment(root, "v", [], "home = /usr/bin\nversion_info = 3.12.1.final.0\n");
     const facts = await observeTrainer({ root, backend: "rehearsal", python: located("v/bin/python") });
     expect(facts.pythonVersion).toBe("3.12.1");
+  });
+});
+
+describe("a Python", () => {
+  /** A program in Python's place, and what is found wrong with it. */
+  async function problemOf(script: string): Promise<string | undefined> {
+    const root = await folderWith();
+    await writeInto(root, "python", `#!/bin/sh\n${script}\n`, 0o755);
+    return (await observeTrainer({ root, backend: "rehearsal", python: located("python") })).problem;
+  }
+
+  it.each([
+    ["is too old", "echo 3.8.10", "is Python 3.8.10, and 3.10 or newer is needed"],
+    ["is of another age", "echo 2.7.18", "is Python 2.7.18, and 3.10 or newer is needed"],
+    [
+      "is a shim of nothing",
+      "echo 'pyenv: python3.9: command not found' >&2; exit 127",
+      "ends with code 127: pyenv: python3.9: command not found",
+    ],
+    [
+      "breaks off",
+      "echo 'Fatal Python error: init_fs_encoding' >&2; exit 1",
+      "ends with code 1: Fatal Python error: init_fs_encoding",
+    ],
+    ["is none", "echo hello", "says nothing that is a version"],
+  ])("that %s is a problem, told by its name", async (_what, script, problem) => {
+    expect(await problemOf(script)).toBe(`\`trainer.python\` (python) ${problem}`);
+  });
+
+  it("of 3.10 or newer is none, and is asked once", async () => {
+    const root = await folderWith();
+    const python = await writeInto(
+      root,
+      "python",
+      '#!/bin/sh\necho asked >> "$0.log"\necho loading cuda\necho 3.10.0\n',
+      0o755,
+    );
+    const ask = () => {
+      const statCache = openStatCache(join(root, "index.json"), { now: () => Date.now() + 60_000 });
+      return observeTrainer({ root, backend: "rehearsal", python: located("python"), statCache }).then(
+        async (facts) => {
+          await statCache.save();
+          return facts;
+        },
+      );
+    };
+    for (let time = 0; time < 3; time += 1) {
+      expect(await ask()).toMatchObject({ python, pythonVersion: "3.10.0" });
+      expect(await ask()).not.toHaveProperty("problem");
+    }
+    expect(await readFile(`${python}.log`, "utf8")).toBe("asked\n");
+  });
+
+  it("that gave a bad answer is asked again: it may hang on more than its file", async () => {
+    const root = await folderWith({ version: "3.8.10" });
+    await writeInto(root, "python", "#!/bin/sh\ncat version\n", 0o755);
+    const statCache = openStatCache(join(root, "index.json"), { now: () => Date.now() + 60_000 });
+    const ask = () => observeTrainer({ root, backend: "rehearsal", python: located("python"), statCache });
+    expect((await ask()).problem).toContain("3.8.10");
+    await writeInto(root, "version", "3.12.1");
+    expect(await ask()).not.toHaveProperty("problem");
   });
 });
