@@ -14,7 +14,7 @@ import type { StatCache } from "./stat-cache.ts";
 const BLOCKS = 64;
 const BLOCK_BYTES = 64 * 1024;
 /** Names and forms what is remembered; what an older form says is not read. */
-const CACHE_KIND = "model-1";
+const CACHE_KIND = "model-2";
 /** The trainer joins DiT weights in parts of this name (`get_split_weight_filenames` in its `utils/safetensors_utils.py`). */
 const PART_NAME = /^(.*?)(\d+)-of-(\d+)\.safetensors$/;
 /** A part count above this is a number that happens to stand there. */
@@ -124,10 +124,13 @@ async function look(file: string, statCache: StatCache | undefined): Promise<Loo
 async function readModel(file: string): Promise<Look> {
   const sampled = await readOpenFile(file, digestBlocks);
   if (sampled.kind === "problem") return broken(0, sampled.problem, formatByName(file));
-  const { bytes, sha256 } = sampled.value;
+  const { bytes, beginning, sha256 } = sampled.value;
   if (bytes === 0) return broken(0, { kind: "empty", text: "the file is empty" }, formatByName(file));
   if (sha256 === undefined) return broken(bytes, { kind: "unreadable", text: "it became shorter while it was read" });
-  if (formatByName(file) === "other") return { bytes, format: "other", blocksSha256: sha256 };
+  const format = formatByName(file);
+  const wrong = contentProblem(beginning ?? Buffer.alloc(0), format);
+  if (wrong !== undefined) return { bytes, format, blocksSha256: sha256, problem: { kind: "unreadable", text: wrong } };
+  if (format === "other") return { bytes, format, blocksSha256: sha256 };
 
   const reading = await readSafetensorsHeader(file);
   if (reading.kind === "problem") {
@@ -156,21 +159,41 @@ function formatByName(file: string): ModelFacts["format"] {
   return file.endsWith(".safetensors") ? "safetensors" : "other";
 }
 
+const LFS_POINTER = Buffer.from("version https://git-lfs");
+/** What PyTorch writes: a zip archive, and before version 1.6 a pickle. */
+const ZIP = Buffer.from("PK\u0003\u0004");
+const PICKLE = Buffer.from([0x80]);
+
+/** What is wrong with a file by how it begins, as far as no other look says it better. */
+function contentProblem(beginning: Buffer, format: ModelFacts["format"]): string | undefined {
+  const begins = (magic: Buffer) => beginning.subarray(0, magic.length).equals(magic);
+  if (begins(LFS_POINTER)) {
+    return "it is Git LFS's pointer to the file, not the file itself; `git lfs pull` fetches it";
+  }
+  if (format === "safetensors" || begins(ZIP) || begins(PICKLE)) return undefined;
+  // Eight bytes of length, then JSON: the trainer goes by the name, and would not look.
+  if (beginning[8] === "{".charCodeAt(0)) return "it is a safetensors file; give it a name that ends with .safetensors";
+  return "it is no PyTorch file: it begins neither as a zip archive nor as a pickle";
+}
+
 /**
  * SHA-256 of 64 blocks of 64 KiB (design §5). Block i begins at floor(i × (bytes − 64 KiB) / 63), so that the first is the
  * file's beginning and the last its end; of a file below 4 MiB all bytes are taken. No digest where the file shrank meanwhile.
+ * With it the first bytes, which tell what kind of file it is.
  */
 async function digestBlocks(
   handle: FileHandle,
   bytes: number,
-): Promise<{ readonly bytes: number; readonly sha256?: string }> {
+): Promise<{ readonly bytes: number; readonly beginning?: Buffer; readonly sha256?: string }> {
   const hash = createHash("sha256");
+  let beginning: Buffer | undefined;
   for (const { position, length } of blocksOf(bytes)) {
     const block = await readExactly(handle, position, length);
     if (block === undefined) return { bytes };
+    beginning ??= block.subarray(0, LFS_POINTER.length);
     hash.update(block);
   }
-  return { bytes, sha256: hash.digest("hex") };
+  return { bytes, sha256: hash.digest("hex"), ...(beginning === undefined ? {} : { beginning }) };
 }
 
 function blocksOf(bytes: number): readonly { readonly position: number; readonly length: number }[] {

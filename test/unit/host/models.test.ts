@@ -14,9 +14,11 @@ const sha256 = (...parts: readonly (string | Uint8Array)[]) => {
 
 const DIT = safetensors({ "blocks.0.cross_attn.k.weight": { dtype: "F16", shape: [2, 2], bytes: 8 } });
 
+const PYTORCH = "PK\u0003\u0004 weights";
+
 describe("observeModels", () => {
   it("reads dtypes and shapes of safetensors, and only the bytes of anything else", async () => {
-    const root = await folderWith({ "models/dit.safetensors": DIT, "models/t5.pth": "PK weights" });
+    const root = await folderWith({ "models/dit.safetensors": DIT, "models/t5.pth": PYTORCH });
     const models = { dit: located("models/dit.safetensors"), t5: located(join(root, "models/t5.pth")) };
     expect(await observeModels(models, { root })).toEqual({
       dit: {
@@ -27,7 +29,7 @@ describe("observeModels", () => {
         headerSha256: sha256(DIT.subarray(8, -8)),
         blocksSha256: sha256(DIT),
       },
-      t5: { file: join(root, "models/t5.pth"), bytes: 10, format: "other", blocksSha256: sha256("PK weights") },
+      t5: { file: join(root, "models/t5.pth"), bytes: PYTORCH.length, format: "other", blocksSha256: sha256(PYTORCH) },
     });
   });
 
@@ -57,6 +59,29 @@ describe("observeModels", () => {
     expect(vae).toMatchObject({ file: "vae.safetensors", problem });
   });
 
+  it.each([
+    ["PyTorch's zip archive", PYTORCH, undefined],
+    ["PyTorch's pickle of old", Buffer.from([0x80, 0x02, 0x8a]), undefined],
+    [
+      "a pointer of Git LFS",
+      "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\n",
+      "`git lfs pull` fetches it",
+    ],
+    ["a web page", "<!DOCTYPE html>", "it is no PyTorch file"],
+    ["a short note", "x", "it is no PyTorch file"],
+    ["a safetensors file", DIT, "give it a name that ends with .safetensors"],
+  ])("looks whether a .pth can be one: %s", async (_, content, says) => {
+    const root = await folderWith({ "t5.pth": content });
+    const { t5 } = await observeModels({ t5: located("t5.pth") }, { root });
+    expect(t5?.problem?.text).toEqual(says === undefined ? undefined : expect.stringContaining(says));
+  });
+
+  it("tells a pointer of Git LFS also by another name", async () => {
+    const root = await folderWith({ "dit.safetensors": "version https://git-lfs.github.com/spec/v1\n" });
+    const { dit } = await observeModels({ dit: located("dit.safetensors") }, { root });
+    expect(dit?.problem?.text).toContain("it is Git LFS's pointer");
+  });
+
   it("identifies a large file by 64 blocks of 64 KiB, from its first byte to its last", async () => {
     const root = await folderWith();
     const bytes = 9_000_001;
@@ -72,7 +97,7 @@ describe("observeModels", () => {
   });
 
   it("takes a few MiB of a file of any size", async () => {
-    const root = await folderWith({ "t5.pth": "x" });
+    const root = await folderWith({ "t5.pth": PYTORCH });
     await truncate(join(root, "t5.pth"), 60 * 2 ** 30);
     const { t5 } = await observeModels({ t5: located("t5.pth") }, { root });
     expect(t5).toMatchObject({ bytes: 60 * 2 ** 30, format: "other" });
@@ -115,7 +140,7 @@ describe("observeModels", () => {
     const read = await observeModels(models, { root, statCache: first });
     await first.save();
     const second = openStatCache(join(root, "index.json"), { now: later });
-    expect(await second.lookup("model-1", join(root, "dit.safetensors"))).toHaveProperty("value");
+    expect(await second.lookup("model-2", join(root, "dit.safetensors"))).toHaveProperty("value");
     expect(await observeModels(models, { root, statCache: second })).toEqual(read);
 
     await writeFile(join(root, "dit.safetensors"), DIT.subarray(0, -1));
