@@ -16,7 +16,7 @@ import { openApplyView } from "../views/apply.ts";
 import { viewDiagnostics } from "../views/human/diagnostics.ts";
 import { viewPlanHuman } from "../views/human/plan.ts";
 import { viewDiagnosticsJson } from "../views/json.ts";
-import { commandLine, filesFrom } from "./command-line.ts";
+import { commandLine, fileFrom } from "./command-line.ts";
 import { EXIT, type ExitCode, planExitCode } from "./exit-code.ts";
 import { pipelineFiles } from "./pipeline-files.ts";
 import { showScan } from "./plan.ts";
@@ -188,7 +188,7 @@ async function applyAll(
   }
   showDiagnostics(found, { texts }, options, terminal);
   if (codes.includes(EXIT.stopped)) {
-    const names = pipelines.map(({ spec }) => spec.file).map(filesFrom(terminal.folder, { pipelines }));
+    const names = pipelines.map((pipeline) => fileFrom(terminal.folder, pipeline));
     const command = commandLine(["apply", ...names], terminal);
     terminal.err(
       signals.detach.aborted

@@ -1,5 +1,5 @@
 import { relative, resolve } from "node:path";
-import type { Prepared } from "../prepare/prepare.ts";
+import type { KnownPipeline, Prepared } from "../prepare/prepare.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** A `wan22` command that can be pasted where the user stands: by the way it was started, with words quoted for a shell. */
@@ -15,10 +15,15 @@ function startOf({ environment, folder }: Pick<Terminal, "environment" | "folder
   return isAbove ? ["npx", "wan22"] : ["npx", "--prefix", prefix, "wan22"];
 }
 
-/** Pipeline files as the user's folder sees them; a plan names them from the project's root. */
-export function filesFrom(folder: string, { pipelines }: Pick<Prepared, "pipelines">): (file: string) => string {
-  const names = new Map(pipelines.map(({ root, spec }) => [spec.file, relative(folder, resolve(root, spec.file))]));
+/** Pipeline files as the user's folder sees them, by the names that a plan has for them. */
+export function filesFrom(folder: string, { known }: Pick<Prepared, "known">): (file: string) => string {
+  const names = new Map(known.map((pipeline) => [pipeline.shownFile, fileFrom(folder, pipeline)]));
   return (file) => names.get(file) ?? file;
+}
+
+/** A pipeline's file as the user's folder sees it. */
+export function fileFrom(folder: string, { root, spec }: Pick<KnownPipeline, "root" | "spec">): string {
+  return relative(folder, resolve(root, spec.file));
 }
 
 function quoteWord(word: string): string {

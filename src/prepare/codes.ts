@@ -45,7 +45,7 @@ export const PREPARE_CODES = {
   applyAtWork: {
     code: "A30",
     severity: "note",
-    summary: "an apply is open on this pipeline",
+    summary: "An apply is open on this pipeline",
     why: "What is planned while another apply works is out of date before it is read.",
     mend: "Wait until it has ended, then plan again.",
     example: "wan22 plan fox.yaml   # while `wan22 apply fox.yaml` trains",

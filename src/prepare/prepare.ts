@@ -19,6 +19,7 @@ import { checkAcross } from "./across.ts";
 import { observeFacts, observeHistory, observeNamedWeights } from "./observe.ts";
 import { type ReadPipeline, readPipelines } from "./read.ts";
 import { readTemplatesAndPresets, type TemplatesAndPresets } from "./replacements.ts";
+import { showDiagnostic, showFilesOf, showPlan, showTexts } from "./shown-files.ts";
 
 /** The one road from file names to plans: read, observe, resolve, check, render, plan. */
 
@@ -54,6 +55,8 @@ export interface PreparedPipeline {
 export interface KnownPipeline {
   readonly root: string;
   readonly spec: Spec;
+  /** Its file as a plan and diagnostics call it. */
+  readonly shownFile: string;
   /** Whether something is left of a runner that was killed, which the next apply puts in order. */
   readonly unsettled: boolean;
   /** Whether another apply is open on it right now. */
@@ -74,30 +77,33 @@ export interface Prepared {
 /** Plans each pipeline on its own: one that is wrong costs the others nothing. Changes nothing on disk except the stat cache. */
 export async function prepare(files: readonly string[], options: PrepareOptions): Promise<Prepared> {
   const read = await readPipelines(files, options);
-  const across = checkAcross(read.flatMap(({ spec }) => (spec === undefined ? [] : [spec])));
+  const given = read.flatMap((pipeline) => (pipeline.spec === undefined ? [] : [{ ...pipeline, spec: pipeline.spec }]));
+  const shownFrom = { folder: options.folder, roots: read.map(({ root }) => root) };
+  const across = checkAcross(given.map((one) => ({ ...one, show: showFilesOf(one.root, shownFrom) })));
   const templates = templateReader();
-  const texts = new Map(read.flatMap((pipeline) => [...pipeline.texts]));
+  const texts = new Map<string, string>();
   const plans: PipelinePlan[] = [];
   const pipelines: PreparedPipeline[] = [];
   const known: KnownPipeline[] = [];
   const diagnostics: Diagnostic[] = [];
   for (const pipeline of read) {
-    diagnostics.push(...pipeline.diagnostics);
-    if (pipeline.spec === undefined) {
-      plans.push(invalidPipeline({ name: pipeline.name, file: pipeline.file, sha256 }));
+    const { root, spec, file } = pipeline;
+    const show = showFilesOf(root, shownFrom);
+    const take = (found: readonly Diagnostic[], read: ReadonlyMap<string, string>) => {
+      diagnostics.push(...found.map((diagnostic) => showDiagnostic(diagnostic, show)));
+      for (const [name, text] of showTexts(read, show)) texts.set(name, text);
+    };
+    take(pipeline.diagnostics, pipeline.texts);
+    if (spec === undefined) {
+      plans.push(showPlan(invalidPipeline({ name: pipeline.name, file, sha256 }), show));
       continue;
     }
-    const clashes = across.get(pipeline.spec.file) ?? [];
+    const clashes = across.get(spec) ?? [];
     diagnostics.push(...clashes);
-    const prepared = await prepareOne(
-      { ...pipeline, spec: pipeline.spec, clashes },
-      await templates(pipeline.spec, pipeline.root),
-      options,
-    );
-    diagnostics.push(...prepared.diagnostics);
-    for (const [file, text] of prepared.texts) texts.set(file, text);
-    plans.push(prepared.plan);
-    known.push({ root: pipeline.root, spec: pipeline.spec, ...prepared.standing });
+    const prepared = await prepareOne({ ...pipeline, spec, clashes }, await templates(spec, root), options);
+    take(prepared.diagnostics, prepared.texts);
+    plans.push(showPlan(prepared.plan, show));
+    known.push({ root, spec, shownFile: show(spec.file), ...prepared.standing });
     if (prepared.pipeline !== undefined) pipelines.push(prepared.pipeline);
   }
   return { plan: assemblePlan(plans, diagnostics), pipelines, known, texts };
