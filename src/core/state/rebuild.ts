@@ -61,20 +61,27 @@ function serialOf({ serial = -1 }: RunEntry): number {
   return serial;
 }
 
-/** Whether the runs tell all that a backup does. A run's record only grows, so each of the backup's runs must be there. */
+/**
+ * Whether the runs tell all that a backup does. A run's record only grows, so each of the backup's runs must be there; and
+ * what a trainer said may be lost with the machine's power, though the state that was made of it is not.
+ */
 function knowsAll(fromRuns: State | undefined, runs: readonly RecordedRun[], backup: State): boolean {
   const there = new Set(runs.map(({ name }) => name));
-  const known = new Set(fromRuns?.history.map(endedText));
-  return runsOf(backup).every((run) => there.has(run)) && backup.history.every((ended) => known.has(endedText(ended)));
+  const known = new Set(fromRuns === undefined ? [] : factsOf(fromRuns));
+  return runsOf(backup).every((run) => there.has(run)) && factsOf(backup).every((fact) => known.has(fact));
+}
+
+function factsOf({ history, checkpoints, training_states }: State): readonly string[] {
+  return [
+    ...history.map(({ run, stage, ended }) => `${run} ${stage} ${ended}`),
+    ...checkpoints.map(({ file, step }) => `${file} ${step}`),
+    ...training_states.map(({ dir, done_steps }) => `${dir} ${done_steps}`),
+  ];
 }
 
 function runsOf({ run, stages, history }: State): readonly string[] {
   const named = [...Object.values(stages).map((stage) => stage.run), ...history.map((ended) => ended.run)];
   return run === undefined ? named : [...named, run];
-}
-
-function endedText({ run, stage, ended }: State["history"][number]): string {
-  return `${run} ${stage} ${ended}`;
 }
 
 /** A backup with its last run read anew, of which it may not know the end, and with all that came after that. */

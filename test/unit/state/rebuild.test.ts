@@ -123,6 +123,13 @@ describe("beside a backup", () => {
     expect(rebuild([], backup)).toEqual({ state: backup, from: "backup" });
   });
 
+  test("it is taken where the events of a trainer were lost that it was made of", () => {
+    const [begun, started, , ended] = SECOND.entries;
+    if (begun === undefined || started === undefined || ended === undefined) throw new Error("four entries");
+    const { state, from } = rebuild([FIRST, { ...SECOND, entries: [begun, started, ended] }], fold(FIRST, SECOND));
+    expect([from, filesOf(state)]).toEqual(["backup", [1, 2]]);
+  });
+
   test("one of a history that was given up is left", () => {
     const anew = trained("20260702T100000Z-fox-dddd", 1, { lineage: "another" });
     expect(rebuild([anew], fold(FIRST, SECOND))).toEqual({ state: fold(anew), from: "runs" });
