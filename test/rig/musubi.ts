@@ -130,6 +130,7 @@ export type OracleRequest =
       readonly dim: number;
       readonly network_args?: readonly string[];
     }
+  | { readonly kind: "sampler"; readonly steps: number; readonly shift: number }
   | { readonly kind: "train"; readonly argv: readonly string[] };
 
 interface OracleValues {
@@ -159,6 +160,7 @@ interface OracleValues {
   readonly argv: Readonly<Record<string, unknown>>;
   readonly toml: Readonly<Record<string, unknown>>;
   readonly lora: Readonly<Record<string, readonly number[]>>;
+  readonly sampler: number;
   readonly train: { readonly counts: Readonly<Record<string, number>>; readonly saves: readonly string[] };
 }
 

@@ -1,7 +1,7 @@
 """Asks the trainer's own code: reads {"requests": [...]} from stdin, writes {"answers": [...]} to stdout.
 
 One process answers many requests, because importing the trainer takes seconds. Each answer is {"value": ...} or
-{"error": "Type: message"}. Kinds of requests, each described at its function: items, argv, toml, lora, train.
+{"error": "Type: message"}. Kinds of requests, each described at its function: items, argv, toml, lora, sampler, train.
 
 Run with the trainer's `src` on PYTHONPATH, and with `miniature` and WAN22_MINIATURE=1 where there is no GPU.
 """
@@ -189,11 +189,25 @@ def answer_train(request):
     }
 
 
+def answer_sampler(request):
+    """Runs the sampler of `do_inference` with `steps` and `shift` on nothing: how many steps it took."""
+    import torch
+    from musubi_tuner.wan.utils.fm_solvers_unipc import FlowUniPCMultistepScheduler
+
+    scheduler = FlowUniPCMultistepScheduler(shift=1, use_dynamic_shifting=False)
+    scheduler.set_timesteps(request["steps"], device="cpu", shift=request["shift"])
+    latent = torch.zeros(1, 1, 1, 1, 1)
+    for timestep in scheduler.timesteps:
+        latent = scheduler.step(torch.zeros_like(latent), timestep, latent, return_dict=False)[0]
+    return len(scheduler.timesteps)
+
+
 ANSWERS = {
     "items": answer_items,
     "argv": answer_argv,
     "toml": answer_toml,
     "lora": answer_lora,
+    "sampler": answer_sampler,
     "train": answer_train,
 }
 

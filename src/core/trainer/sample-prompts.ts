@@ -1,4 +1,4 @@
-import { parse } from "smol-toml";
+import { isPythonFloat, isTable, readPythonJson, readPythonToml } from "./python-data.ts";
 
 /** Sample prompts as the trainer reads and uses them (`training/sampling_prompts.py`, `sample_image_inference`). */
 
@@ -53,10 +53,6 @@ export function promptsText(prompts: readonly string[]): string {
   return prompts.map((prompt) => `${promptLine(prompt)}\n`).join("");
 }
 
-function isMap(value: unknown): value is SamplePrompt {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
 /** The prompts of a text file. A `#` at the very start of a line makes a comment. */
 export function readPromptsText(text: string): readonly SamplePrompt[] {
   return text
@@ -68,35 +64,28 @@ export function readPromptsText(text: string): readonly SamplePrompt[] {
 
 /** Entries may be texts as in a text file, or maps of settings. */
 function readEntries(entries: readonly unknown[]): ReadPrompts {
-  const odd = entries.findIndex((entry) => typeof entry !== "string" && !isMap(entry));
+  const odd = entries.findIndex((entry) => typeof entry !== "string" && !isTable(entry));
   if (odd >= 0) return `its entry ${odd + 1} is neither a text nor a map of settings`;
-  return entries.flatMap((entry) => (typeof entry === "string" ? [readLine(entry)] : isMap(entry) ? [entry] : []));
+  return entries.flatMap((entry) => (typeof entry === "string" ? [readLine(entry)] : isTable(entry) ? [entry] : []));
 }
 
 function readJson(text: string): ReadPrompts {
-  try {
-    const value: unknown = JSON.parse(text);
-    return Array.isArray(value) ? readEntries(value) : "it has to be a list of prompts";
-  } catch {
-    return "it is not valid JSON";
-  }
+  const { value, problem } = readPythonJson(text);
+  if (problem !== undefined) return problem;
+  return Array.isArray(value) ? readEntries(value) : "it has to be a list of prompts";
 }
 
 /** `[prompt]` with what all prompts share, and a `[[prompt.subset]]` for each. */
 function readToml(text: string): ReadPrompts {
-  let value: unknown;
-  try {
-    value = parse(text);
-  } catch {
-    return "it is not valid TOML";
-  }
-  const shared = isMap(value) ? value.prompt : undefined;
-  if (!isMap(shared) || !Array.isArray(shared.subset) || !shared.subset.every(isMap)) {
+  const { value, problem } = readPythonToml(text);
+  if (problem !== undefined) return problem;
+  const shared = isTable(value) ? value.prompt : undefined;
+  if (!isTable(shared) || !Array.isArray(shared.subset) || !shared.subset.every(isTable)) {
     return "it has to hold a `[prompt]` table with a `[[prompt.subset]]` for each prompt";
   }
   const { subset, ...common } = shared;
   const prompts: SamplePrompt[] = [];
-  for (const own of shared.subset.filter(isMap)) {
+  for (const own of shared.subset.filter(isTable)) {
     const twice = Object.keys(own).find((name) => Object.hasOwn(shared, name));
     if (twice !== undefined)
       return `\`${twice}\` stands in \`[prompt]\` and in a \`[[prompt.subset]]\`, which the trainer refuses`;
@@ -127,13 +116,15 @@ const MAX_SEED = 2 ** 64;
 const MIN_SEED = -(2 ** 63);
 
 const isText = (value: unknown) => typeof value === "string";
-const isNumber = (value: unknown) => typeof value === "number";
+const isNumber = (value: unknown) => typeof value === "number" || isPythonFloat(value);
 const isOptional = (fits: (value: unknown) => boolean) => (value: unknown) => value === null || fits(value);
 const isSide = (value: unknown) => {
   if (typeof value !== "number" || !Number.isInteger(value)) return false;
   const latents = Math.floor(value / PER_LATENT);
   return latents > 0 && latents % 2 === 0;
 };
+/** numpy makes room for one more than there are steps, and for none at -1. */
+const isStepCount = (value: unknown) => Number.isInteger(value) && Number(value) >= -1;
 
 /** What each setting has to be, unless it is left out. */
 const SETTINGS: Readonly<Record<string, readonly [(value: unknown) => boolean, string]>> = {
@@ -142,7 +133,7 @@ const SETTINGS: Readonly<Record<string, readonly [(value: unknown) => boolean, s
   width: [isSide, "a multiple of 16 pixels"],
   height: [isSide, "a multiple of 16 pixels"],
   frame_count: [(value) => Number.isInteger(value) && Number(value) >= 1, "a whole number of 1 or more"],
-  sample_steps: [Number.isInteger, "a whole number"],
+  sample_steps: [isStepCount, "a whole number of 0 or more"],
   seed: [
     isOptional((value) => Number.isInteger(value) && Number(value) < MAX_SEED && Number(value) >= MIN_SEED),
     "a whole number below 2^64",
@@ -153,8 +144,54 @@ const SETTINGS: Readonly<Record<string, readonly [(value: unknown) => boolean, s
 
 /** Settings at which sampling would stop the training, as clauses. */
 export function promptFaults(prompt: SamplePrompt): readonly string[] {
-  return Object.entries(SETTINGS).flatMap(([name, [fits, words]]) => {
+  const faults = Object.entries(SETTINGS).flatMap(([name, [fits, words]]) => {
     const value = prompt[name];
-    return value === undefined || fits(value) ? [] : [`its ${name} is ${JSON.stringify(value)} and has to be ${words}`];
+    return value === undefined || fits(value) ? [] : [`its ${name} is ${shownValue(value)} and has to be ${words}`];
   });
+  const steps = stepsFault(prompt);
+  return steps === undefined ? faults : [...faults, steps];
+}
+
+function shownValue(value: unknown): string {
+  if (!isPythonFloat(value)) return JSON.stringify(value);
+  return Number.isInteger(value.value) ? value.value.toFixed(1) : String(value.value);
+}
+
+/** What a sample takes where its prompt says nothing (`sample_image_inference`, `self.default_discrete_flow_shift`). */
+const DEFAULT_STEPS = 20;
+const DEFAULT_SHIFT = 14.5;
+
+/** The highest noise level that the sampler begins at, in the float32 that it keeps it in. */
+const FIRST_SIGMA = Math.fround(0.999);
+const TIMESTEPS = 1000;
+
+/**
+ * Whether the sampler's first two timesteps, cut to whole numbers, are one (`set_timesteps` and `index_for_timestep` of
+ * `wan/utils/fm_solvers_unipc.py`). It then begins at the second, and its last step asserts that there is another.
+ */
+function beginsTwice(steps: number, shift: number): boolean {
+  if (steps < 2) return false;
+  const timestepAt = (step: number) => {
+    const sigma = step * (-FIRST_SIGMA / steps) + FIRST_SIGMA;
+    return Math.trunc(((shift * sigma) / (1 + (shift - 1) * sigma)) * TIMESTEPS);
+  };
+  return timestepAt(0) === timestepAt(1);
+}
+
+/** More steps than any prompt asks for; the search for the most that work ends here. */
+const MAX_STEPS = 1_000_000;
+
+function stepsFault({ sample_steps: steps = DEFAULT_STEPS, discrete_flow_shift: given }: SamplePrompt): string | undefined {
+  const shift = given === undefined ? DEFAULT_SHIFT : isPythonFloat(given) ? given.value : given;
+  if (typeof steps !== "number" || !isStepCount(steps) || typeof shift !== "number") return undefined;
+  if (!beginsTwice(steps, shift)) return undefined;
+  // The more steps, the closer the first two of them are.
+  let [most, tooMany] = [1, Math.min(steps, MAX_STEPS)];
+  while (tooMany - most > 1) {
+    const middle = (most + tooMany) >> 1;
+    if (beginsTwice(middle, shift)) tooMany = middle;
+    else most = middle;
+  }
+  const basis = given === undefined ? `the shift of ${DEFAULT_SHIFT} that counts where none is given` : `a shift of ${shift}`;
+  return `its ${steps} steps are too many for ${basis}, at which the sampler fails from ${tooMany} steps on: use ${most} at most`;
 }

@@ -22,6 +22,11 @@ describe("a text file", () => {
     "a fox --f 0",
     "a fox --d 18446744073709551616",
     "a fox\na hare --h 40",
+    "a fox --s 76",
+    "a fox --s 92 --fs 12",
+    "a fox --s 2 --fs 0",
+    "a fox --fs 0",
+    "a fox --s 1000 --fs 3",
   ])("with %j stops the training", (text) => {
     expect(found("p.txt", text)).toEqual(["error T26"]);
   });
@@ -32,7 +37,10 @@ describe("a text file", () => {
     "a fox --w 65 --h 49",
     "a fox --w x --h y --g 1.2.3 --unknown 3",
     "a fox --d 9223372036854775808",
-    "a fox --fs 0 --cn missing.mp4 --i missing.png",
+    "a fox --s 75",
+    "a fox --s 91 --fs 12",
+    "a fox --s 1000 --fs 2",
+    "a fox --s 1 --fs 0 --cn missing.mp4 --i missing.png",
     "# a comment\na fox --n bad --g 5 --l 2",
   ])("with %j is sampled", (text) => {
     expect(found("p.txt", text)).toEqual([]);
@@ -46,8 +54,22 @@ describe("a text file", () => {
   });
 });
 
+test("steps beyond what the sampler can tell apart are named with the most that it can", () => {
+  const pipeline = [`train:\n  sample_prompts: ["a fox --s 100", "a hare --s 300 --fs 5"]\n${SAMPLED}`];
+  const [finding] = findings({ pipeline });
+  expect(finding?.detail).toContain(
+    '"a fox" (its 100 steps are too many for the shift of 14.5 that counts where none is given, at which the sampler fails from 76 steps on: use 75 at most)',
+  );
+  expect(finding?.detail).toContain("a shift of 5, at which the sampler fails from 251 steps on: use 250 at most");
+});
+
 describe("a JSON file", () => {
   test.each([
+    '[{"prompt": "a", "width": 64.0}]',
+    '[{"prompt": "a", "frame_count": 5e0}]',
+    '[{"prompt": "a", "sample_steps": 1001}]',
+    '[{"prompt": "a", "sample_steps": -2}]',
+    '[{"prompt": "a", "sample_steps": 1001, "discrete_flow_shift": 2.0}]',
     '[{"prompt": "a", "width": "64"}]',
     '[{"prompt": "a", "height": null}]',
     '[{"prompt": "a", "frame_count": "5"}]',
@@ -66,6 +88,8 @@ describe("a JSON file", () => {
     '[{"width": 64, "height": 48}]',
     '[{"prompt": "a", "negative_prompt": null, "seed": -1, "sample_steps": 0, "cfg_scale": 2, "enum": 7, "foo": [1]}]',
     '["a fox", {"prompt": "a"}]',
+    '[{"prompt": "64.0 \\" 5.0", "cfg_scale": 5.0, "discrete_flow_shift": 3.5}]',
+    '[{"prompt": "a", "sample_steps": 1000, "discrete_flow_shift": 2.0}]',
   ])("%s is sampled", (text) => {
     expect(found("p.json", text)).toEqual([]);
   });
@@ -82,12 +106,15 @@ describe("a TOML file", () => {
     '[prompt]\nsubset = ["a"]',
     '[prompt]\nwidth = 64\n[[prompt.subset]]\nwidth = 48\nprompt = "a"',
     '[prompt]\nwidth = 72\n[[prompt.subset]]\nprompt = "a"',
+    '[prompt]\nwidth = 64.0\n[[prompt.subset]]\nprompt = "a"',
+    '[prompt]\nfoo = [1, "a"]\n[[prompt.subset]]\nprompt = "a"',
+    '[prompt]\nfoo = [1, 2.0]\n[[prompt.subset]]\nprompt = "a"',
   ])("of %j stops the training", (text) => {
     expect(found("p.toml", text)).toEqual(["error T26"]);
   });
 
   test("of a shared table and a prompt each is sampled; of none nothing is", () => {
-    expect(found("p.toml", '[prompt]\nwidth = 64\n[[prompt.subset]]\nprompt = "a"\n')).toEqual([]);
+    expect(found("p.toml", '[prompt]\nwidth = 64\nfoo = [[1], ["a"]]\n[[prompt.subset]]\nprompt = "a"\n')).toEqual([]);
     expect(found("p.toml", "[prompt]\nsubset = []\n")).toEqual(["warning T37"]);
   });
 });

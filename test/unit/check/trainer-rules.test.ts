@@ -63,6 +63,11 @@ const RULES: readonly ParameterRule[] = [
     },
     says: ["`block_swap_h2d_only` is true", "`gradient_checkpointing` is false"],
   },
+  {
+    code: "T43",
+    values: { blocks_to_swap: "20", offload_inactive_dit: "false", block_swap_h2d_only: "true" },
+    says: ["`block_swap_h2d_only` is true", "`blocks_to_swap` is 20", "noise: separate"],
+  },
   { code: "T26", values: { sample_prompts: "prompts.md" }, says: ["prompts.md", ".txt, .toml, .json"] },
   {
     code: "T29",
