@@ -28,6 +28,7 @@ import {
   blockSwapOptionsFit,
   scaledNeedsBase,
   someBlockStays,
+  streamsServeOneHalf,
   swapExcludesOffload,
 } from "./memory.ts";
 import { eachModelHasItsFile, modelFilesAreReadable, modelsAreNamed, t5IsLoadable, vaeIsWan21 } from "./models.ts";
@@ -76,6 +77,7 @@ const STAGE_RULES: readonly StageRule[] = [
   attentionIsChosen,
   attentionCanSplit,
   blockSwapOptionsFit,
+  streamsServeOneHalf,
   optimizerIsKnown,
   modulesAreInstalled,
   optimizerArgumentsFit,

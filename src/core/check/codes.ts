@@ -66,6 +66,14 @@ export const LEARNING_CODES = {
     mend: "Use `timestep_sampling: shift`, or moderate values of mode_scale, logit_mean and logit_std.",
     example: "train:\n  timestep_sampling: sigma\n  weighting_scheme: mode\n  mode_scale: 20",
   },
+  streamedHalves: {
+    code: "T43",
+    severity: "error",
+    summary: "block_swap_h2d_only would train the high-noise half on the low-noise weights",
+    why: "Its streams keep the weights of the half that was loaded first. When the trainer changes halves, swapped blocks go on getting those, and nothing says so.",
+    mend: "Leave block_swap_h2d_only out, or train the halves with `noise: separate`.",
+    example: "noise: dual\ntrain:\n  blocks_to_swap: 20\n  block_swap_h2d_only: true",
+  },
 } as const satisfies Record<string, DiagnosticKind>;
 
 /** What training would do without an error, and a user would not want. */

@@ -6,7 +6,7 @@ import { ditsOf } from "./dit.ts";
 import { A14B, readDitSizes } from "./dit-layout.ts";
 import { cite, isOn, numberOf, pointAt, type StageRule, textOf } from "./rule.ts";
 
-/** Rules about how the model is kept in memory and computed: T2, T3, T5, T6, T25. */
+/** Rules about how the model is kept in memory and computed: T2, T3, T5, T6, T25, T31, T43. */
 
 /** T2: with both halves in one run, swapping blocks and offloading the idle half exclude each other. */
 export const swapExcludesOffload: StageRule = ({ half, parameters }) => {
@@ -50,6 +50,18 @@ export const attentionCanSplit: StageRule = ({ parameters }) => {
   if (!isOn(parameters, "split_attn") || textOf(parameters, "attention") !== "flash3") return [];
   const detail = `${cite(parameters, "split_attn")}, and ${cite(parameters, "attention")}, which cannot compute samples one at a time. Leave \`split_attn\` out, or set \`attention: sdpa\`.`;
   return [diagnose(LEARNING_CODES.splitAttention, detail, pointAt(parameters, "split_attn", "attention"))];
+};
+
+/**
+ * T43: `LoRAStreamOffloader` copies the weights of the blocks once (`prepare_block_devices_before_forward` in the trainer's
+ * `modules/custom_offloading_utils.py`), and `swap_high_low_weights` gives the model others without telling it.
+ */
+export const streamsServeOneHalf: StageRule = ({ half, parameters }) => {
+  const swapped = numberOf(parameters, "blocks_to_swap") ?? 0;
+  if (half !== "dual" || swapped <= 0 || !isOn(parameters, "block_swap_h2d_only")) return [];
+  const detail = `${cite(parameters, "block_swap_h2d_only")}, ${cite(parameters, "blocks_to_swap")}, and both halves are trained in one run: swapped blocks would keep the weights of the half that was loaded first, and the other half be trained on them. Leave \`block_swap_h2d_only\` out, or set \`noise: separate\`.`;
+  const options = pointAt(parameters, "block_swap_h2d_only", "blocks_to_swap");
+  return [diagnose(LEARNING_CODES.streamedHalves, detail, options)];
 };
 
 /** T25: what streaming blocks to the GPU needs. Nothing of it is looked at without swapped blocks. */
