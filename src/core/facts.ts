@@ -148,7 +148,7 @@ export interface InputFileFacts {
   readonly problem?: FileProblem;
   /** Of a prompts file. */
   readonly text?: string;
-  /** Of a LoRA in safetensors. */
+  /** Of a file in safetensors, whatever its name. */
   readonly tensors?: ModelFacts["tensors"];
 }
 
@@ -161,6 +161,8 @@ export interface Facts {
   readonly trainer: TrainerFacts;
   /** By the path as resolved. A file that is not in here was not looked at. */
   readonly inputFiles?: Readonly<Record<string, InputFileFacts>>;
+  /** What stands in the way of folders that are to be made, by the path as resolved. Absent where nobody looked. */
+  readonly folders?: Readonly<Record<string, FileProblem>>;
   /** `WAN22_MINIATURE=1`: the contract tests' small models are allowed. */
   readonly miniature: boolean;
 }

@@ -1,10 +1,12 @@
 import { existsSync } from "node:fs";
 import { hostname } from "node:os";
 import { resolve } from "node:path";
+import { namedFolders } from "../core/check/folders.ts";
 import { namedInputFiles, namedPromptImages } from "../core/check/input-files.ts";
 import { type Diagnostic, diagnose } from "../core/diagnostic.ts";
 import type { DiskFacts, Facts, ModelFacts } from "../core/facts.ts";
 import { folderOf } from "../core/paths.ts";
+import { possibleValues } from "../core/resolve/possible-values.ts";
 import type { Presets } from "../core/resolve/presets.ts";
 import type { Resolved } from "../core/resolve/resolved.ts";
 import type { Spec } from "../core/spec/spec.ts";
@@ -13,6 +15,7 @@ import { modulesOf, PARAMETERS_OF_MODULES } from "../core/trainer/optimizers.ts"
 import { findParameter } from "../core/trainer/parameters.ts";
 import type { StageId } from "../core/vocabulary.ts";
 import { observeDisk } from "../host/disk.ts";
+import { observeFolders } from "../host/folders.ts";
 import { observeGpus } from "../host/gpu.ts";
 import { observeInputFiles } from "../host/input-files.ts";
 import { holderText, type LockStanding } from "../host/lock.ts";
@@ -41,12 +44,13 @@ export async function observeFacts(
   presets: Presets,
 ): Promise<Facts> {
   const { backend, path, python } = spec.trainer;
-  const [sources, models, gpus, trainer, inputFiles] = await Promise.all([
+  const [sources, models, gpus, trainer, inputFiles, folders] = await Promise.all([
     scanSources(spec.dataset.sources, { root, settings: spec.dataset.settings, statCache, onFile }),
     observeModels(spec.models, { root, statCache }),
     observeGpus(),
     observeTrainer({ root, backend, path, python, modules: namedModules(spec, presets), statCache }),
-    observeNamedFiles(spec, { root, statCache }),
+    observeNamedFiles({ spec, root, statCache }, presets),
+    observeFolders(namedFolders(spec, presets), { root }),
   ]);
   return {
     sources,
@@ -55,34 +59,29 @@ export async function observeFacts(
     ramGiB: observeMachine().ramGiB,
     trainer,
     inputFiles,
+    folders,
     miniature: environment.WAN22_MINIATURE === "1",
   };
 }
 
 /** Files that parameters name, and the images that prompts in them name. */
-async function observeNamedFiles(spec: Spec, options: { readonly root: string; readonly statCache: StatCache }) {
-  const files = await observeInputFiles(namedInputFiles(spec), options);
-  return { ...(await observeInputFiles(namedPromptImages(spec, files), options)), ...files };
+async function observeNamedFiles(
+  { spec, root, statCache }: Pick<Observation, "spec" | "root" | "statCache">,
+  presets: Presets,
+): Promise<NonNullable<Facts["inputFiles"]>> {
+  const options = { root, statCache };
+  const files = await observeInputFiles(namedInputFiles(spec, presets), options);
+  return { ...(await observeInputFiles(namedPromptImages(spec, presets, files), options)), ...files };
 }
 
 /** Python modules that the user's choices need, or whatever a preset may choose where the user chose nothing. */
 function namedModules(spec: Spec, presets: Presets): readonly string[] {
-  const modules = PARAMETERS_OF_MODULES.flatMap((parameter) => {
-    const written = spec.overrides.filter(({ section, name }) => section === "train" && name === parameter).at(-1);
-    const values = written === undefined ? presetValues(parameter, presets) : [written.value];
-    return values.flatMap((value) => (typeof value === "string" ? modulesOf(parameter, value) : []));
-  });
+  const modules = PARAMETERS_OF_MODULES.flatMap((parameter) =>
+    possibleValues(parameter, spec, presets).flatMap((value) =>
+      typeof value === "string" ? modulesOf(parameter, value) : [],
+    ),
+  );
   return [...new Set(modules)];
-}
-
-function presetValues(parameter: string, { defaults, tasks, sizeRules, tiers }: Presets): readonly unknown[] {
-  const layers = [
-    defaults.parameters,
-    ...Object.values(tasks.tasks).map((task) => task.parameters),
-    ...sizeRules.rules.map((rule) => rule.parameters),
-    ...Object.values(tiers.tiers).map((tier) => tier.parameters),
-  ];
-  return layers.flatMap((layer) => layer[parameter]?.value ?? []);
 }
 
 /** Headers of the LoRA files that training starts from. */

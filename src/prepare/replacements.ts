@@ -36,7 +36,7 @@ export async function readTemplatesAndPresets(
     return { templates, presets: presets.value, diagnostics: presets.diagnostics, texts: namedTexts(templates) };
   }
   // Loaded only here: the built-in presets were read by the build.
-  const { PRESET_FILES, readPresetFile } = await import("../core/resolve/presets.ts");
+  const { PRESET_FILES, readOwnPresetFile } = await import("../core/resolve/presets.ts");
   const folder = resolve(root, own.path);
   const ownTemplates = await readOwnFiles({
     folder,
@@ -56,7 +56,7 @@ export async function readTemplatesAndPresets(
       });
   const parts = PRESET_FILES.flatMap((name) => {
     const source = ownPresets.files[name];
-    return source === undefined ? [] : [readPresetFile(name, source)];
+    return source === undefined ? [] : [readOwnPresetFile(name, source)];
   });
   const diagnostics = [
     ...presets.diagnostics,

@@ -1,5 +1,4 @@
 import { type Diagnostic, diagnose } from "../diagnostic.ts";
-import { normalizePath } from "../paths.ts";
 import type { Spec } from "../spec/spec.ts";
 import { findParameter, parametersOf } from "../trainer/parameters.ts";
 import { type ParameterValue, type Script, SECTION_OF, type Tier } from "../vocabulary.ts";
@@ -7,7 +6,7 @@ import { RESOLVE_CODES } from "./codes.ts";
 import { hardwarePlace } from "./hardware.ts";
 import type { Recommendations, SizeRule, TierPreset } from "./preset-schema.ts";
 import type { Presets } from "./presets.ts";
-import { shownValue, sourceOfPlace } from "./provenance.ts";
+import { fileOf, shownPlace, shownValue, sourceOfPlace } from "./provenance.ts";
 import { chooseValue } from "./ranges.ts";
 import type { Layer, ResolvedParameters, ResolvedValue } from "./resolved.ts";
 
@@ -42,16 +41,20 @@ export function layerParameters(script: Script, { spec, presets, rule, tier }: C
     for (const [key, recommendation] of Object.entries(recommendations)) {
       const parameter = findParameter(key);
       if (parameter?.takes[script] === undefined) continue;
-      const { value: chosen, range, loweredFrom } = chooseValue(parameter, recommendation, spec.strategy);
-      const isPath = parameter.type.kind === "path" && typeof chosen === "string";
-      const value = isPath ? normalizePath(chosen) : chosen;
+      const { value, range, loweredFrom } = chooseValue(parameter, recommendation, spec.strategy);
       const strategy =
         range === undefined ? "" : `, ${spec.strategy} in ${shownValue(range[0])}–${shownValue(range[1])}`;
-      const text = `${label(recommendation.by)}${strategy}`;
+      const { place } = recommendation;
+      const own = place === undefined ? undefined : shownPlace(place);
+      const text =
+        name === "defaults"
+          ? `${label(own ?? recommendation.by)}${strategy}`
+          : `${label("")}${strategy}: ${shownValue(value)}${own === undefined ? "" : ` (${own})`}`;
       values[key] = {
         value,
-        source: { layer: name, text: name === "defaults" ? text : `${text}: ${shownValue(value)}` },
+        source: { layer: name, text, ...fileOf(place) },
         ...(range === undefined ? {} : { recommended: range }),
+        ...(place === undefined ? {} : { place }),
       };
       if (loweredFrom === undefined) lowered.delete(key);
       else lowered.set(key, describeLowered(spec, key, loweredFrom, value));
@@ -109,7 +112,7 @@ function keepSmallerWorkers(
   const wanted = Number(ofData.value);
   const allowed = Number(ofTier.value);
   if (wanted <= allowed) values[WORKERS] = ofData;
-  else values[WORKERS] = { ...ofTier, source: { layer: "tier", text: `tier ${tier} caps ${wanted} at ${allowed}` } };
+  else values[WORKERS] = { ...ofTier, source: { ...ofTier.source, text: `tier ${tier} caps ${wanted} at ${allowed}` } };
 }
 
 /** A tier limits the rank at the upper end of its range and never raises it. */
@@ -117,10 +120,12 @@ function capRank(values: Record<string, ResolvedValue>, tierPreset: TierPreset, 
   const rank = values[RANK];
   const cap = rankCap(tierPreset);
   if (rank === undefined || cap === undefined || Number(rank.value) <= cap[1]) return;
+  const { place } = tierPreset.caps[RANK] ?? {};
   values[RANK] = {
     value: cap[1],
-    source: { layer: "tier", text: `tier ${tier} caps ${String(rank.value)} at ${cap[1]}` },
+    source: { layer: "tier", text: `tier ${tier} caps ${String(rank.value)} at ${cap[1]}`, ...fileOf(place) },
     recommended: cap,
+    ...(place === undefined ? {} : { place }),
   };
 }
 

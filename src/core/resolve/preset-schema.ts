@@ -1,4 +1,5 @@
 import * as z from "zod";
+import type { Place } from "../diagnostic.ts";
 import { TASKS, TIERS } from "../vocabulary.ts";
 
 /** The shapes of the preset files in `templates/presets/`. What their values may be is checked in `presets.ts`. */
@@ -9,16 +10,26 @@ const range = z.tuple([z.number(), z.number()]).describe("[low, high]");
 const value = z.union([scalar, range], { error: "must be a text, a number, true or false, or a range [low, high]" });
 const version = z.literal(1);
 
+/** Of a file that a project put in the place of a built-in one, each part says where it stands; see `readOwnPresetFile`. */
+type Placed<T> = T & { readonly place?: Place };
+
+/** The same shape, of parts that may know their place. */
+function placed<T extends z.ZodType>(shape: T): z.ZodType<Placed<z.output<T>>> {
+  return shape as z.ZodType<Placed<z.output<T>>>;
+}
+
 /** A value, or a range in which `strategy` chooses, with the manual's reason. */
-const recommendation = z.strictObject({
-  value,
-  reason: text,
-  manual: scalar.optional().describe("The manual's own figure, where the trainer makes another one necessary"),
-  by: z.enum(["manual", "wan22"]).default("manual"),
-});
+const recommendation = placed(
+  z.strictObject({
+    value,
+    reason: text,
+    manual: scalar.optional().describe("The manual's own figure, where the trainer makes another one necessary"),
+    by: z.enum(["manual", "wan22"]).default("manual"),
+  }),
+);
 const recommendations = z.record(z.string(), recommendation);
 
-const half = z.strictObject({ min_timestep: z.number().int(), max_timestep: z.number().int() });
+const half = placed(z.strictObject({ min_timestep: z.number().int(), max_timestep: z.number().int() }));
 
 /** An amount from one figure up to another; without the other, and more. */
 const span = z.strictObject({ from: z.number().nonnegative(), to: z.number().positive().optional() });
@@ -67,7 +78,7 @@ const tiersSchema = z.strictObject({
       title: text,
       trait: text,
       memory_from_gib: z.number().nonnegative(),
-      noise: z.strictObject({ value: z.enum(["dual", "low", "high", "separate"]), reason: text }),
+      noise: placed(z.strictObject({ value: z.enum(["dual", "low", "high", "separate"]), reason: text })),
       suits: span,
       vram_gib: z.array(z.strictObject({ card: z.string().optional(), value: range })).min(1),
       ram_gib: z.number().positive(),

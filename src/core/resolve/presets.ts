@@ -71,21 +71,41 @@ export function readPresets(texts: Readonly<Record<string, SourceText>>): Outcom
   return { value: hasErrors(diagnostics) ? undefined : (parts as Presets), diagnostics };
 }
 
-/**
- * Reads one preset file as the part of the presets that it is. No file refers to another, so that a replaced file can
- * be laid over presets that were read earlier: reading all of them costs more than planning does.
- */
-export function readPresetFile(name: PresetFile, source: SourceText): Outcome<Partial<Presets>> {
+function readPresetFile(name: PresetFile, source: SourceText): Outcome<Partial<Presets>> {
   const diagnostics: Diagnostic[] = [];
-  const value: unknown = readPreset(source, PRESET_SCHEMAS[name], diagnostics);
+  const value: unknown = readPreset(source, PRESET_SCHEMAS[name], diagnostics)?.value;
   return { value: value === undefined ? undefined : { [KEYS[name]]: value }, diagnostics };
+}
+
+/**
+ * Reads one preset file of a project's own as the part of the presets that it is, every recommendation with its place.
+ * No file refers to another, so that a replaced file can be laid over presets that were read earlier: reading all of
+ * them costs more than planning does.
+ */
+export function readOwnPresetFile(name: PresetFile, source: SourceText): Outcome<Partial<Presets>> {
+  const diagnostics: Diagnostic[] = [];
+  const read = readPreset(source, PRESET_SCHEMAS[name], diagnostics);
+  return {
+    value: read === undefined ? undefined : { [KEYS[name]]: withPlaces(read.tree, read.value, []) },
+    diagnostics,
+  };
+}
+
+/** What a preset holds at `path`, with `place` in every recommendation and in every pair of timesteps. */
+function withPlaces(tree: PresetTree, node: unknown, path: KeyPath): unknown {
+  if (Array.isArray(node)) return node.map((item, index) => withPlaces(tree, item, [...path, index]));
+  if (!isRecord(node)) return node;
+  const entries = Object.entries(node).map(([key, child]) => [key, withPlaces(tree, child, [...path, key])]);
+  const isPlaced = ("value" in node && "reason" in node) || "min_timestep" in node;
+  const place = { file: tree.file, range: markAt(tree.root, path) };
+  return Object.fromEntries(isPlaced ? [...entries, ["place", place]] : entries);
 }
 
 function readPreset<S extends z.ZodType>(
   source: SourceText,
   schema: S,
   diagnostics: Diagnostic[],
-): z.infer<S> | undefined {
+): { readonly tree: PresetTree; readonly value: z.infer<S> } | undefined {
   const yaml = readYaml(source);
   diagnostics.push(...yaml.diagnostics);
   if (yaml.root === undefined || hasErrors(yaml.diagnostics)) return undefined;
@@ -102,7 +122,7 @@ function readPreset<S extends z.ZodType>(
     ...checkOrder(tree, parsed.data),
   ];
   diagnostics.push(...found);
-  return hasErrors(found) ? undefined : parsed.data;
+  return hasErrors(found) ? undefined : { tree, value: parsed.data };
 }
 
 function at(tree: PresetTree, path: KeyPath) {
@@ -178,6 +198,10 @@ function checkParameter(tree: PresetTree, name: string, entry: unknown, path: Ke
 
 /** Why a preset's value cannot be used; undefined where it can. A range may reach beyond what the trainer takes: it is cut. */
 function valueProblem(parameter: Parameter, value: unknown): string | undefined {
+  const { kind } = parameter.type;
+  if ((kind === "path" || kind === "prompts") && typeof value === "string" && /\$\{|^~/.test(value)) {
+    return "must be a plain path, seen from the project's root: variables and `~` work in pipelines and wan22.yaml only";
+  }
   if (Array.isArray(value)) {
     const { type } = parameter;
     if (type.kind !== "integer" && type.kind !== "number") return "is not a number, so that it has no range";

@@ -5,13 +5,18 @@ import type { ValueSource } from "./resolved.ts";
 
 /** The source of a value that stands in a file: `fox.yaml:17`. */
 export function sourceOfPlace(spec: Spec, place: Place): ValueSource {
-  const line = place.range?.line;
-  return {
-    layer: place.file === spec.file ? "pipeline" : "project",
-    text: line === undefined ? place.file : `${place.file}:${line}`,
-    file: place.file,
-    ...(line === undefined ? {} : { line }),
-  };
+  return { layer: place.file === spec.file ? "pipeline" : "project", text: shownPlace(place), ...fileOf(place) };
+}
+
+/** `fox.yaml:17` */
+export function shownPlace({ file, range }: Place): string {
+  return range === undefined ? file : `${file}:${range.line}`;
+}
+
+/** File and line of a source; nothing of a value that stands in no file of the project. */
+export function fileOf(place: Place | undefined): Pick<ValueSource, "file" | "line"> {
+  if (place === undefined) return {};
+  return { file: place.file, ...(place.range === undefined ? {} : { line: place.range.line }) };
 }
 
 /** Whether a user wrote the value, in the pipeline or in the project file. */

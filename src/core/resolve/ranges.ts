@@ -1,4 +1,6 @@
+import { normalizePath } from "../paths.ts";
 import type { Parameter } from "../trainer/parameter.ts";
+import { scalarValue } from "../trainer/parameter-value.ts";
 import type { ParameterValue, Strategy } from "../vocabulary.ts";
 import type { Recommendation } from "./preset-schema.ts";
 
@@ -18,9 +20,16 @@ const MORE_SAVES_MEMORY: ReadonlySet<string> = new Set(["blocks_to_swap"]);
 const RANK_STEP = 4;
 const RANKS: ReadonlySet<string> = new Set(["network_dim", "network_alpha"]);
 
+/** A single recommended value as a plan holds it. Paths in presets are seen from the project's root. */
+export function presetValue(parameter: Parameter, value: string | number | boolean): string | number | boolean {
+  const { kind } = parameter.type;
+  const isPath = (kind === "path" || kind === "prompts") && typeof value === "string";
+  return isPath ? normalizePath(value) : scalarValue(parameter, value);
+}
+
 /** Chooses one value of a recommendation by where in its range the user wants to stand (design §4, "Ranges"). */
 export function chooseValue(parameter: Parameter, { value }: Recommendation, strategy: Strategy): Choice {
-  if (!Array.isArray(value)) return { value };
+  if (!Array.isArray(value)) return { value: presetValue(parameter, value) };
   const [low, high] = value;
   const wanted = wantedInRange(parameter, low, high, strategy);
   const most = "max" in parameter.type ? (parameter.type.max ?? high) : high;

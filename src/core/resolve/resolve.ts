@@ -9,7 +9,7 @@ import { type Hardware, resolveHardware } from "./hardware.ts";
 import { layerParameters } from "./parameters.ts";
 import type { SizeRule } from "./preset-schema.ts";
 import type { Presets } from "./presets.ts";
-import { sourceOfPlace } from "./provenance.ts";
+import { fileOf, sourceOfPlace } from "./provenance.ts";
 import type { Resolved, ResolvedHardware, ValueSource } from "./resolved.ts";
 import { checkSuitability, manualFigures } from "./suitability.ts";
 import { resolveTrainStages } from "./train-stages.ts";
@@ -84,8 +84,8 @@ function chooseNoise(
   if (spec.noise !== undefined) {
     return { noise: spec.noise, noiseSource: sourceOfPlace(spec, spec.places.get("noise") ?? { file: spec.file }) };
   }
-  const noise = presets.tiers.tiers[tier].noise.value;
-  return { noise, noiseSource: { layer: "tier", text: `tier ${tier}: ${noise}` } };
+  const { value: noise, place } = presets.tiers.tiers[tier].noise;
+  return { noise, noiseSource: { layer: "tier", text: `tier ${tier}: ${noise}`, ...fileOf(place) } };
 }
 
 function knownHardware({ cardName, vramGiB, ramGiB }: Hardware): ResolvedHardware {

@@ -1,5 +1,6 @@
 import type { Place } from "../diagnostic.ts";
 import type { Parameter } from "../trainer/parameter.ts";
+import { scalarValue } from "../trainer/parameter-value.ts";
 import { parametersOf } from "../trainer/parameters.ts";
 import { type ParameterValue, SCRIPTS, SECTION_OF, type Section } from "../vocabulary.ts";
 import { type PipelineFile, type ProjectFile, RESOLUTION_PATTERN, SOURCE_KINDS } from "./shape.ts";
@@ -128,9 +129,10 @@ function modelsOf(path: PathReader): Spec["models"] {
 }
 
 function hardwareOf(input: BuildInput): HardwareRequest {
-  const file = filesOf(input).find((candidate) => candidate.value.hardware !== undefined);
-  const request = file?.value.hardware;
-  if (file === undefined || request === undefined) return { kind: "auto" };
+  const [file, below] = filesOf(input).filter((candidate) => candidate.value.hardware !== undefined);
+  const own = file?.value.hardware;
+  if (file === undefined || own === undefined) return { kind: "auto" };
+  const request = hardwareOver(own, below?.value.hardware);
   const place = placeOf(file, ["hardware"]);
   if (typeof request === "string") {
     const name = request.trim();
@@ -143,6 +145,16 @@ function hardwareOf(input: BuildInput): HardwareRequest {
     ...(request.ram_gb === undefined ? {} : { ramGiB: request.ram_gb }),
     place,
   };
+}
+
+type WrittenHardware = NonNullable<ProjectFile["hardware"]>;
+
+/** Key by key; the memory of a card goes with its card. */
+function hardwareOver(own: WrittenHardware, below: WrittenHardware | undefined): WrittenHardware {
+  if (typeof own === "string" || typeof below !== "object") return own;
+  const { vram_gb, ...shared } = below;
+  const keepsCard = own.gpu === undefined && own.vram_gb === undefined && vram_gb !== undefined;
+  return { ...shared, ...(keepsCard ? { vram_gb } : {}), ...own };
 }
 
 type WrittenSettings = NonNullable<ProjectFile["dataset"]>;
@@ -219,16 +231,8 @@ function parameterValue(
     case "words":
     case "numbers":
       return textsOf(value);
-    case "choice":
-    case "text":
-      return String(value);
-    case "flag":
-      return value === true;
-    case "integer":
-    case "number":
-      return Number(value);
-    case "steps-or-fraction":
-      return typeof value === "string" ? Number(value.replace("%", "")) / 100 : Number(value);
+    default:
+      return scalarValue(parameter, value as string | number | boolean);
   }
 }
 

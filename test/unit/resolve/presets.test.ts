@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { PRESET_FILES, type Presets, readPresetFile, readPresets } from "../../../src/core/resolve/presets.ts";
+import { PRESET_FILES, type Presets, readOwnPresetFile, readPresets } from "../../../src/core/resolve/presets.ts";
 import type { SourceText } from "../../../src/core/spec/spec.ts";
 import { PRESET_TEXTS, PRESETS, resolveWith } from "./sample.ts";
 
@@ -38,9 +38,15 @@ test("what lies in a folder of replacements takes effect", () => {
   expect(outcome.train.max_train_epochs).toBe(7);
 });
 
-test("one file can be laid over presets that were read before", () => {
+test("one file can be laid over presets that were read before, and says where each value stands", () => {
   const source = PRESET_TEXTS["tiers.yaml"];
-  expect(source && readPresetFile("tiers.yaml", source).value).toEqual({ tiers: PRESETS.tiers });
+  const own = source && readOwnPresetFile("tiers.yaml", source).value;
+  expect(own).toMatchObject({ tiers: PRESETS.tiers });
+  const line = lineOf("tiers.yaml", "      blocks_to_swap:");
+  expect(own?.tiers?.tiers.professional.parameters.blocks_to_swap?.place).toMatchObject({
+    file: "templates/presets/tiers.yaml",
+    range: { line },
+  });
 });
 
 describe("what is wrong in a replaced file is said with its place", () => {

@@ -121,7 +121,12 @@ test("Hardware is one thing: the pipeline's replaces the project's whole", () =>
     "hardware: {gpu: RTX 4090, ram_gb: 64}\n",
   );
   expect(spec.hardware).toMatchObject({ kind: "described", gpu: "A100", vramGiB: 40 });
-  expect(spec.hardware).not.toHaveProperty("ramGiB");
+  // Key by key: the host's memory stays, the memory of another card does not.
+  expect(spec.hardware).toMatchObject({ ramGiB: 64 });
+  const other = parseSound(pipelineWith("hardware: {gpu: A100}"), "hardware: {gpu: RTX 4090, vram_gb: 48}\n");
+  expect(other.hardware).not.toHaveProperty("vramGiB");
+  const more = parseSound(pipelineWith("hardware: {ram_gb: 128}"), "hardware: {gpu: RTX 4090, vram_gb: 48}\n");
+  expect(more.hardware).toMatchObject({ gpu: "RTX 4090", vramGiB: 48, ramGiB: 128 });
 });
 
 test("The backend is musubi where a path is set in either file, unless it is named", () => {
