@@ -73,7 +73,10 @@ export function settleSwapAndOffload(stage: StageValues): void {
 }
 
 /** T3 and T4: fp8_scaled needs fp8_base and 16-bit weights; 8-bit weights need fp8_base alone. */
-export function settleFp8(stage: StageValues, weights: WeightPrecision, dit: LocatedPath | undefined): void {
+export function settleFp8(
+  stage: StageValues,
+  models: readonly { readonly weights: WeightPrecision; readonly dit: LocatedPath | undefined }[],
+): void {
   const { values, diagnostics } = stage;
   const adjust = (name: "fp8_base" | "fp8_scaled", value: boolean, why: string) => {
     settle(stage, name, value, why);
@@ -86,12 +89,16 @@ export function settleFp8(stage: StageValues, weights: WeightPrecision, dit: Loc
   };
   const scaledWritten = wasWritten(values, "fp8_scaled");
   const baseWritten = wasWritten(values, "fp8_base");
-  if (weights.precision === "fp8") {
-    const file = dit === undefined ? "the model file" : baseName(dit.path);
+  const inFp8 = models.find(({ weights }) => weights.precision === "fp8");
+  if (inFp8 !== undefined) {
+    const file = inFp8.dit === undefined ? "the model file" : baseName(inFp8.dit.path);
     if (isOn(values, "fp8_scaled") && !scaledWritten) {
       adjust("fp8_scaled", false, `the weights of ${file} are in 8 bits already`);
     }
-    if (!isOn(values, "fp8_base") && !baseWritten) adjust("fp8_base", true, `the weights of ${file} are in 8 bits`);
+    // The other half is converted to whatever the first one is kept in.
+    if (inFp8 === models[0] && !isOn(values, "fp8_base") && !baseWritten) {
+      adjust("fp8_base", true, `the weights of ${file} are in 8 bits`);
+    }
   }
   if (!isOn(values, "fp8_scaled") || isOn(values, "fp8_base")) return;
   if (!scaledWritten) adjust("fp8_scaled", false, "it needs fp8_base, which is switched off");

@@ -7,7 +7,7 @@ import { noteOptimizerName, type StageValues, settleFp8, settlePrecision, settle
 import { RESOLVE_CODES } from "./codes.ts";
 import { precisionOf } from "./precision.ts";
 import type { Presets } from "./presets.ts";
-import { isExplicit } from "./provenance.ts";
+import { fileOf, isExplicit } from "./provenance.ts";
 import type { ResolvedParameters, ResolvedTrainStage, ResolvedValue } from "./resolved.ts";
 
 export interface TrainStageInput {
@@ -57,7 +57,12 @@ export function resolveTrainStages(input: TrainStageInput): {
       narrowToHalf(stage, half.half, input);
     }
     const weights = precisionOf(facts.models[half.role], dit);
-    settleFp8(stage, weights, dit);
+    const high = spec.models.dit_high_noise;
+    // In one run the trainer loads both as fp8, or scales both to it.
+    settleFp8(stage, [
+      { weights, dit },
+      ...(half.half === "dual" ? [{ weights: precisionOf(facts.models.dit_high_noise, high), dit: high }] : []),
+    ]);
     settlePrecision(stage, weights, dit);
     return {
       id: half.id,
@@ -94,7 +99,8 @@ function narrowToHalf(stage: StageValues, half: "low" | "high", { spec, presets,
       : undefined;
   const ofTask = (value: number): ResolvedValue => ({
     value,
-    source: { layer: "task", text: `task ${spec.task}, ${half}-noise half: ${value}` },
+    source: { layer: "task", text: `task ${spec.task}, ${half}-noise half: ${value}`, ...fileOf(preset.place) },
+    ...(preset.place === undefined ? {} : { place: preset.place }),
   });
   const own = {
     min_timestep: half === "high" && cut !== undefined ? cut : ofTask(preset.min_timestep),

@@ -227,4 +227,13 @@ describe("T3 and T4: fp8 settings fit one another and the weights", () => {
   ])("%s", (_, lines, dtype, expected) => {
     expect(decided(lines, dtype)).toEqual(expected);
   });
+
+  test("in dual training the other half's 8-bit weights are not scaled either, and its file is named", () => {
+    const models = { dit: dit("F16"), dit_high_noise: dit("F8_E4M3", "models/high.safetensors") };
+    const lines = "noise: dual\nhardware: mid\nmodels:\n  dit_high_noise: models/high.safetensors";
+    const { train, diagnostics } = resolveWith(lines, { models });
+    expect([train.fp8_base, train.fp8_scaled]).toEqual([true, false]);
+    expect(diagnostics.find(({ code }) => code === "R15")?.detail).toContain("high.safetensors are in 8 bits already");
+    expect(resolveWith(lines.replace("dual", "low"), { models }).train.fp8_scaled).toBe(true);
+  });
 });
