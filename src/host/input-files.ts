@@ -3,6 +3,7 @@ import type { InputFileFacts } from "../core/facts.ts";
 import { decodeUtf8 } from "./media/python-text.ts";
 import { observeWeights } from "./models.ts";
 import { readOpenFile } from "./read-file.ts";
+import { readSafetensorsHeader } from "./safetensors.ts";
 import type { StatCache } from "./stat-cache.ts";
 
 /** Looks at the files that parameters name and the trainer reads while it starts: prompts, LoRA files, tracker settings. */
@@ -36,7 +37,11 @@ async function observeInputFile(path: string, options: InputFileOptions): Promis
   const reading = await readOpenFile(file, async (handle, bytes) =>
     TEXT.test(path) && bytes <= MAX_TEXT_BYTES ? decode(await handle.readFile()) : {},
   );
-  return reading.kind === "problem" ? { problem: reading.problem } : reading.value;
+  if (reading.kind === "problem") return { problem: reading.problem };
+  if (reading.value.text !== undefined || reading.value.problem !== undefined) return reading.value;
+  // Weights may be in safetensors under another name, and the trainer goes by either.
+  const header = await readSafetensorsHeader(file);
+  return header.kind === "header" ? { tensors: header.header.tensors } : {};
 }
 
 /** The trainer reads them as UTF-8, and fails on anything else. */

@@ -127,6 +127,111 @@ const CHOSEN: readonly Options[] = [
   { lr_scheduler: "warmup_stable_decay", lr_scheduler_args: ["decay_type='foo'"] },
   { lr_scheduler: "cosine_with_min_lr", lr_scheduler_args: ["min_lr=1e-6"] },
   { lr_scheduler: "cosine_with_min_lr", lr_scheduler_args: ["min_lr=1e-6"], lr_scheduler_min_lr_ratio: 0.1 },
+  ...[
+    "torch.optim.LBFGS",
+    "torch.optim.SparseAdam",
+    "torch.optim.Nope",
+    "torch.optim.adamw",
+    "torch.optim.adamw.AdamW",
+    "torch.optim.Adafactor",
+    "torch.optim._muon.Muon",
+    "torch.optim.lr_scheduler.StepLR",
+    "transformers.Foo",
+    "Muon",
+  ].map((optimizer_type) => ({ optimizer_type })),
+  { optimizer_type: "torch.optim.adamw.AdamW", optimizer_args: ["foo=1"] },
+  { optimizer_type: "torch.optim.Adafactor", optimizer_args: ["eps=None,1e-3", "d=1.0", "beta2_decay=-0.5"] },
+  { optimizer_type: "Muon", optimizer_args: ["ns_steps=100"] },
+  { optimizer_type: "Muon", optimizer_args: ["ns_steps=99"] },
+  { optimizer_type: "Muon", optimizer_args: ["ns_steps=5.0"] },
+  ...["0x1", "1_0", "True", "0.1 ", "007", "+.5", "1e-2", "-1", "'0.1'"].map((value) => ({
+    optimizer_args: [`weight_decay=${value}`],
+  })),
+  ...["nopackage.Foo", "torch.optim.Adam", "torch.optim.lr_scheduler.Nope"].map((lr_scheduler_type) => ({
+    lr_scheduler_type,
+  })),
+  ...["get_nope", "get_scheduler", "get_constant_schedule", "get_cosine_schedule_with_warmup"].map((name) => ({
+    lr_scheduler_type: `diffusers.optimization.${name}`,
+  })),
+  {
+    lr_scheduler_type: "diffusers.optimization.get_piecewise_constant_schedule",
+    lr_scheduler_args: ["step_rules='1:2,0.5'"],
+  },
+  ...["get_constant_schedule", "get_reduce_on_plateau_schedule", "get_scheduler", "get_adafactor_schedule", "Nope"].map(
+    (name) => ({ lr_scheduler_type: `transformers.optimization.${name}` }),
+  ),
+  ...["AdafactorSchedule", "get_adafactor_schedule"].flatMap((name) => [
+    { lr_scheduler_type: `transformers.optimization.${name}`, optimizer_type: "adafactor" },
+    {
+      lr_scheduler_type: `transformers.optimization.${name}`,
+      optimizer_type: "transformers.Adafactor",
+      optimizer_args: ["relative_step=False"],
+      lr_scheduler_args: ["initial_lr=1e-3"],
+    },
+  ]),
+  { lr_scheduler_type: "transformers.AdafactorSchedule", optimizer_type: "adafactor" },
+  {
+    lr_scheduler_type: "transformers.get_linear_schedule_with_warmup",
+    lr_scheduler_args: ["num_warmup_steps=2", "num_training_steps=6"],
+  },
+  {
+    lr_scheduler_type: "transformers.get_wsd_schedule",
+    lr_scheduler_args: ["num_warmup_steps=2", "num_decay_steps=2"],
+  },
+  {
+    lr_scheduler_type: "transformers.get_wsd_schedule",
+    lr_scheduler_args: ["num_warmup_steps=2", "num_decay_steps=2", "num_training_steps=6", "num_stable_steps=2"],
+  },
+  {
+    lr_scheduler_type: "transformers.get_polynomial_decay_schedule_with_warmup",
+    lr_scheduler_args: ["num_warmup_steps=0", "num_training_steps=6", "lr_end=1"],
+  },
+  {
+    lr_scheduler_type: "transformers.get_cosine_with_min_lr_schedule_with_warmup",
+    lr_scheduler_args: ["num_warmup_steps=0", "num_training_steps=6"],
+  },
+  ...["T_0=3", "T_0=3.0", "T_0=True"].map((word) => ({
+    lr_scheduler_type: "CosineAnnealingWarmRestarts",
+    lr_scheduler_args: [word],
+  })),
+  ...["pct_start=0", "pct_start=0.0", "pct_start=1", "pct_start=1.0", "pct_start=0.1", "pct_start=0.5"].flatMap(
+    (word) =>
+      ["total_steps=10", "total_steps=6", "total_steps=100"].map((total) => ({
+        lr_scheduler_type: "OneCycleLR",
+        lr_scheduler_args: ["max_lr=1e-3", total, word],
+      })),
+  ),
+  ...[["max_lr=[1e-3,2e-3]"], ["max_lr=(1e-3,)"], ["max_lr={1e-3}"]].flatMap((words) =>
+    [{}, { network_args: ["loraplus_lr_ratio=4"] }, { network_args: ["loraplus_lr_ratio=0"] }].map((more) => ({
+      ...more,
+      lr_scheduler_type: "OneCycleLR",
+      lr_scheduler_args: [...words, "total_steps=100"],
+    })),
+  ),
+  { lr_scheduler_type: "CyclicLR", lr_scheduler_args: ["base_lr=[1e-5]", "max_lr=1e-4"] },
+  ...["{2,4}", "[2,4]", "(4,)", "{}", "4"].map((milestones) => ({
+    lr_scheduler_type: "MultiStepLR",
+    lr_scheduler_args: [`milestones=${milestones}`],
+  })),
+  ...["rex_alpha=1 rex_beta=-1", "rex_alpha=0.5 rex_beta=-1", "rex_alpha=1 rex_beta=-3", "rex_alpha=2 rex_beta=-1"].map(
+    (words) => ({ lr_scheduler: "rex", lr_scheduler_args: words.split(" ") }),
+  ),
+  { optimizer_type: "adafactor", lr_scheduler: "adafactor" },
+  { optimizer_type: "adafactor", optimizer_args: ["relative_step=False"], lr_scheduler: "adafactor" },
+  {
+    optimizer_type: "transformers.Adafactor",
+    optimizer_args: ["relative_step=False"],
+    lr_scheduler: "adafactor:1e-3",
+  },
+  ...["rank_dropout=+0.1", "rank_dropout=-0.1", "rank_dropout=0.1 ", "module_dropout=1", "network_dim=4"].map(
+    (word) => ({
+      network_args: [word],
+    }),
+  ),
+  ...["('.*ffn.*',)", "None", "'.*ffn.*'", "{'.*ffn.*'}", "[3]"].flatMap((patterns) => [
+    { network_args: [`include_patterns=${patterns}`] },
+    { network_args: [`exclude_patterns=${patterns}`] },
+  ]),
   { min_timestep: 500, max_timestep: 400 },
   { timestep_sampling: "sigma" },
   { timestep_sampling: "logsnr", num_timestep_buckets: 4 },

@@ -10,18 +10,24 @@ import {
   targetFramesAreLegal,
 } from "./data.ts";
 import { checkDataset } from "./dataset.ts";
-import { fp8WeightsAreUsable, halvesBelongTogether, precisionFitsTheWeights, weightsFitTheTask } from "./dit.ts";
-import { inputFilesAreThere, networkWeightsHaveTheRank } from "./input-files.ts";
 import {
-  dimIsGiven,
+  fp8WeightsAreUsable,
+  halvesBelongTogether,
+  precisionFitsTheWeights,
+  weightsAreFloats,
+  weightsFitTheTask,
+} from "./dit.ts";
+import { foldersCanBeMade, logFolderCanBeMade } from "./folders.ts";
+import { inputFilesAreThere } from "./input-files.ts";
+import {
   learningRateIsAboveZero,
   modulesAreInstalled,
-  networkArgumentsFit,
   optimizerArgumentsFit,
   optimizerIsKnown,
   shiftHasAnEffect,
 } from "./learning.ts";
 import { anEpochCanBeListed, savesCanBeListed, stepsCanBeCounted } from "./length.ts";
+import { baseWeightsFit, dimIsGiven, networkArgumentsFit, networkWeightsFit } from "./lora.ts";
 import {
   attentionCanSplit,
   attentionIsChosen,
@@ -61,6 +67,7 @@ const RULES: readonly Rule[] = [
   batchesHaveOneShape,
   checkDataset,
   anEpochCanBeListed,
+  foldersCanBeMade,
   trainerCanRun,
   trainerIsTheVersionKnown,
   bridgeFitsTheTrainer,
@@ -69,6 +76,7 @@ const RULES: readonly Rule[] = [
 /** Asked for each train stage. */
 const STAGE_RULES: readonly StageRule[] = [
   weightsFitTheTask,
+  weightsAreFloats,
   fp8WeightsAreUsable,
   precisionFitsTheWeights,
   swapExcludesOffload,
@@ -91,8 +99,10 @@ const STAGE_RULES: readonly StageRule[] = [
   bucketsSuitTheHalves,
   persistentWorkersExist,
   logHasItsFolder,
+  logFolderCanBeMade,
   inputFilesAreThere,
-  networkWeightsHaveTheRank,
+  networkWeightsFit,
+  baseWeightsFit,
   promptsCanBeSampled,
   samplesAreMade,
   checkpointsAreSavedBetween,

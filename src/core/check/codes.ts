@@ -50,6 +50,22 @@ export const LEARNING_CODES = {
     mend: "Set network_dim to the rank of the file.",
     example: "train:\n  network_weights: rank16.safetensors\n  network_dim: 32",
   },
+  loraMisfit: {
+    code: "T44",
+    severity: "error",
+    summary: "A LoRA file does not fit the model",
+    why: "The trainer loads it into the layers of the DiT, or merges it into them, after loading the models; base_weights have to be safetensors with an alpha for every layer.",
+    mend: "Name a LoRA that was trained for this model.",
+    example: "train:\n  base_weights: [lora/of-wan-1.3b.safetensors]",
+  },
+  foreignLora: {
+    code: "T45",
+    severity: "error",
+    summary: "Nothing of a LoRA file would be used",
+    why: "The trainer goes by the names of tensors and passes over what it does not know, so that training would silently begin from nothing.",
+    mend: "Convert the file with Musubi's convert_lora.py, or leave it out.",
+    example: "train:\n  network_weights: lora/of-another-program.safetensors",
+  },
   trainerModule: {
     code: "T41",
     severity: "error",
@@ -117,6 +133,14 @@ export const SCHEDULE_CODES = {
     why: "The trainer itself warns of it: the halves draw their timesteps again and again until one fits.",
     mend: "Leave num_timestep_buckets out, or train the halves with `noise: separate`.",
     example: "noise: dual\ntrain:\n  num_timestep_buckets: 4",
+  },
+  folder: {
+    code: "T46",
+    severity: "error",
+    summary: "A folder that is written into cannot be made",
+    why: "A file of its name, or one that its path leads through, stands in the way; a run fails where it is to write.",
+    mend: "Name another folder, or move the file away.",
+    example: "output:\n  dir: notes.txt/fox   # and notes.txt is a file",
   },
   tooManySaves: {
     code: "T39",
@@ -209,6 +233,14 @@ export const MODEL_CODES = {
     why: "The trainer decides by `dit` alone and converts the other half to its precision.",
     mend: "Use weights of one precision for both.",
     example: "models:\n  dit: low_fp16.safetensors\n  dit_high_noise: high_bf16.safetensors",
+  },
+  weightsOfNoFloat: {
+    code: "M20",
+    severity: "error",
+    summary: "The DiT weights are of a type that cannot be trained",
+    why: "The trainer computes with float32, fp16, bf16 and fp8 weights; it takes no whole numbers, and no float64.",
+    mend: "Use the fp16 or bf16 weights.",
+    example: "models:\n  dit: wan2.2_t2v_low_noise_14B_int8.safetensors",
   },
   trainerProblem: {
     code: "M10",

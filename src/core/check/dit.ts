@@ -17,7 +17,7 @@ import {
 } from "./dit-layout.ts";
 import { cite, isOn, type Judged, list, pointAt, type StageRule, textOf } from "./rule.ts";
 
-/** Rules about the DiT weights, from their headers: T1, T4, T14, and whether the halves belong together. */
+/** Rules about the DiT weights, from their headers: T1, T4, T14, M20, and whether the halves belong together. */
 
 /** A model that a stage loads, with what was seen of it. */
 interface Dit {
@@ -117,6 +117,15 @@ export const weightsFitTheTask: StageRule = (stage, judged) =>
     if (faults.length === 0) return [];
     const detail = `\`models.${role}\` (${path.path}) ${explainLayout(facts.tensors, task)}: ${faults.join("; ")}. The trainer loads weights strictly. Name the Wan2.2 A14B weights of ${task}, or change the task.`;
     return [diagnose(TRAINER_CODES.wrongWeights, detail, { at: path.place, path: `models.${role}` })];
+  });
+
+/** M20: the trainer has no name for other types (`str_to_dtype`), and parameters of whole numbers take no gradient. */
+export const weightsAreFloats: StageRule = (stage, judged) =>
+  ditsOf(stage, judged).flatMap(({ role, path, facts }): readonly Diagnostic[] => {
+    const dtype = facts?.tensors === undefined ? undefined : ditDtype(facts.tensors);
+    if (dtype === undefined || Object.hasOwn(DTYPE_NAMES, dtype)) return [];
+    const detail = `\`models.${role}\` (${path.path}) holds ${dtype} weights, and the trainer takes ${Object.values(DTYPE_NAMES).join(", ")} only. Use the fp16 or bf16 weights.`;
+    return [diagnose(MODEL_CODES.weightsOfNoFloat, detail, { at: path.place, path: `models.${role}` })];
   });
 
 /** T4: fp8 weights that can't be used, or not in this way. */

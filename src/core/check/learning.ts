@@ -1,31 +1,18 @@
 import { type Diagnostic, type DiagnosticKind, diagnose } from "../diagnostic.ts";
-import type { ResolvedTrainStage } from "../resolve/resolved.ts";
 import { nearest } from "../spec/suggest.ts";
-import { loraModulesFromTensors, selectModules, WAN_14B_MODULES } from "../trainer/lora.ts";
 import { combinationFaults, GIVEN_TO_OPTIMIZERS, optimizerArguments } from "../trainer/optimizer-arguments.ts";
 import { modulesOf, OPTIMIZER_NAMES, optimizerTypeForTrainer, PARAMETERS_OF_MODULES } from "../trainer/optimizers.ts";
-import { type PythonValue, readKeyword, readPythonLiteral } from "../trainer/python-literal.ts";
+import { type PythonValue, readKeyword } from "../trainer/python-literal.ts";
 import { TRAINER_CODES } from "../trainer/refusal-codes.ts";
 import { LEARNING_CODES } from "./codes.ts";
-import { ditsOf } from "./dit.ts";
-import {
-  cite,
-  isExplicit,
-  isOn,
-  type Judged,
-  list,
-  numberOf,
-  pointAt,
-  type StageRule,
-  textOf,
-  wordsOf,
-} from "./rule.ts";
+import { cite, isExplicit, list, numberOf, pointAt, type StageRule, textOf, wordsOf } from "./rule.ts";
 
 /** Rules about what is learnt and how: the optimizer (T7, T22, T29), the network (T24, T30), the learning rate and timesteps. */
 
 /** What a missing module is told as, and the value that needs none. */
 const WITHOUT_MODULES: Readonly<Record<string, { readonly kind: DiagnosticKind; readonly instead: string }>> = {
   optimizer_type: { kind: TRAINER_CODES.optimizerModule, instead: "optimizer_type: adamw" },
+  lr_scheduler_type: { kind: LEARNING_CODES.trainerModule, instead: "lr_scheduler: cosine" },
   attention: { kind: LEARNING_CODES.trainerModule, instead: "attention: sdpa" },
   log_with: { kind: LEARNING_CODES.trainerModule, instead: "log_with: tensorboard" },
 };
@@ -60,7 +47,7 @@ export const modulesAreInstalled: StageRule = ({ parameters }, { facts, resolved
     const missing = modulesOf(parameter, value).filter((module) => facts.trainer.missingModules.includes(module));
     if (missing.length === 0) return [];
     const { kind, instead } = WITHOUT_MODULES[parameter] ?? { kind: LEARNING_CODES.trainerModule, instead: "" };
-    const detail = `${cite(parameters, parameter)}, which needs the Python module ${list(missing)}, and ${python} has none of that name. Install it there (\`pip install ${missing.map(packageOf).join(" ")}\`), or set \`${instead}\`.`;
+    const detail = `${cite(parameters, parameter)}, which needs the Python module ${list(missing)}, and ${python} has none of that name. Install it there (\`pip install ${missing.map(packageOf).join(" ")}\`), or set \`${instead}\` instead.`;
     return [diagnose(kind, detail, pointAt(parameters, parameter))];
   });
 };
@@ -95,70 +82,6 @@ export const optimizerArgumentsFit: StageRule = ({ parameters }) => {
     );
   const combinations = combinationFaults(type, new Map(values));
   return [...findings, ...combinations.map((text) => finding(`${cite(parameters, "optimizer_type")}: ${text}`))];
-};
-
-/** `float()` and `int()` of Python. */
-const PYTHON_FLOAT = /^\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?\s*$/;
-const PYTHON_INT = /^\s*[+-]?\d+\s*$/;
-
-/** Why the value of a network argument would be refused, as a clause (`create_network` in the trainer's `networks/lora.py`). */
-function networkArgumentFault(name: string, value: string): string | undefined {
-  switch (name) {
-    case "neuron_dropout":
-      return "it is given by the trainer itself; set `network_dropout` instead";
-    case "conv_dim":
-      return PYTHON_INT.test(value) ? undefined : "it has to be a whole number";
-    case "rank_dropout":
-      if (!PYTHON_FLOAT.test(value)) return "it has to be a number";
-      return Number(value) === 1 ? "a dropout of 1 leaves nothing, and the trainer divides by zero" : undefined;
-    case "module_dropout":
-    case "loraplus_lr_ratio":
-      return PYTHON_FLOAT.test(value) ? undefined : "it has to be a number";
-    case "include_patterns":
-    case "exclude_patterns": {
-      const patterns = readPythonLiteral(value);
-      const fits = Array.isArray(patterns) && patterns.every((pattern) => typeof pattern === "string");
-      return fits ? undefined : "it has to be a Python list of patterns, such as ['.*ffn.*']";
-    }
-    default:
-      return undefined;
-  }
-}
-
-/** T30: patterns that leave no layer; the trainer finds "No LoRA modules" and stops. Those that only Python can read pass. */
-function nothingLeft(stage: ResolvedTrainStage, judged: Judged): readonly Diagnostic[] {
-  const tensors = ditsOf(stage, judged)[0]?.facts?.tensors;
-  const seen = tensors === undefined ? [] : loraModulesFromTensors(tensors);
-  const words = wordsOf(stage.parameters, "network_args");
-  const { modules, unreadable } = selectModules(seen.length === 0 ? WAN_14B_MODULES : seen, words);
-  if (words.length === 0 || modules.length > 0 || unreadable.length > 0) return [];
-  const detail =
-    "The patterns in `network_args` leave out every layer of the model, and the trainer stops where there is nothing to train. Exclude less, or add `include_patterns`.";
-  return [diagnose(LEARNING_CODES.networkArguments, detail, pointAt(stage.parameters, "network_args"))];
-}
-
-/** T30: `network_args`; names that the network does not know are ignored there, and so pass. */
-export const networkArgumentsFit: StageRule = (stage, judged) => {
-  const { parameters } = stage;
-  const words = wordsOf(parameters, "network_args");
-  const faults = words.flatMap((word): readonly Diagnostic[] => {
-    const [name = "", value, ...more] = word.split("=");
-    const fault =
-      value === undefined || more.length > 0
-        ? "it has to be name=value with exactly one `=`"
-        : networkArgumentFault(name, value);
-    if (fault === undefined) return [];
-    const detail = `\`${word}\` in \`network_args\` cannot be used: ${fault}.`;
-    return [diagnose(LEARNING_CODES.networkArguments, detail, pointAt(parameters, "network_args"))];
-  });
-  return faults.length > 0 ? faults : nothingLeft(stage, judged);
-};
-
-/** T24: not in the parameter table; this holds whatever else may bring it in. */
-export const dimIsGiven: StageRule = ({ parameters }) => {
-  if (!isOn(parameters, "dim_from_weights")) return [];
-  const detail = `${cite(parameters, "dim_from_weights")}, which always fails in the trainer. Set \`network_dim\` to the rank of \`network_weights\`.`;
-  return [diagnose(TRAINER_CODES.dimFromWeights, detail, pointAt(parameters, "dim_from_weights"))];
 };
 
 /** T28: without a learning rate the optimizer gets no parameters at all (`prepare_optimizer_params` in `networks/lora.py`). */

@@ -1,6 +1,7 @@
 import { diagnose } from "../diagnostic.ts";
 import { deviceChoice, processesOf } from "../resolve/devices.ts";
 import type { ResolvedTrainStage } from "../resolve/resolved.ts";
+import { parameterGroups } from "../trainer/lora.ts";
 import { findSchedulerFaults } from "../trainer/lr-scheduler.ts";
 import { TRAINER_CODES } from "../trainer/refusal-codes.ts";
 import { stepsPerEpoch } from "../trainer/steps.ts";
@@ -29,6 +30,7 @@ export const schedulerOptionsFit: StageRule = (stage, judged) => {
     learningRate: numberOf(parameters, "learning_rate") ?? 0,
     optimizerType: textOf(parameters, "optimizer_type") ?? "",
     optimizerWords: wordsOf(parameters, "optimizer_args"),
+    groups: parameterGroups(wordsOf(parameters, "network_args")),
     totalSteps: steps === undefined ? undefined : steps.total * steps.processes,
   });
   return faults.map(({ parameters: names, text }) =>

@@ -1,6 +1,7 @@
 /** Which layers a LoRA holds and how large its files are (`networks/lora_wan.py`, `networks/lora.py`; trainer facts §6). */
 
-import { readPythonLiteral } from "./python-literal.ts";
+import { itemsOf, readPythonLiteral } from "./python-literal.ts";
+import { type PythonPattern, readPythonPattern } from "./python-pattern.ts";
 
 /** A linear layer that gets a LoRA; the name is the trainer's own, `blocks.0.self_attn.q`. */
 export interface LoraModule {
@@ -52,7 +53,7 @@ export interface SelectedModules {
 }
 
 /** What `lora_wan` leaves out by itself; none of it stands in a block of Wan 2.2, but a custom pattern may meet it. */
-const ALWAYS_EXCLUDED = ".*(patch_embedding|text_embedding|time_embedding|time_projection|norm|head).*";
+const ALWAYS_EXCLUDED = /patch_embedding|text_embedding|time_embedding|time_projection|norm|head/;
 
 /**
  * Applies `exclude_patterns` and `include_patterns` of `network_args` (`key=value` words). A layer is left out when an
@@ -60,7 +61,7 @@ const ALWAYS_EXCLUDED = ".*(patch_embedding|text_embedding|time_embedding|time_p
  */
 export function selectModules(modules: readonly LoraModule[], networkArgs: readonly string[]): SelectedModules {
   const unreadable: string[] = [];
-  const patternsOf = (key: string): readonly RegExp[] =>
+  const patternsOf = (key: string): readonly PythonPattern[] =>
     networkArgs
       .filter((word) => word.startsWith(`${key}=`))
       .slice(-1)
@@ -70,33 +71,48 @@ export function selectModules(modules: readonly LoraModule[], networkArgs: reado
         return list ?? [];
       })
       .flatMap((pattern) => {
-        const compiled = compilePattern(pattern);
-        if (compiled === undefined) unreadable.push(pattern);
-        return compiled ?? [];
+        const read = readPythonPattern(pattern);
+        if (read === undefined) unreadable.push(pattern);
+        return read ?? [];
       });
   const included = patternsOf("include_patterns");
-  const excluded = [...patternsOf("exclude_patterns"), new RegExp(`^(?:${ALWAYS_EXCLUDED})$`)];
+  const excluded = patternsOf("exclude_patterns");
+  const matches = (patterns: readonly PythonPattern[], name: string) =>
+    patterns.some((pattern) => pattern.matchesWhole(name));
   const kept = modules.filter(
-    ({ name }) => !excluded.some((pattern) => pattern.test(name)) || included.some((pattern) => pattern.test(name)),
+    ({ name }) => !(ALWAYS_EXCLUDED.test(name) || matches(excluded, name)) || matches(included, name),
   );
   return { modules: kept, unreadable };
 }
 
-/** The patterns in a network argument's value; undefined where it is no list of texts. */
+/** The patterns in a network argument's value; undefined where it is no collection of texts. `None` is none. */
 function readPatterns(text: string): readonly string[] | undefined {
   const value = readPythonLiteral(text);
-  if (typeof value !== "object" || value === null || "kind" in value) return undefined;
-  return value.every((pattern) => typeof pattern === "string") ? value : undefined;
+  if (value === null) return [];
+  const patterns = itemsOf(value);
+  return patterns?.every((pattern) => typeof pattern === "string") ? patterns : undefined;
 }
 
-/** Python's `re.fullmatch` as a RegExp; undefined for syntax that JavaScript lacks or reads otherwise. */
-function compilePattern(pattern: string): RegExp | undefined {
-  if (/\(\?(?:[P#aiLmsux(-]|<[^=!])|\\[AZ]|[*+?}]\+/.test(pattern)) return undefined;
-  try {
-    return new RegExp(`^(?:${pattern})$`);
-  } catch {
-    return undefined;
-  }
+/** Patterns of `network_args` that the trainer would match the layers' names with for longer than anybody waits. */
+export function endlessPatterns(modules: readonly LoraModule[], networkArgs: readonly string[]): readonly string[] {
+  const longest = modules.map(({ name }) => name).sort((a, b) => b.length - a.length);
+  const patterns = networkArgs.flatMap((word) => {
+    const [, value = ""] = /^(?:exclude|include)_patterns=(.*)$/s.exec(word) ?? [];
+    return readPatterns(value) ?? [];
+  });
+  return patterns.filter((pattern) => {
+    const read = readPythonPattern(pattern);
+    return read !== undefined && longest.slice(0, TRIED_NAMES).some(read.isEndless);
+  });
+}
+
+/** The longest names take the longest. */
+const TRIED_NAMES = 10;
+
+/** Groups of parameters that the optimizer gets: LoRA+ gives one of the two matrices a rate of its own (`assemble_params`). */
+export function parameterGroups(networkArgs: readonly string[]): number {
+  const ratio = networkArgs.findLast((word) => word.startsWith("loraplus_lr_ratio="))?.split("=")[1];
+  return ratio === undefined || Number(ratio) === 0 ? 1 : 2;
 }
 
 /** `save_precision` to bytes a weight; the trainer saves in float32 where none is given. */

@@ -1,8 +1,9 @@
 import { ANYTHING, NUMBER, oneOf, optional, type WantedValue, type WantedValues } from "./argument-values.ts";
-import { optimizerTypeForTrainer } from "./optimizers.ts";
-import { type PythonValue, readKeyword } from "./python-literal.ts";
+import { isTransformersAdafactor } from "./optimizers.ts";
+import { numberOf, type PythonValue, readKeyword } from "./python-literal.ts";
+import { scheduleCombinationFault, scheduleFunction } from "./schedule-functions.ts";
 import { bringsItsOwnSchedule } from "./schedules.ts";
-import { torchCombinationFault, torchScheduler } from "./torch-schedulers.ts";
+import { type NamedScheduler, torchCombinationFault, torchScheduler } from "./torch-schedulers.ts";
 
 /**
  * Whether the trainer can build a learning-rate scheduler (`get_lr_scheduler` in its `training/trainer_base.py`, with the
@@ -20,6 +21,8 @@ export interface SchedulerChoice {
   readonly learningRate: number;
   readonly optimizerType: string;
   readonly optimizerWords: readonly string[];
+  /** Groups of parameters that the optimizer gets: two with `loraplus_lr_ratio`. */
+  readonly groups: number;
   /** Optimizer steps in all, times processes: what fractions are of. Undefined where it is not known. */
   readonly totalSteps: number | undefined;
 }
@@ -28,6 +31,16 @@ export interface SchedulerChoice {
 export interface SchedulerFault {
   readonly parameters: readonly string[];
   readonly text: string;
+}
+
+/** What rex takes without them (`modules/lr_schedulers.py`). */
+const REX_ALPHA = 0.1;
+const REX_BETA = 0.9;
+
+/** rex divides by alpha + beta × z, where z goes from 1 to nearly 0 in as many steps as remain after the warm-up. */
+function rexDividesByZero(alpha: number, beta: number, remaining = 1): boolean {
+  const step = beta === 0 ? 0 : Math.round(remaining * (1 + alpha / beta));
+  return step >= 0 && step < remaining && alpha + beta * ((remaining - step) / remaining) === 0;
 }
 
 const CURVE = oneOf("linear", "cosine", "1-sqrt");
@@ -70,19 +83,25 @@ function valueFault(word: string, wanted: WantedValue | undefined): string | und
   return `\`${word}\` in \`lr_scheduler_args\` has to be ${wanted.words}.`;
 }
 
-function torchClassFaults({ type, words, optimizerType }: SchedulerChoice): readonly SchedulerFault[] {
+/** What `lr_scheduler_type` leads to, as the trainer looks it up; null for nothing that could be used, undefined where it is not known here. */
+function namedScheduler({ type, groups }: SchedulerChoice): NamedScheduler | null | undefined {
+  const torch = /^(?:torch\.optim\.lr_scheduler\.)?([^.]+)$/.exec(type)?.[1];
+  if (torch !== undefined) return torchScheduler(torch, groups) ?? null;
+  return type.startsWith("torch.") ? null : scheduleFunction(type);
+}
+
+function namedSchedulerFaults(choice: SchedulerChoice): readonly SchedulerFault[] {
+  const { type, words } = choice;
   const fault = (text: string): SchedulerFault => ({ parameters: ["lr_scheduler_type", "lr_scheduler_args"], text });
-  const name = type.replace(/^torch\.optim\.lr_scheduler\./, "");
-  if (name.includes(".")) return [];
-  const known = torchScheduler(name);
-  if (known === undefined) {
+  const known = namedScheduler(choice);
+  if (known === undefined) return [];
+  if (known === null) {
     return [
       fault(
-        `\`lr_scheduler_type\` ${type} is no class of torch.optim.lr_scheduler. Give a class of another package by its full dotted name.`,
+        `\`lr_scheduler_type\` ${type} is no scheduler that can be made from arguments. Use a class of torch.optim.lr_scheduler such as CosineAnnealingLR, or one of another package by its full dotted name.`,
       ),
     ];
   }
-  if (known === null) return [fault(`\`lr_scheduler_type\` ${type} cannot be made from arguments. Use another class.`)];
   const values = keywordValues(words);
   const faults = words.flatMap((word): readonly SchedulerFault[] => {
     const argument = readKeyword(word).name;
@@ -97,7 +116,11 @@ function torchClassFaults({ type, words, optimizerType }: SchedulerChoice): read
   if (missing.length > 0) {
     faults.push(fault(`\`lr_scheduler_type\` ${type} needs ${missing.join(" and ")} in \`lr_scheduler_args\`.`));
   }
-  const combination = torchCombinationFault(name, values, optimizerType);
+  const rules = values.has("step_rules") ? stepRulesFault(values.get("step_rules")) : undefined;
+  const combination =
+    (rules === undefined ? undefined : `\`lr_scheduler_type\` ${type}: ${rules}.`) ??
+    torchCombinationFault(type.slice(type.lastIndexOf(".") + 1), values, choice) ??
+    scheduleCombinationFault(type, values, choice);
   return combination === undefined ? faults : [...faults, fault(combination)];
 }
 
@@ -114,7 +137,7 @@ function argumentFaults(choice: SchedulerChoice, known: WantedValues): readonly 
     const fault = (text: string) => [{ parameters: ["lr_scheduler_args", "lr_scheduler"], text }];
     if (keyword.problem !== undefined) return [];
     if (keyword.name === "last_epoch") {
-      return keyword.value === -1
+      return numberOf(keyword.value) === -1
         ? []
         : fault("`last_epoch` in `lr_scheduler_args` belongs to resuming, which is not done with it. Leave it out.");
     }
@@ -178,18 +201,21 @@ function ownFaults(choice: SchedulerChoice): readonly SchedulerFault[] {
           `\`lr_scheduler: polynomial\` with as many warm-up steps as there are steps (${warmup}) divides by zero at the last one. Use fewer.`,
         );
       }
-      const end = values.get("lr_end") ?? 1e-7;
-      if (typeof end !== "number" || end < learningRate) return [];
+      const end = numberOf(values.get("lr_end")) ?? 1e-7;
+      if (end < learningRate) return [];
       return fault(
         ["learning_rate", "lr_scheduler"],
         `\`lr_scheduler: polynomial\` falls to ${end}, which has to be below \`learning_rate\` (${learningRate}). Raise the rate, or lower \`lr_end\` in \`lr_scheduler_args\`.`,
       );
     }
     case "rex": {
-      if (values.get("rex_alpha") === 0 && values.get("rex_beta") === 0) {
+      const alpha = numberOf(values.get("rex_alpha")) ?? REX_ALPHA;
+      const beta = numberOf(values.get("rex_beta")) ?? REX_BETA;
+      const remaining = totalSteps === undefined || warmup === undefined ? undefined : totalSteps - warmup;
+      if (rexDividesByZero(alpha, beta, remaining)) {
         return fault(
           ["lr_scheduler_args", "lr_scheduler"],
-          "`rex_alpha` and `rex_beta` in `lr_scheduler_args` are both 0, and the trainer divides by their sum. Raise one of them.",
+          "`rex_alpha` and `rex_beta` in `lr_scheduler_args` cancel each other out, and the trainer divides by `rex_alpha` + `rex_beta` × the part of the steps that remains. Raise one of them.",
         );
       }
       if (minLrRatio !== undefined && minLrRatio > 1) {
@@ -225,9 +251,9 @@ export function findSchedulerFaults(given: SchedulerChoice): readonly SchedulerF
           },
         ];
   });
-  if (choice.type !== "") return [...unreadable, ...torchClassFaults(choice)];
+  if (choice.type !== "") return [...unreadable, ...namedSchedulerFaults(choice)];
 
-  const isAdafactor = optimizerTypeForTrainer(choice.optimizerType)?.toLowerCase() === "adafactor";
+  const isAdafactor = isTransformersAdafactor(choice.optimizerType);
   const replaced = bringsItsOwnSchedule(choice.optimizerType, choice.optimizerWords);
   if (replaced || choice.name.startsWith("adafactor")) {
     const warmup = warmupSteps(choice);
@@ -242,6 +268,12 @@ export function findSchedulerFaults(given: SchedulerChoice): readonly SchedulerF
         ? "`optimizer_type: adafactor` brings a schedule of its own, which takes no warm-up. Leave `lr_warmup_steps` out, or add `relative_step=False` to `optimizer_args`."
         : "Adafactor's schedule takes no warm-up. Leave `lr_warmup_steps` out.";
       faults.push({ parameters: ["lr_warmup_steps", "optimizer_type"], text: why });
+    }
+    if (isAdafactor && !replaced && choice.name === "adafactor") {
+      faults.push({
+        parameters: ["lr_scheduler", "optimizer_args"],
+        text: "`lr_scheduler: adafactor` needs its start, as in `adafactor:1e-3`, with an optimizer that has no relative step.",
+      });
     }
     return faults;
   }

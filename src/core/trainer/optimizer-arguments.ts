@@ -1,21 +1,23 @@
 import {
   ANYTHING,
   BELOW_1,
+  BELOW_100,
   BETAS,
   BETAS_3,
   ETAS,
   FROM_0,
   FROM_0_TO_1,
-  isTruthy,
   NUMBER,
   oneOf,
   optional,
   PAIR,
+  TORCH_ADAFACTOR_EPS,
   TRIPLE,
   type WantedValues,
   WHOLE,
 } from "./argument-values.ts";
-import type { PythonValue } from "./python-literal.ts";
+import { dottedOptimizer } from "./optimizers.ts";
+import { isTruthy, type PythonValue } from "./python-literal.ts";
 
 /**
  * Keyword arguments of the optimizers that the trainer can name without a module of the user's (PyTorch 2.9, transformers
@@ -64,11 +66,20 @@ const ADAFACTOR: WantedValues = {
   warmup_init: ANYTHING,
 };
 
-/** By the `--optimizer_type` that is rendered, lower-cased where the trainer ignores case. */
-const ARGUMENTS: Readonly<Record<string, WantedValues>> = {
-  adamw: ADAM,
-  adamw8bit: ADAM_8_BIT,
-  adafactor: ADAFACTOR,
+/** The trainer's own, by their short names in lower case. */
+const OWN: Readonly<Record<string, WantedValues>> = { adamw: ADAM, adamw8bit: ADAM_8_BIT, adafactor: ADAFACTOR };
+
+/** Of torch.optim, by class. */
+const TORCH: Readonly<Record<string, WantedValues>> = {
+  AdamW: ADAM,
+  Adafactor: {
+    beta2_decay: NUMBER,
+    eps: TORCH_ADAFACTOR_EPS,
+    d: NUMBER,
+    weight_decay: FROM_0,
+    foreach: ANYTHING,
+    maximize: ANYTHING,
+  },
   Adam: { ...ADAM, decoupled_weight_decay: ANYTHING },
   NAdam: {
     betas: BETAS,
@@ -117,7 +128,7 @@ const ARGUMENTS: Readonly<Record<string, WantedValues>> = {
     nesterov: ANYTHING,
     ns_coefficients: TRIPLE,
     eps: NUMBER,
-    ns_steps: WHOLE,
+    ns_steps: BELOW_100,
     adjust_lr_fn: oneOf("original", "match_rms_adamw", null),
   },
 };
@@ -173,8 +184,8 @@ const KEEP_BITS: Readonly<Record<string, Readonly<Record<string, number>>>> = {
   AdamW: { "8bit": 32, "32bit": 32 },
 };
 
-function bitsandbytesArguments(type: string): WantedValues | undefined {
-  const [, paged, family = "", bits] = /^bitsandbytes\.optim\.(Paged)?(\w+?)(8bit|32bit)?$/.exec(type) ?? [];
+function bitsandbytesArguments(name: string): WantedValues | undefined {
+  const [, paged, family = "", bits] = /^(Paged)?(\w+?)(8bit|32bit)?$/.exec(name) ?? [];
   const known = Object.hasOwn(BITSANDBYTES, family) ? BITSANDBYTES[family] : undefined;
   if (known === undefined) return undefined;
   const fixed = bits === undefined ? undefined : KEEP_BITS[family]?.[bits];
@@ -188,20 +199,19 @@ function bitsandbytesArguments(type: string): WantedValues | undefined {
   };
 }
 
-/** Adafactor by its full name gets the trainer's learning rate, and none of what the trainer does for its short name. */
-function isDottedAdafactor(type: string): boolean {
-  return /^transformers\.(?:optimization\.)?Adafactor$/.test(type);
-}
-
 /** The arguments that an optimizer takes in `optimizer_args`; undefined where they are not known here. */
 export function optimizerArguments(type: string): WantedValues | undefined {
-  if (isDottedAdafactor(type)) return ADAFACTOR;
-  if (type === "torch.optim.AdamW") return ADAM;
-  if (type.startsWith("bitsandbytes.")) return bitsandbytesArguments(type);
-  const name = type.replace(/^torch\.optim\./, "");
-  const lower = type.toLowerCase();
-  if (lower === "adamw" || lower === "adafactor" || lower === "adamw8bit") return ARGUMENTS[lower];
-  return Object.hasOwn(ARGUMENTS, name) ? ARGUMENTS[name] : undefined;
+  const dotted = dottedOptimizer(type);
+  switch (dotted?.package) {
+    case "torch":
+      return TORCH[dotted.name];
+    case "transformers":
+      return ADAFACTOR;
+    case "bitsandbytes":
+      return bitsandbytesArguments(dotted.name);
+    case undefined:
+      return OWN[type.toLowerCase()] ?? (Object.hasOwn(TORCH, type) ? TORCH[type] : undefined);
+  }
 }
 
 /** Given by the trainer itself: given again, Python refuses the call. */
@@ -210,18 +220,21 @@ export const GIVEN_TO_OPTIMIZERS: readonly string[] = ["lr", "params"];
 /** Why arguments that are right one by one cannot go together, or lack another; a sentence each. */
 export function combinationFaults(type: string, values: ReadonlyMap<string, PythonValue>): readonly string[] {
   const isOn = (name: string) => isTruthy(values.get(name));
+  const dotted = dottedOptimizer(type);
   const faults: string[] = [];
   // bitsandbytes' `optim/sgd.py` and `optim/lars.py`.
-  if (/^bitsandbytes\.optim\.(?:SGD|LARS)(?:8bit|32bit)?$/.test(type) && !isOn("momentum")) {
+  if (dotted?.package === "bitsandbytes" && /^(?:SGD|LARS)(?:8bit|32bit)?$/.test(dotted.name) && !isOn("momentum")) {
     faults.push(`${type} refuses to work without momentum. Add \`momentum=0.9\` to \`optimizer_args\`.`);
   }
-  if (/^(?:torch\.optim\.)?SGD$/.test(type) && isOn("nesterov") && (!isOn("momentum") || isOn("dampening"))) {
+  const isTorchSgd = type === "SGD" || (dotted?.package === "torch" && dotted.name === "SGD");
+  if (isTorchSgd && isOn("nesterov") && (!isOn("momentum") || isOn("dampening"))) {
     faults.push("`nesterov` needs a momentum and no dampening. Add `momentum=0.9` to `optimizer_args`.");
   }
   if (isOn("foreach") && isOn("fused")) {
     faults.push("`foreach` and `fused` in `optimizer_args` exclude each other. Keep one.");
   }
-  if (!isDottedAdafactor(type)) return faults;
+  // By its full name it gets the trainer's learning rate, and none of what the trainer does for its short name.
+  if (dotted?.package !== "transformers") return faults;
   if (!values.has("relative_step") || isOn("relative_step")) {
     faults.push(
       "Adafactor by its full name takes no `learning_rate` beside its relative step. Use `optimizer_type: adafactor`, or add `relative_step=False` to `optimizer_args`.",

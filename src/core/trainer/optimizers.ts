@@ -55,6 +55,9 @@ const BITSANDBYTES = [
   "SGD32bit",
 ] as const;
 
+/** Classes of bitsandbytes.optim that a short name stands for something else of. */
+const BITSANDBYTES_NAMESAKES = ["Adagrad", "Adam", "AdamW", "AdamW8bit", "RMSprop", "SGD"] as const;
+
 const BY_SHORT_NAME: ReadonlyMap<string, string> = new Map([
   ...BITSANDBYTES.map((name): [string, string] => [name.toLowerCase(), `bitsandbytes.optim.${name}`]),
   ...TORCH.map((name): [string, string] => [name.toLowerCase(), name]),
@@ -65,19 +68,65 @@ export const OPTIMIZER_NAMES: readonly string[] = [...OWN, ...TORCH, ...BITSANDB
 
 /**
  * The `--optimizer_type` that means what the user wrote: `lion` is `bitsandbytes.optim.Lion`, `sgd` is `SGD`, a dotted
- * name is itself. Undefined for a short name that the trainer can't make anything of.
+ * name is itself. Undefined for a name that the trainer can't make an optimizer of that trains a LoRA.
  */
 export function optimizerTypeForTrainer(name: string): string | undefined {
   if (OWN.some((own) => own === name.toLowerCase())) return name;
-  if (name.includes(".")) return name;
+  if (name.includes(".")) return dottedOptimizer(name) === null ? undefined : name;
   return BY_SHORT_NAME.get(name.toLowerCase());
 }
 
-/** Top-level Python modules that an optimizer needs besides PyTorch and transformers, which training needs anyway. */
+/** An optimizer by its full name: the package that it is of, and its class. */
+export interface DottedOptimizer {
+  readonly package: "torch" | "transformers" | "bitsandbytes";
+  readonly name: string;
+}
+
+/** The class that a dotted name leads to; null where a package that is known here has none, undefined for other packages. */
+export function dottedOptimizer(type: string): DottedOptimizer | null | undefined {
+  const parts = type.split(".");
+  const name = parts.at(-1) ?? "";
+  const module = parts.slice(0, -1).join(".");
+  switch (parts[0]) {
+    case "torch": {
+      const known = ["AdamW", "Adafactor", ...TORCH].includes(name) && isTorchModuleOf(module, name);
+      return known ? { package: "torch", name } : null;
+    }
+    case "transformers": {
+      const known = name === "Adafactor" && (module === "transformers" || module === "transformers.optimization");
+      return known ? { package: "transformers", name } : null;
+    }
+    case "bitsandbytes": {
+      const names: readonly string[] = [...BITSANDBYTES, ...BITSANDBYTES_NAMESAKES];
+      const known = names.includes(name) && /^bitsandbytes\.optim(?:\.[a-z0-9_]+)?$/.test(module);
+      return known ? { package: "bitsandbytes", name } : null;
+    }
+    default:
+      return undefined;
+  }
+}
+
+/** `torch.optim` holds all of them, `torch.optim.adamw` and `torch.optim._muon` their own. */
+function isTorchModuleOf(module: string, name: string): boolean {
+  const own = name.toLowerCase();
+  return ["torch.optim", `torch.optim.${own}`, `torch.optim._${own}`].includes(module);
+}
+
+/** Whether it is the Adafactor of transformers, for which alone there is a schedule of its own. */
+export function isTransformersAdafactor(name: string): boolean {
+  return name.toLowerCase() === "adafactor" || dottedOptimizer(name)?.package === "transformers";
+}
+
+/** The top-level Python module of a dotted name; nothing for PyTorch, which training needs anyway. */
+function moduleOf(type: string): readonly string[] {
+  const [module, ...rest] = type.split(".");
+  return rest.length > 0 && module !== undefined && module !== "torch" ? [module] : [];
+}
+
+/** Top-level Python modules that an optimizer needs besides PyTorch. */
 function optimizerModules(name: string): readonly string[] {
   const type = optimizerTypeForTrainer(name) ?? name;
-  const [module, ...rest] = type.split(".");
-  const named = rest.length > 0 && module !== undefined && module !== "torch" ? [module] : [];
+  const named = moduleOf(type);
   // Whatever ends in 8bit makes the trainer import bitsandbytes first.
   return type.toLowerCase().endsWith("8bit") ? [...new Set(["bitsandbytes", ...named])] : named;
 }
@@ -89,11 +138,16 @@ const MODULES: Readonly<Record<string, Readonly<Record<string, string>>>> = {
 };
 
 /** Parameters whose value decides which Python modules training needs. */
-export const PARAMETERS_OF_MODULES: readonly string[] = ["optimizer_type", ...Object.keys(MODULES)];
+export const PARAMETERS_OF_MODULES: readonly string[] = [
+  "optimizer_type",
+  "lr_scheduler_type",
+  ...Object.keys(MODULES),
+];
 
 /** Top-level Python modules that a value of one of those parameters needs. */
 export function modulesOf(parameter: string, value: string): readonly string[] {
   if (parameter === "optimizer_type") return optimizerModules(value);
+  if (parameter === "lr_scheduler_type") return moduleOf(value);
   const module = MODULES[parameter]?.[value];
   return module === undefined ? [] : [module];
 }

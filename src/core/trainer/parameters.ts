@@ -11,29 +11,17 @@ const flag: ParameterType = { kind: "flag" };
 const count: ParameterType = { kind: "integer", min: 1 };
 const text: ParameterType = { kind: "text" };
 
-const NUMBER = "[-+]?(?:(?:0|[1-9][0-9]*)(?:\\.[0-9]*)?|\\.[0-9]+)(?:[eE][-+]?[0-9]+)?";
-/** From 0 to below 1: with all of it dropped the trainer divides by zero, or finds nothing to train. */
-const BELOW_ONE = "(?:0(?:\\.[0-9]*)?|\\.[0-9]+|[0-9](?:\\.[0-9]*)?[eE]-[0-9]+)";
-const LITERAL = `(?:${NUMBER}|True|False|None|'[^'\\\\=]*'|"[^"\\\\=]*")`;
-
-/**
- * A keyword argument as the trainer reads it: split at `=`, of which there is one, and the rest put through Python's
- * `literal_eval`. `weight_decay=abc` ends in a ValueError there.
- */
+/** A keyword argument: the trainer splits it at `=`, of which there is one, and reads the rest as a Python literal. */
 const keywords: ParameterType = {
   kind: "words",
-  pattern: `^[A-Za-z_][A-Za-z0-9_]*=[ \\t]*(?:${LITERAL}(?:, ?${LITERAL})*,?|[[({][^=]*[\\])}])$`,
+  pattern: "^[A-Za-z_][A-Za-z0-9_]*=[^=]+$",
   patternHint: "name=value with a Python literal as the value, such as weight_decay=0.01 or betas=0.9,0.999",
 };
 
-/** Names that the trainer's network takes from elsewhere: given again, they end in a TypeError. */
-const TAKEN_BY_NETWORK =
-  "multiplier|network_dim|network_alpha|vae|text_encoders|unet|neuron_dropout|target_replace_modules|prefix|module_class|module_kwargs";
-
-/** Settings of the LoRA: `name=value` with one `=`; those it knows are numbers or lists of patterns, others are ignored. */
+/** Settings of the LoRA. */
 const networkSettings: ParameterType = {
   kind: "words",
-  pattern: `^(?:conv_dim=[0-9]+|(?:rank|module)_dropout=${BELOW_ONE}|(?:conv_alpha|loraplus_lr_ratio)=${NUMBER}|(?:exclude|include)_patterns=\\[[^=]*\\]|(?!(?:${TAKEN_BY_NETWORK}|conv_dim|conv_alpha|rank_dropout|module_dropout|loraplus_lr_ratio|exclude_patterns|include_patterns)=)[A-Za-z_][A-Za-z0-9_]*=[^=]+)$`,
+  pattern: "^[A-Za-z_][A-Za-z0-9_]*=[^=]+$",
   patternHint: "name=value, such as rank_dropout=0.1, loraplus_lr_ratio=4 or exclude_patterns=['.*ffn.*']",
 };
 
@@ -42,7 +30,7 @@ const vaeTypes: ParameterType = {
   choices: ["bfloat16", "bf16", "float16", "fp16", "float32", "fp32", "float"],
 };
 
-/** The names that `lr_scheduler` knows; `adafactor` alone takes its start as `adafactor:1e-3`. */
+/** The names that `lr_scheduler` knows; `adafactor` takes its start as `adafactor:1e-3`, unless the optimizer has one. */
 const LR_SCHEDULERS = [
   "constant",
   "constant_with_warmup",
@@ -226,7 +214,7 @@ export const PARAMETERS: readonly Parameter[] = [
     name: "lr_scheduler",
     type: {
       kind: "text",
-      pattern: `^(${LR_SCHEDULERS.join("|")}|[Rr][Ee][Xx]|adafactor:[0-9]+(\\.[0-9]*)?([eE][+-]?[0-9]+)?)$`,
+      pattern: `^(${LR_SCHEDULERS.join("|")}|[Rr][Ee][Xx]|adafactor(:[0-9]+(\\.[0-9]*)?([eE][+-]?[0-9]+)?)?)$`,
       patternHint: `one of ${LR_SCHEDULERS.join(", ")}, or adafactor:RATE`,
       suggestions: LR_SCHEDULERS,
     },

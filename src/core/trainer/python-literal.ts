@@ -1,10 +1,43 @@
+import { isPythonFloat, type PythonFloat } from "./python-data.ts";
+
 /** Python literals as `ast.literal_eval` takes them: what may stand after the `=` of `optimizer_args` and `lr_scheduler_args`. */
 
-export type PythonValue = string | number | boolean | null | readonly PythonValue[] | PythonDict;
+export type PythonValue = string | number | boolean | null | PythonFloat | PythonCollection | PythonDict;
 
-/** A dict's or set's entries are checked for their form and not kept. */
+export interface PythonCollection {
+  readonly kind: "list" | "tuple" | "set";
+  readonly items: readonly PythonValue[];
+}
+
+/** A dict's entries are checked for their form and not kept. */
 export interface PythonDict {
   readonly kind: "dict";
+  readonly entries: number;
+}
+
+/** What Python takes for a number: truth values are, `True` is 1. */
+export function numberOf(value: PythonValue | undefined): number | undefined {
+  if (typeof value === "boolean") return Number(value);
+  if (isPythonFloat(value)) return value.value;
+  return typeof value === "number" ? value : undefined;
+}
+
+/** What Python takes for a whole number: `3.0` is none. */
+export function integerOf(value: PythonValue | undefined): number | undefined {
+  return isPythonFloat(value) ? undefined : numberOf(value);
+}
+
+/** The items of a list, a tuple or a set. */
+export function itemsOf(value: PythonValue | undefined): readonly PythonValue[] | undefined {
+  return typeof value === "object" && value !== null && "items" in value ? value.items : undefined;
+}
+
+/** Python's `if value`: empty, zero and None are not. */
+export function isTruthy(value: PythonValue | undefined): boolean {
+  const number = numberOf(value);
+  if (number !== undefined) return number !== 0;
+  if (typeof value === "object" && value !== null && "entries" in value) return value.entries > 0;
+  return (itemsOf(value)?.length ?? (typeof value === "string" ? value.length : 0)) > 0;
 }
 
 interface Reading {
@@ -13,7 +46,11 @@ interface Reading {
   readonly end: number;
 }
 
-const NUMBER = /[+-]?(?:0[xX][0-9a-fA-F]+|(?:\d[\d_]*\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)/y;
+/** A number with a base, with a point or an exponent, or without; `01` is none. */
+const BASED = /([+-]?)(0[xX](?:_?[0-9a-fA-F])+|0[oO](?:_?[0-7])+|0[bB](?:_?[01])+)/y;
+const FLOAT =
+  /[+-]?(?:(?:\d(?:_?\d)*\.(?:\d(?:_?\d)*)?|\.\d(?:_?\d)*)(?:[eE][+-]?\d(?:_?\d)*)?|\d(?:_?\d)*[eE][+-]?\d(?:_?\d)*)/y;
+const INTEGER = /[+-]?(?:[1-9](?:_?\d)*|0(?:_?0)*)(?![\d_])/y;
 const WORD = /True|False|None/y;
 const STRING = /(?<prefix>[rRuU]?)(?:'(?<single>(?:[^'\\\n]|\\.)*)'|"(?<double>(?:[^"\\\n]|\\.)*)")/y;
 const ESCAPE = /\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|([0-7]{1,3})|(.))/gs;
@@ -41,7 +78,7 @@ function match(pattern: RegExp, text: string, start: number): string | undefined
 
 function skipSpace(text: string, start: number): number {
   let index = start;
-  while (text[index] === " ") index++;
+  while (text[index] === " " || text[index] === "\t") index++;
   return index;
 }
 
@@ -80,6 +117,7 @@ function readSequence(text: string, start: number, close: string | undefined, de
   const values: PythonValue[] = [];
   let index = skipSpace(text, start);
   let commas = 0;
+  let entries = 0;
   while (close === undefined ? index < text.length : text[index] !== close) {
     const item = readValue(text, index, depth);
     if (item === undefined) return undefined;
@@ -88,6 +126,7 @@ function readSequence(text: string, start: number, close: string | undefined, de
     if (close === "}" && text[index] === ":") {
       const entry = readValue(text, skipSpace(text, index + 1), depth);
       if (entry === undefined) return undefined;
+      entries++;
       index = skipSpace(text, entry.end);
     }
     if (text[index] === ",") {
@@ -96,11 +135,15 @@ function readSequence(text: string, start: number, close: string | undefined, de
     } else if (close === undefined ? index < text.length : text[index] !== close) return undefined;
   }
   const end = close === undefined ? index : index + 1;
-  if (close === "}") return { value: { kind: "dict" }, end };
+  if (close === "}") {
+    if (entries !== (entries > 0 ? values.length : 0)) return undefined;
+    return { value: values.length === entries ? { kind: "dict", entries } : { kind: "set", items: values }, end };
+  }
   // `(1)` and `1` are a number, `(1,)` and `1,` a tuple.
   const [only] = values;
   if (close !== "]" && values.length === 1 && commas === 0 && only !== undefined) return { value: only, end };
-  return close === undefined && values.length === 0 ? undefined : { value: values, end };
+  if (close === undefined && values.length === 0) return undefined;
+  return { value: { kind: close === "]" ? "list" : "tuple", items: values }, end };
 }
 
 function readValue(text: string, start: number, depth: number): Reading | undefined {
@@ -113,9 +156,24 @@ function readValue(text: string, start: number, depth: number): Reading | undefi
   if (strings !== undefined) return strings;
   const word = match(WORD, text, start);
   if (word !== undefined) return { value: WORDS[word] ?? null, end: start + word.length };
-  const number = match(NUMBER, text, start);
-  if (number !== undefined) return { value: Number(number.replaceAll("_", "")), end: start + number.length };
-  return undefined;
+  return readNumber(text, start);
+}
+
+function readNumber(text: string, start: number): Reading | undefined {
+  BASED.lastIndex = start;
+  const based = BASED.exec(text);
+  if (based !== null) {
+    const value = Number((based[2] ?? "").replaceAll("_", ""));
+    return { value: based[1] === "-" ? -value : value, end: start + based[0].length };
+  }
+  const float = match(FLOAT, text, start);
+  if (float !== undefined) {
+    return { value: { kind: "float", value: Number(float.replaceAll("_", "")) }, end: start + float.length };
+  }
+  const integer = match(INTEGER, text, start);
+  return integer === undefined
+    ? undefined
+    : { value: Number(integer.replaceAll("_", "")), end: start + integer.length };
 }
 
 /** The value of a literal (`0.9,0.999` is a tuple); undefined for anything that Python would not read as one. */

@@ -181,7 +181,10 @@ function beginsTwice(steps: number, shift: number): boolean {
 /** More steps than any prompt asks for; the search for the most that work ends here. */
 const MAX_STEPS = 1_000_000;
 
-function stepsFault({ sample_steps: steps = DEFAULT_STEPS, discrete_flow_shift: given }: SamplePrompt): string | undefined {
+function stepsFault({
+  sample_steps: steps = DEFAULT_STEPS,
+  discrete_flow_shift: given,
+}: SamplePrompt): string | undefined {
   const shift = given === undefined ? DEFAULT_SHIFT : isPythonFloat(given) ? given.value : given;
   if (typeof steps !== "number" || !isStepCount(steps) || typeof shift !== "number") return undefined;
   if (!beginsTwice(steps, shift)) return undefined;
@@ -192,6 +195,7 @@ function stepsFault({ sample_steps: steps = DEFAULT_STEPS, discrete_flow_shift: 
     if (beginsTwice(middle, shift)) tooMany = middle;
     else most = middle;
   }
-  const basis = given === undefined ? `the shift of ${DEFAULT_SHIFT} that counts where none is given` : `a shift of ${shift}`;
+  const basis =
+    given === undefined ? `the shift of ${DEFAULT_SHIFT} that counts where none is given` : `a shift of ${shift}`;
   return `its ${steps} steps are too many for ${basis}, at which the sampler fails from ${tooMany} steps on: use ${most} at most`;
 }

@@ -1,7 +1,7 @@
 /** What the trainer's learning-rate schedules depend on (`get_lr_scheduler` in its `training/trainer_base.py`). */
 
 import { optimizerTypeForTrainer } from "./optimizers.ts";
-import { readKeyword } from "./python-literal.ts";
+import { isTruthy, readKeyword } from "./python-literal.ts";
 
 export interface ScheduleChoice {
   /** `lr_scheduler`; the trainer's default is `constant`. */
@@ -29,7 +29,7 @@ export function bringsItsOwnSchedule(optimizerType: string, optimizerArgs: reado
   if (optimizerTypeForTrainer(optimizerType)?.toLowerCase() !== "adafactor") return false;
   const isTrue = (name: string, otherwise: boolean): boolean => {
     const keyword = optimizerArgs.map(readKeyword).findLast((each) => each.name === name);
-    return keyword !== undefined && "value" in keyword ? Boolean(keyword.value) : otherwise;
+    return keyword !== undefined && "value" in keyword ? isTruthy(keyword.value) : otherwise;
   };
   return isTrue("relative_step", true) || isTrue("warmup_init", false);
 }

@@ -32,6 +32,13 @@ describe("models that are needed", () => {
   });
 });
 
+test.each(["I8", "F64"])("M20: %s weights cannot be trained", (dtype) => {
+  const facts = models({ dit: ditFacts("models/low.safetensors", dtype) });
+  const found = findings({ facts, pipeline: ["noise: low"] });
+  expect(found).toMatchObject([{ code: "M20", severity: "error", path: "models.dit" }]);
+  expect(found[0]?.detail).toContain(`holds ${dtype} weights`);
+});
+
 describe("model files", () => {
   const missing = (file: string): ModelFacts => ({
     file,

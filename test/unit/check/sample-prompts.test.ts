@@ -2,6 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { namedPromptImages } from "../../../src/core/check/input-files.ts";
 import type { Facts } from "../../../src/core/facts.ts";
+import { PRESETS } from "../resolve/sample.ts";
 import { ditFacts, findings, SOUND_MODELS } from "./judge.ts";
 
 const SAMPLED = "  sample_every_n_epochs: 1";
@@ -146,7 +147,9 @@ describe("an image to video prompt", () => {
       place: { file: "fox.yaml" },
     });
     const images = (value: string | readonly string[], task: "i2v-A14B" | "t2v-A14B" = "i2v-A14B") =>
-      namedPromptImages({ task, overrides: [override(value)] }, { "p.json": { text: '[{"image_path": "b.png"}]' } });
+      namedPromptImages({ task, overrides: [override(value)] }, PRESETS, {
+        "p.json": { text: '[{"image_path": "b.png"}]' },
+      });
     expect(images(["a --i a b.png --w 64", "b --I a b.png", "c"])).toEqual(["a b.png"]);
     expect(images("p.json")).toEqual(["b.png"]);
     expect(images("q.txt")).toEqual([]);
@@ -158,6 +161,16 @@ test("T32: a tracker's settings that are no TOML", () => {
   const pipeline = ["train:\n  log_tracker_config: t.toml"];
   const codes = (text: string) =>
     findings({ pipeline, facts: { inputFiles: { "pipelines/t.toml": { text } } } }).map(({ code }) => code);
-  expect(codes("x = = 1")).toEqual(["T32"]);
-  expect(codes('[wandb]\nname = "x"')).toEqual([]);
+  for (const text of [
+    ...["x = = 1", "x = [1, 'a']", "tensorboard = 3", "[tensorboard]\nfoo = 1", "[tensorboard]\nmax_queue = 'x'"],
+    ...["[tensorboard]\nlog_dir = 'x'", "[tensorboard]\npurge_step = 1.5", "[tensorboard]\nfilename_suffix = '/x'"],
+  ]) {
+    expect(codes(text)).toEqual(["T32"]);
+  }
+  for (const text of [
+    ...["", "x = 3", '[wandb]\nname = "x"', "wandb = 3", "[tensorboard]\nmax_queue = 20\nflush_secs = 1.5"],
+    "[tensorboard]\ncomment = 3\npurge_step = 4\nfilename_suffix = 'x'",
+  ]) {
+    expect(codes(text)).toEqual([]);
+  }
 });

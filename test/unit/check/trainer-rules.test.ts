@@ -1,11 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { cacheFoldersAreDistinct, captionsHaveAnExtension, logHasItsFolder } from "../../../src/core/check/data.ts";
-import {
-  dimIsGiven,
-  learningRateIsAboveZero,
-  networkArgumentsFit,
-  optimizerIsKnown,
-} from "../../../src/core/check/learning.ts";
+import { learningRateIsAboveZero, optimizerIsKnown } from "../../../src/core/check/learning.ts";
+import { dimIsGiven, networkArgumentsFit } from "../../../src/core/check/lora.ts";
 import { attentionIsChosen, someBlockStays } from "../../../src/core/check/memory.ts";
 import type { Diagnostic } from "../../../src/core/diagnostic.ts";
 import { TRAINER_CODES } from "../../../src/core/trainer/refusal-codes.ts";
@@ -328,7 +324,7 @@ describe("rules that the shape of a pipeline keeps already hold whatever brings 
     ["T7", optimizerIsKnown, "optimizer_type", undefined, "adamw8bit"],
     ["T12", logHasItsFolder, "logging_dir", undefined, "`logging_dir: logs`"],
     ["T24", dimIsGiven, "dim_from_weights", true, "tier entry"],
-    ["T30", networkArgumentsFit, "network_args", ["rank_dropout=1"], "divides by zero"],
+    ["T30", networkArgumentsFit, "network_args", ["rank_dropout=1"], "below 1"],
     ["T30", networkArgumentsFit, "network_args", ["conv_dim=x"], "whole number"],
     ["T30", networkArgumentsFit, "network_args", ["include_patterns=.*"], "Python list"],
     ["T28", learningRateIsAboveZero, "learning_rate", 0, "above 0"],

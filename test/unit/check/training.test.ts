@@ -29,6 +29,38 @@ describe("T30: patterns of network_args", () => {
   });
 });
 
+describe("T30: values of network_args", () => {
+  const taken = (word: string) => codes({ pipeline: ["noise: low", train({ network_args: [word] })] });
+
+  test.each([
+    ...["rank_dropout=1", "module_dropout=1", "rank_dropout=high", "conv_dim=4.5", "loraplus_lr_ratio=x"],
+    ...["multiplier=2", "network_dim=4", "neuron_dropout=0.1", "module_class=3"],
+    ...["exclude_patterns=ffn", "exclude_patterns=('.*ffn.*',)", "exclude_patterns=None", "include_patterns=['a', 3]"],
+  ])("%s is refused", (word) => {
+    expect(taken(word)).toEqual(["T30"]);
+  });
+
+  test.each([
+    ...["rank_dropout=+0.1", "rank_dropout=1e-1", "module_dropout=0.5 ", "conv_dim=4", "loraplus_lr_ratio=4"],
+    ...["verbose=True", "foo=bar", "include_patterns=('.*ffn.*',)", "include_patterns=None"],
+  ])("%s is taken", (word) => {
+    expect(taken(word)).toEqual([]);
+  });
+});
+
+describe("T30: patterns that would take for ever", () => {
+  const judged = (pattern: string) =>
+    findings({ pipeline: ["noise: low", train({ network_args: [`exclude_patterns=['${pattern}']`] })] });
+
+  test.each(["(.*.*.*.*)*Z", "(a|a|.)*(b|.)*(.*)*Z", "(.+)+#"])("%s is refused, and named", (pattern) => {
+    expect(judged(pattern)).toMatchObject([{ code: "T30", detail: expect.stringContaining(pattern) }]);
+  });
+
+  test.each([".*ffn.*", "(?:blocks|foo)\\.[0-9]+\\.ffn.*", "(?:[a-z]+\\.)+x", ".*.*.*Z"])("%s is taken", (pattern) => {
+    expect(judged(pattern)).toEqual([]);
+  });
+});
+
 describe("T41: modules that training needs", () => {
   const without = (module: string, options: Readonly<Record<string, unknown>>) =>
     findings({ pipeline: [train(options)], facts: { trainer: { missingModules: [module] } } }).map(

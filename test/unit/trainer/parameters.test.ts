@@ -175,36 +175,17 @@ describe("the manual's ranges", () => {
 });
 
 describe("words that the trainer takes apart", () => {
-  /** Seen with the real trainer, one by one. */
+  /** What stands behind the one `=` is judged with the optimizer, the schedule or the network that takes it. */
   test.each([
-    ["optimizer_args", "weight_decay=0.1", true],
-    ["optimizer_args", "weight_decay=+0.1", true],
-    ["optimizer_args", "weight_decay= 0.1", true],
-    ["optimizer_args", "betas=0.9,0.99", true],
-    ["optimizer_args", "betas=0.9, 0.99", true],
-    ["optimizer_args", "betas=(0.9,0.99)", true],
-    ["optimizer_args", "foreach=True", true],
-    ["optimizer_args", "foreach=true", false],
-    ["optimizer_args", "weight_decay=abc", false],
-    ["optimizer_args", "weight_decay=007", false],
+    ["optimizer_args", "weight_decay= 0.1 ", true],
+    ["optimizer_args", "weight_decay=0x1", true],
+    ["optimizer_args", "betas=(0.9, 0.99)", true],
     ["optimizer_args", "weight_decay", false],
+    ["optimizer_args", " weight_decay=0.1", false],
     ["optimizer_args", "a=b=c", false],
     ["lr_scheduler_args", "step_rules='1:200,0.1'", true],
-    ["lr_scheduler_args", "T_max=100", true],
-    ["network_args", "rank_dropout=0.1", true],
-    ["network_args", "rank_dropout=1e-1", true],
-    ["network_args", "rank_dropout=1", false],
-    ["network_args", "module_dropout=1", false],
+    ["network_args", "include_patterns=None", true],
     ["network_args", "rank_dropout=", false],
-    ["network_args", "rank_dropout=high", false],
-    ["network_args", "loraplus_lr_ratio=4", true],
-    ["network_args", "conv_dim=4", true],
-    ["network_args", "conv_dim=4.5", false],
-    ["network_args", "exclude_patterns=['.*ffn.*']", true],
-    ["network_args", "exclude_patterns=ffn", false],
-    ["network_args", "verbose=True", true],
-    ["network_args", "multiplier=2", false],
-    ["network_args", "neuron_dropout=0.1", false],
     ["network_args", "a=b=c", false],
   ])("%s: %s is taken: %s", (name, word, taken) => {
     const type = findParameter(name)?.type;

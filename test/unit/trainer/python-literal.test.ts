@@ -3,15 +3,20 @@ import { readKeyword, readPythonLiteral } from "../../../src/core/trainer/python
 
 describe("a Python literal", () => {
   test.each([
-    ["1e-3", 0.001],
+    ["1e-3", { kind: "float", value: 0.001 }],
+    ["3.0", { kind: "float", value: 3 }],
     ["1_000", 1000],
+    ["-0x1F", -31],
+    ["0b11", 3],
+    ["1 \t", 1],
     ["True", true],
     ["None", null],
-    ["0.9,0.999", [0.9, 0.999]],
-    ["(0.9,)", [0.9]],
-    ["(0.9)", 0.9],
-    ["['.*ffn.*', \".*head.*\"]", [".*ffn.*", ".*head.*"]],
-    ["{'a': 1}", { kind: "dict" }],
+    ["9,10", { kind: "tuple", items: [9, 10] }],
+    ["(9,)", { kind: "tuple", items: [9] }],
+    ["(9)", 9],
+    ["['.*ffn.*', \".*head.*\"]", { kind: "list", items: [".*ffn.*", ".*head.*"] }],
+    ["{2, 4}", { kind: "set", items: [2, 4] }],
+    ["{'a': 1}", { kind: "dict", entries: 1 }],
   ])("%s is read", (text, value) => {
     expect(readPythonLiteral(text)).toEqual(value);
   });
@@ -29,16 +34,26 @@ describe("a Python literal", () => {
     expect(readPythonLiteral(text)).toBe(value);
   });
 
-  test.each(["", "ffn", "[1", "1 2", "'a", String.raw`'\x4'`, String.raw`'\N{DASH}'`, "f'a'", "os.system('x')"])(
-    "%s is none",
-    (text) => {
-      expect(readPythonLiteral(text)).toBeUndefined();
-    },
-  );
+  test.each([
+    "",
+    "ffn",
+    "01",
+    "1__0",
+    "{1: 2, 3}",
+    "[1",
+    "1 2",
+    "'a",
+    String.raw`'\x4'`,
+    String.raw`'\N{DASH}'`,
+    "f'a'",
+    "os.system('x')",
+  ])("%s is none", (text) => {
+    expect(readPythonLiteral(text)).toBeUndefined();
+  });
 });
 
 test("a keyword has exactly one equals sign and a literal behind it", () => {
-  expect(readKeyword("betas=0.9,0.99")).toEqual({ name: "betas", value: [0.9, 0.99] });
+  expect(readKeyword("steps=1,2")).toEqual({ name: "steps", value: { kind: "tuple", items: [1, 2] } });
   expect(readKeyword("betas").problem).toContain("exactly one `=`");
   expect(readKeyword("a=b=1").problem).toContain("exactly one `=`");
   expect(readKeyword("a=b").problem).toContain("no Python literal");
