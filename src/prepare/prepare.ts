@@ -9,6 +9,7 @@ import { render } from "../core/render/render.ts";
 import type { Presets } from "../core/resolve/presets.ts";
 import { resolve as resolveSpec } from "../core/resolve/resolve.ts";
 import type { Resolved } from "../core/resolve/resolved.ts";
+import { isFault, standsBeside } from "../core/spec/sound-part.ts";
 import type { Spec } from "../core/spec/spec.ts";
 import type { State } from "../core/state/state.ts";
 import type { DatasetItems } from "../core/trainer/dataset.ts";
@@ -98,7 +99,8 @@ export async function prepare(files: readonly string[], options: PrepareOptions)
       plans.push(showPlan(invalidPipeline({ name: pipeline.name, file, sha256 }), show));
       continue;
     }
-    const clashes = across.get(spec) ?? [];
+    const faults = pipeline.diagnostics.filter(isFault);
+    const clashes = (across.get(spec) ?? []).filter((clash) => standsBeside(clash, faults));
     diagnostics.push(...clashes);
     const prepared = await prepareOne({ ...pipeline, spec, clashes }, await templates(spec, root), options);
     take(prepared.diagnostics, prepared.texts);
@@ -149,7 +151,13 @@ async function prepareOne(
     presets,
   );
   const { resolved, items } = resolveSpec({ spec, presets, facts, sha256 });
-  diagnostics.push(...resolved.diagnostics, ...check({ resolved, items, facts }));
+  const found = [...resolved.diagnostics, ...check({ resolved, items, facts })];
+  const faults = reading.filter(isFault);
+  diagnostics.push(...found.filter((finding) => standsBeside(finding, faults)));
+  if (faults.length > 0) {
+    await statCache.save();
+    return invalid(resolved.tier);
+  }
   const rendered = render({ resolved, templates, trainer: facts.trainer });
   // A value that a rule refuses is refused by rendering too: once is enough.
   if (!hasErrors(diagnostics)) diagnostics.push(...rendered.diagnostics);

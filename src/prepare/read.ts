@@ -4,7 +4,7 @@ import { parsePipeline } from "../core/spec/parse-pipeline.ts";
 import type { Spec } from "../core/spec/spec.ts";
 import { readProject } from "../host/project.ts";
 
-/** A pipeline file as read; `spec` is absent where errors were found in it. */
+/** A pipeline file as read; `spec` lacks what is faulty in it, and is absent where too little would be left. */
 export interface ReadPipeline {
   /** As shown to people. */
   readonly file: string;

@@ -147,7 +147,7 @@ const CHOSEN: readonly Options[] = [
   ...["0x1", "1_0", "True", "0.1 ", "007", "+.5", "1e-2", "-1", "'0.1'"].map((value) => ({
     optimizer_args: [`weight_decay=${value}`],
   })),
-  ...["nopackage.Foo", "torch.optim.Adam", "torch.optim.lr_scheduler.Nope"].map((lr_scheduler_type) => ({
+  ...["torch.optim.Adam", "torch.optim.lr_scheduler.Nope"].map((lr_scheduler_type) => ({
     lr_scheduler_type,
   })),
   ...["get_nope", "get_scheduler", "get_constant_schedule", "get_cosine_schedule_with_warmup"].map((name) => ({
@@ -194,13 +194,15 @@ const CHOSEN: readonly Options[] = [
     lr_scheduler_type: "CosineAnnealingWarmRestarts",
     lr_scheduler_args: [word],
   })),
-  ...["pct_start=0", "pct_start=0.0", "pct_start=1", "pct_start=1.0", "pct_start=0.1", "pct_start=0.5"].flatMap(
-    (word) =>
-      ["total_steps=10", "total_steps=6", "total_steps=100"].map((total) => ({
-        lr_scheduler_type: "OneCycleLR",
-        lr_scheduler_args: ["max_lr=1e-3", total, word],
-      })),
-  ),
+  ...[
+    ["pct_start=0", "total_steps=10"],
+    ["pct_start=0.0", "total_steps=10"],
+    ["pct_start=1", "total_steps=10"],
+    ["pct_start=1.0", "total_steps=10"],
+    ["pct_start=1.0", "total_steps=6"],
+    ["pct_start=0.1", "total_steps=10"],
+    ["pct_start=0.1", "total_steps=100"],
+  ].map((words) => ({ lr_scheduler_type: "OneCycleLR", lr_scheduler_args: ["max_lr=1e-3", ...words] })),
   ...[["max_lr=[1e-3,2e-3]"], ["max_lr=(1e-3,)"], ["max_lr={1e-3}"]].flatMap((words) =>
     [{}, { network_args: ["loraplus_lr_ratio=4"] }, { network_args: ["loraplus_lr_ratio=0"] }].map((more) => ({
       ...more,
@@ -228,7 +230,7 @@ const CHOSEN: readonly Options[] = [
       network_args: [word],
     }),
   ),
-  ...["('.*ffn.*',)", "None", "'.*ffn.*'", "{'.*ffn.*'}", "[3]"].flatMap((patterns) => [
+  ...["('.*ffn.*',)", "None", "{'.*ffn.*'}", "[3]"].flatMap((patterns) => [
     { network_args: [`include_patterns=${patterns}`] },
     { network_args: [`exclude_patterns=${patterns}`] },
   ]),

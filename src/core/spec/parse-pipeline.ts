@@ -6,6 +6,7 @@ import { diagnoseIssues, isTrusted, type ShapedFile } from "./issues.ts";
 import { readYaml } from "./read-yaml.ts";
 import { checkRules } from "./rules.ts";
 import { NAME_PATTERN, type PipelineFile, type ProjectFile, pipelineShape, projectShape } from "./shape.ts";
+import { isFault, leavesSomethingToJudge, soundPart } from "./sound-part.ts";
 import type { SourceText, Spec } from "./spec.ts";
 import type { FileKind } from "./unknown-key.ts";
 import type { Environment } from "./variables.ts";
@@ -27,9 +28,9 @@ export interface ParsedPipeline extends Outcome<Spec> {
 }
 
 /**
- * Reads a pipeline over its project file. Every fault of both files is reported at once.
- * There is a value when both files are sound in themselves; it comes even where an environment variable is not set
- * (an error too), so that the rest can be checked: the paths concerned say so in `unset`.
+ * Reads a pipeline over its project file. Every fault of both files is reported at once. The value comes with errors too,
+ * so that the rest can be checked: what is faulty is left out of it, and a path with a variable that is not set says so in
+ * `unset`. There is none where what is left says too little.
  */
 export function parsePipeline(input: ParseInput): ParsedPipeline {
   const pipeline = readFile(input.pipeline, "pipeline", pipelineShape);
@@ -40,18 +41,15 @@ export function parsePipeline(input: ParseInput): ParsedPipeline {
     ...judge(pipeline, input.environment, undefined),
     ...checkBackend(pipeline.shaped, project?.shaped),
   ];
-  const valid = pipeline.valid;
-  const sharedIsSound = project === undefined || project.valid !== undefined;
-  const blocking = diagnostics.filter((diagnostic) => diagnostic.code !== SPEC_CODES.unsetVariable.code);
+  const faults = diagnostics.filter(isFault);
+  const sound = <T>(file: ReadFile<T>, shape: z.ZodType<T>) =>
+    faults.length === 0 || file.shaped === undefined ? file.valid : soundPart(file.shaped, shape, faults);
+  const own = leavesSomethingToJudge(faults) ? sound(pipeline, pipelineShape) : undefined;
+  const shared = project === undefined ? undefined : sound(project, projectShape);
   const name = nameOf(pipeline.shaped);
-  if (valid === undefined || !sharedIsSound || hasErrors(blocking)) return { value: undefined, diagnostics, name };
-  const value = buildSpec({
-    pipeline: valid,
-    project: project?.valid,
-    root: input.root,
-    environment: input.environment,
-  });
-  return { value, diagnostics, name };
+  if (own === undefined || (project !== undefined && shared === undefined)) return { value: undefined, diagnostics, name };
+  const { root, environment } = input;
+  return { value: buildSpec({ pipeline: own, project: shared, root, environment }), diagnostics, name };
 }
 
 function nameOf(shaped: ShapedFile | undefined): string | undefined {

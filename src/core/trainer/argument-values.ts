@@ -81,7 +81,10 @@ export const TORCH_ADAFACTOR_EPS: WantedValue = {
 export const TRIPLE = numbersWhere("three numbers", 3, () => true);
 export const NUMBERS: WantedValue = {
   words: "a list of numbers, such as [100, 200]",
-  fits: (value) => itemsOf(value)?.every((item) => numberOf(item) !== undefined) === true,
+  // A dict is counted by its keys.
+  fits: (value) =>
+    (typeof value === "object" && value?.kind === "dict") ||
+    itemsOf(value)?.every((item) => numberOf(item) !== undefined) === true,
 };
 
 /** One value for all of the optimizer's groups of parameters, or a list or tuple with one for each. */
