@@ -163,9 +163,12 @@ async function describeMissing(path: string, shown: string): Promise<string> {
   if (!existsSync(folder))
     return `There is no folder ${dirname(shown)}, so there is no ${shown}. Check the path and the folder you are in.`;
   const files = await yamlFilesIn(folder);
+  const other = existsSync(join(folder, PROJECT_FILE))
+    ? `pipeline beside ${PROJECT_FILE}`
+    : "other YAML file in that folder";
   const near = nearest(basename(path), files) ?? files.find((name) => name.startsWith(`${basename(path)}.`));
   if (near !== undefined) return `There is no ${shown}. Did you mean ${join(dirname(shown), near)}?`;
-  if (files.length === 0) return `There is no ${shown}, nor any other YAML file in that folder. Check the path.`;
+  if (files.length === 0) return `There is no ${shown}, nor any ${other}. Check the path.`;
   return `There is no ${shown}. That folder holds ${files.slice(0, 5).join(", ")}${files.length > 5 ? " and others" : ""}.`;
 }
 

@@ -1,5 +1,5 @@
 import { constants } from "node:fs";
-import { access, readFile } from "node:fs/promises";
+import { access, readFile, stat } from "node:fs/promises";
 import { isAbsolute, join, resolve } from "node:path";
 import type { TrainerFacts } from "../core/facts.ts";
 import type { LocatedPath } from "../core/spec/spec.ts";
@@ -86,6 +86,12 @@ async function observeCheckout(request: TrainerRequest): Promise<Checkout> {
     readGitCommit(folder),
   ]);
   if (script !== "readable") {
+    const kind = await kindOf(folder);
+    if (kind !== "folder") {
+      return {
+        problem: `\`trainer.path\` is ${path.path}, ${kind === "file" ? "which is a file" : "and there is no such folder"}`,
+      };
+    }
     return {
       problem: `\`trainer.path\` (${path.path}) is no Musubi Tuner checkout: ${TRAIN_SCRIPT} is ${script} there`,
     };
@@ -104,6 +110,14 @@ async function readable(file: string): Promise<"readable" | "missing" | "unreada
   } catch (error) {
     const code = errorCode(error);
     return code === "ENOENT" || code === "ENOTDIR" ? "missing" : "unreadable";
+  }
+}
+
+async function kindOf(path: string): Promise<"folder" | "file" | "nothing"> {
+  try {
+    return (await stat(path)).isDirectory() ? "folder" : "file";
+  } catch {
+    return "nothing";
   }
 }
 

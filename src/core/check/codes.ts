@@ -82,6 +82,14 @@ export const LEARNING_CODES = {
     mend: "Use `timestep_sampling: shift`, or moderate values of mode_scale, logit_mean and logit_std.",
     example: "train:\n  timestep_sampling: sigma\n  weighting_scheme: mode\n  mode_scale: 20",
   },
+  compileBackend: {
+    code: "T47",
+    severity: "error",
+    summary: "PyTorch has no such compile_backend",
+    why: "torch.compile looks it up once the models are loaded, and fails.",
+    mend: "Leave compile_backend out, which is inductor.",
+    example: "train:\n  compile: true\n  compile_backend: inducter",
+  },
   streamedHalves: {
     code: "T43",
     severity: "error",

@@ -64,11 +64,16 @@ export const targetFramesAreLegal: Rule = (judged) =>
   eachSource(judged, (numbered) => {
     const { source } = numbered;
     if (!isVideo(source)) return [];
-    const wrong = source.targetFrames.filter((frames) => !Number.isInteger(frames) || frames < 1 || frames % 4 !== 1);
-    if (wrong.length === 0) return [];
-    const mends = wrong.map((frames) => `${nearestLegal(frames)} instead of ${frames}`);
-    const detail = `\`target_frames\` of ${source.input.written} holds ${list(wrong.map(String))}, and the VAE takes 1, 5, 9, 13 … frames. Use ${list(mends)}.`;
-    return [diagnose(TRAINER_CODES.targetFrames, detail, keyOf(numbered, judged, "target_frames"))];
+    const wrong = source.targetFrames.flatMap((frames, index) =>
+      !Number.isInteger(frames) || frames < 1 || frames % 4 !== 1 ? [{ frames, index }] : [],
+    );
+    const [first] = wrong;
+    if (first === undefined) return [];
+    const mends = wrong.map(({ frames }) => `${nearestLegal(frames)} instead of ${frames}`);
+    const detail = `\`target_frames\` of ${source.input.written} holds ${list(wrong.map(({ frames }) => String(frames)))}, and the VAE takes 1, 5, 9, 13 … frames. Use ${list(mends)}.`;
+    const whole = keyOf(numbered, judged, "target_frames");
+    const at = judged.resolved.spec.places.get(`${whole.path}.${first.index}`) ?? whole.at;
+    return [diagnose(TRAINER_CODES.targetFrames, detail, { ...whole, at })];
   });
 
 /** Clips of one training bucket whose cached sizes differ: one of each. */
@@ -105,15 +110,16 @@ export const captionsHaveAnExtension: Rule = (judged) =>
     return [diagnose(TRAINER_CODES.captionExtensionMissing, detail, keyOf(numbered, judged, "caption_extension"))];
   });
 
-/** T23: `glob` takes these as patterns; a `]` alone means nothing to it. */
-export const cacheFoldersAreNoPatterns: Rule = (judged) =>
-  eachSource(judged, ({ source }) => {
-    const found = [...new Set(source.cacheDir.match(/[[*?]/g) ?? [])];
-    if (found.length === 0) return [];
-    const at = judged.resolved.spec.places.get("cache_dir") ?? source.place;
-    const detail = `The cache folder ${source.cacheDir} holds ${found.map((character) => `\`${character}\``).join(" and ")}, which the trainer takes for a pattern: it finds no caches in it. Use a \`cache_dir\` without [, * and ?.`;
-    return [diagnose(TRAINER_CODES.globInPath, detail, { at, path: "cache_dir" })];
-  });
+/** T23: `glob` takes these as patterns; a `]` alone means nothing to it. Only the folder of all caches can hold any. */
+export const cacheFoldersAreNoPatterns: Rule = ({ resolved }) => {
+  const { cacheDir, places, file } = resolved.spec;
+  const found = [...new Set(cacheDir.match(/[[*?]/g) ?? [])];
+  if (found.length === 0) return [];
+  // Without a `cache_dir` of their own caches lie in the state's folder.
+  const key = places.has("cache_dir") ? "cache_dir" : "state_dir";
+  const detail = `The folder of the caches is ${cacheDir} and holds ${found.map((character) => `\`${character}\``).join(" and ")}, which the trainer takes for a pattern: it finds no caches in it. Use a \`${key}\` without [, * and ?.`;
+  return [diagnose(TRAINER_CODES.globInPath, detail, { at: places.get(key) ?? { file }, path: key })];
+};
 
 /** T9: each source has a cache folder of its own by its name; the trainer refuses two of one folder. */
 export const cacheFoldersAreDistinct: Rule = (judged) => {

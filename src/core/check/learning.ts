@@ -5,9 +5,9 @@ import { modulesOf, OPTIMIZER_NAMES, optimizerTypeForTrainer, PARAMETERS_OF_MODU
 import { type PythonValue, readKeyword } from "../trainer/python-literal.ts";
 import { TRAINER_CODES } from "../trainer/refusal-codes.ts";
 import { LEARNING_CODES } from "./codes.ts";
-import { cite, isExplicit, list, numberOf, pointAt, type StageRule, textOf, wordsOf } from "./rule.ts";
+import { cite, isExplicit, list, numberOf, pointAt, pointAtEntry, type StageRule, textOf, wordsOf } from "./rule.ts";
 
-/** Rules about what is learnt and how: the optimizer (T7, T22, T29), the network (T24, T30), the learning rate and timesteps. */
+/** Rules about what is learnt and how: the optimizer (T7, T22, T29), the learning rate (T28) and timesteps (T15). */
 
 /** What a missing module is told as, and the value that needs none. */
 const WITHOUT_MODULES: Readonly<Record<string, { readonly kind: DiagnosticKind; readonly instead: string }>> = {
@@ -53,14 +53,16 @@ export const modulesAreInstalled: StageRule = ({ parameters }, { facts, resolved
 };
 
 /** T29: `optimizer_args`, as far as the optimizer's constructor is known. */
-export const optimizerArgumentsFit: StageRule = ({ parameters }) => {
+export const optimizerArgumentsFit: StageRule = ({ parameters }, judged) => {
   const type = optimizerTypeForTrainer(textOf(parameters, "optimizer_type") ?? "");
   if (type === undefined) return [];
   const words = wordsOf(parameters, "optimizer_args");
   const known = optimizerArguments(type);
-  const finding = (text: string): Diagnostic =>
+  const combined = (text: string): Diagnostic =>
     diagnose(LEARNING_CODES.optimizerArguments, text, pointAt(parameters, "optimizer_args", "optimizer_type"));
   const findings = words.map(readKeyword).flatMap((keyword, index): readonly Diagnostic[] => {
+    const at = pointAtEntry(judged, parameters, { name: "optimizer_args", index }, "optimizer_type");
+    const finding = (text: string): Diagnostic => diagnose(LEARNING_CODES.optimizerArguments, text, at);
     const shown = `\`${words[index] ?? ""}\` in \`optimizer_args\``;
     if (keyword.problem !== undefined) return [finding(`${shown} cannot be read: ${keyword.problem}.`)];
     if (GIVEN_TO_OPTIMIZERS.includes(keyword.name)) {
@@ -81,7 +83,7 @@ export const optimizerArgumentsFit: StageRule = ({ parameters }) => {
       keyword.problem === undefined ? [[keyword.name, keyword.value]] : [],
     );
   const combinations = combinationFaults(type, new Map(values));
-  return [...findings, ...combinations.map((text) => finding(`${cite(parameters, "optimizer_type")}: ${text}`))];
+  return [...findings, ...combinations.map((text) => combined(`${cite(parameters, "optimizer_type")}: ${text}`))];
 };
 
 /** T28: without a learning rate the optimizer gets no parameters at all (`prepare_optimizer_params` in `networks/lora.py`). */

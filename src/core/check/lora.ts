@@ -1,4 +1,4 @@
-import { type Diagnostic, diagnose } from "../diagnostic.ts";
+import { type Diagnostic, type DiagnosticOptions, diagnose } from "../diagnostic.ts";
 import type { ResolvedTrainStage } from "../resolve/resolved.ts";
 import {
   endlessPatterns,
@@ -12,7 +12,7 @@ import { itemsOf, readPythonLiteral } from "../trainer/python-literal.ts";
 import { TRAINER_CODES } from "../trainer/refusal-codes.ts";
 import { LEARNING_CODES } from "./codes.ts";
 import { ditsOf } from "./dit.ts";
-import { cite, isOn, type Judged, numberOf, pointAt, type StageRule, textOf, wordsOf } from "./rule.ts";
+import { cite, isOn, type Judged, numberOf, pointAt, pointAtEntry, type StageRule, textOf, wordsOf } from "./rule.ts";
 
 /** Rules about the LoRA: its settings (T24, T30), and the files that it starts from or is trained on top of (T33, T44, T45). */
 
@@ -94,7 +94,7 @@ function nothingLeft(stage: ResolvedTrainStage, judged: Judged): readonly Diagno
 export const networkArgumentsFit: StageRule = (stage, judged) => {
   const { parameters } = stage;
   const words = wordsOf(parameters, "network_args");
-  const faults = words.flatMap((word): readonly Diagnostic[] => {
+  const faults = words.flatMap((word, index): readonly Diagnostic[] => {
     const [name = "", value, ...more] = word.split("=");
     const fault =
       value === undefined || more.length > 0
@@ -102,7 +102,8 @@ export const networkArgumentsFit: StageRule = (stage, judged) => {
         : networkArgumentFault(name, value);
     if (fault === undefined) return [];
     const detail = `\`${word}\` in \`network_args\` cannot be used: ${fault}.`;
-    return [diagnose(LEARNING_CODES.networkArguments, detail, pointAt(parameters, "network_args"))];
+    const at = pointAtEntry(judged, parameters, { name: "network_args", index });
+    return [diagnose(LEARNING_CODES.networkArguments, detail, at)];
   });
   return faults.length > 0 ? faults : nothingLeft(stage, judged);
 };
@@ -126,14 +127,14 @@ function isOtherFormat(file: string, { facts }: Judged): boolean {
 }
 
 /** T45: the trainer goes by names, and passes over what it does not know (`load_state_dict` without `strict`). */
-function nothingFits(parameter: string, file: string, stage: ResolvedTrainStage): Diagnostic {
+function nothingFits(parameter: string, file: string, at: DiagnosticOptions): Diagnostic {
   const detail = `\`${parameter}\` names ${file}, and no tensor in it is named as this trainer names the layers of Wan (\`lora_unet_blocks_0_self_attn_q.lora_down.weight\`): nothing of it would be used. Convert it with Musubi's \`convert_lora.py --target default\`, or leave it out.`;
-  return diagnose(LEARNING_CODES.foreignLora, detail, pointAt(stage.parameters, parameter));
+  return diagnose(LEARNING_CODES.foreignLora, detail, at);
 }
 
-function doesNotFit(parameter: string, file: string, fault: string, stage: ResolvedTrainStage): Diagnostic {
+function doesNotFit(parameter: string, file: string, fault: string, at: DiagnosticOptions): Diagnostic {
   const detail = `\`${parameter}\` names ${file}, and ${fault}. Name a LoRA that was trained for this model.`;
-  return diagnose(LEARNING_CODES.loraMisfit, detail, pointAt(stage.parameters, parameter));
+  return diagnose(LEARNING_CODES.loraMisfit, detail, at);
 }
 
 /** T33, T44 and T45 for `network_weights`: `load_state_dict` refuses tensors of other shapes (`load_weights` in the trainer's `networks/lora.py`). */
@@ -142,18 +143,19 @@ export const networkWeightsFit: StageRule = (stage, judged) => {
   const file = textOf(parameters, "network_weights");
   const tensors = file === undefined ? undefined : tensorsOf(file, judged);
   if (file === undefined || tensors === undefined) return [];
+  const at = pointAt(parameters, "network_weights");
   if (!file.endsWith(".safetensors")) {
     const fault =
       "the trainer reads it with PyTorch, for its name, while it holds safetensors; it has to end in .safetensors";
-    return [doesNotFit("network_weights", file, fault, stage)];
+    return [doesNotFit("network_weights", file, fault, at)];
   }
   const layers = layersOf(stage, judged);
-  if (!holdsLayersOf(tensors, layers)) return [nothingFits("network_weights", file, stage)];
+  if (!holdsLayersOf(tensors, layers)) return [nothingFits("network_weights", file, at)];
   const { modules, unreadable } = selectModules(layers, wordsOf(parameters, "network_args"));
   // Which layers are trained is not known then; what the others hold is passed over.
   if (unreadable.length > 0) return [];
   const fault = loadingFault(tensors, modules);
-  if (fault !== undefined) return [doesNotFit("network_weights", file, fault, stage)];
+  if (fault !== undefined) return [doesNotFit("network_weights", file, fault, at)];
   return rankFindings(file, ranksOf(tensors, modules), stage);
 };
 
@@ -175,21 +177,17 @@ function rankFindings(
 
 /** T44 and T45 for `base_weights`, which are merged into every layer of the model, whatever is trained. */
 export const baseWeightsFit: StageRule = (stage, judged) =>
-  wordsOf(stage.parameters, "base_weights").flatMap((file): readonly Diagnostic[] => {
+  wordsOf(stage.parameters, "base_weights").flatMap((file, index): readonly Diagnostic[] => {
+    const at = pointAtEntry(judged, stage.parameters, { name: "base_weights", index });
     if (isOtherFormat(file, judged)) {
       return [
-        doesNotFit(
-          "base_weights",
-          file,
-          "the trainer reads `base_weights` as safetensors only, which it is not",
-          stage,
-        ),
+        doesNotFit("base_weights", file, "the trainer reads `base_weights` as safetensors only, which it is not", at),
       ];
     }
     const tensors = tensorsOf(file, judged);
     if (tensors === undefined) return [];
     const layers = layersOf(stage, judged);
-    if (!holdsLayersOf(tensors, layers)) return [nothingFits("base_weights", file, stage)];
+    if (!holdsLayersOf(tensors, layers)) return [nothingFits("base_weights", file, at)];
     const fault = mergingFault(tensors, layers);
-    return fault === undefined ? [] : [doesNotFit("base_weights", file, fault, stage)];
+    return fault === undefined ? [] : [doesNotFit("base_weights", file, fault, at)];
   });

@@ -1,4 +1,5 @@
 import { diagnose } from "../diagnostic.ts";
+import { nearest } from "../spec/suggest.ts";
 import { findParameter } from "../trainer/parameters.ts";
 import { TRAINER_CODES } from "../trainer/refusal-codes.ts";
 import { LEARNING_CODES } from "./codes.ts";
@@ -6,7 +7,7 @@ import { ditsOf } from "./dit.ts";
 import { A14B, readDitSizes } from "./dit-layout.ts";
 import { cite, isOn, numberOf, pointAt, type StageRule, textOf } from "./rule.ts";
 
-/** Rules about how the model is kept in memory and computed: T2, T3, T5, T6, T25, T31, T43. */
+/** Rules about how the model is kept in memory and computed: T2, T3, T5, T6, T25, T31, T43, T47. */
 
 /** T2: with both halves in one run, swapping blocks and offloading the idle half exclude each other. */
 export const swapExcludesOffload: StageRule = ({ half, parameters }) => {
@@ -62,6 +63,34 @@ export const streamsServeOneHalf: StageRule = ({ half, parameters }) => {
   const detail = `${cite(parameters, "block_swap_h2d_only")}, ${cite(parameters, "blocks_to_swap")}, and both halves are trained in one run: swapped blocks would keep the weights of the half that was loaded first, and the other half be trained on them. Leave \`block_swap_h2d_only\` out, or set \`noise: separate\`.`;
   const options = pointAt(parameters, "block_swap_h2d_only", "blocks_to_swap");
   return [diagnose(LEARNING_CODES.streamedHalves, detail, options)];
+};
+
+/** What `torch._dynamo.list_backends` of PyTorch 2.6 to 2.13 knows, and what packages for other hardware register. */
+const COMPILE_BACKENDS = [
+  ...[
+    "inductor",
+    "cudagraphs",
+    "onnxrt",
+    "openxla",
+    "openxla_eval",
+    "tvm",
+    "ts",
+    "eager",
+    "eager_noexcept",
+    "eager_debug",
+  ],
+  ...["aot_eager", "aot_eager_decomp_partition", "aot_eager_default_partitioner", "aot_ts", "pre_dispatch_eager"],
+  ...["torch_tensorrt", "tensorrt", "openvino", "ipex", "hidet", "hpu_backend", "npu", "zentorch", "migraphx"],
+];
+
+/** T47: asked only where blocks are compiled. */
+export const compilerIsKnown: StageRule = ({ parameters }) => {
+  const backend = textOf(parameters, "compile_backend");
+  if (!isOn(parameters, "compile") || backend === undefined || COMPILE_BACKENDS.includes(backend)) return [];
+  const near = nearest(backend, COMPILE_BACKENDS);
+  const mend = near === undefined ? "Leave it out, which is inductor." : `Did you mean ${near}?`;
+  const detail = `${cite(parameters, "compile_backend")}, and PyTorch has no such backend. ${mend}`;
+  return [diagnose(LEARNING_CODES.compileBackend, detail, pointAt(parameters, "compile_backend", "compile"))];
 };
 
 /** T25: what streaming blocks to the GPU needs. Nothing of it is looked at without swapped blocks. */

@@ -73,6 +73,21 @@ export function pointAt(parameters: ResolvedParameters, ...names: readonly strin
   return { at: parameters[first]?.place, path, related };
 }
 
+/** Points at one entry of a list that the user wrote, and at the other names as `pointAt` does. */
+export function pointAtEntry(
+  { resolved }: Judged,
+  parameters: ResolvedParameters,
+  entry: { readonly name: string; readonly index: number },
+  ...others: readonly string[]
+): DiagnosticOptions {
+  const whole = pointAt(parameters, entry.name, ...others);
+  const list = isWritten(parameters, entry.name) ? parameters[entry.name]?.place : undefined;
+  const path = `train.${entry.name}.${entry.index}`;
+  const at = resolved.spec.places.get(path);
+  // A list of the project file that the pipeline replaces has places too.
+  return list === undefined || at === undefined || at.file !== list.file ? whole : { ...whole, at, path };
+}
+
 /** A few names of many: the first ones, and how many more there are. */
 export function list(names: readonly string[], most = 5): string {
   const shown = names.slice(0, most).join(", ");

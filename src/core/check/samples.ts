@@ -12,7 +12,7 @@ import {
   type SamplePrompt,
 } from "../trainer/sample-prompts.ts";
 import { SCHEDULE_CODES } from "./codes.ts";
-import { isOn, type Judged, list, numberOf, pointAt, type StageRule, textOf, wordsOf } from "./rule.ts";
+import { isOn, type Judged, list, numberOf, pointAt, pointAtEntry, type StageRule, textOf, wordsOf } from "./rule.ts";
 
 /** Rules about samples: T26, and settings that make none. */
 
@@ -61,19 +61,25 @@ function promptFindings(
   judged: Judged,
 ): readonly Diagnostic[] {
   const isI2v = judged.resolved.spec.task === "i2v-A14B";
-  const faults = prompts.flatMap((prompt) => {
+  const faults = prompts.flatMap((prompt, index) => {
     const image = isI2v ? imageOf(prompt) : undefined;
     const problem = image === undefined ? undefined : judged.facts.inputFiles?.[image]?.problem;
     const clauses = [
       ...promptFaults(prompt),
       ...(problem === undefined ? [] : [`its image ${image}: ${problem.text}`]),
     ];
-    return clauses.length === 0 ? [] : [`"${shorten(prompt)}" (${clauses.join("; ")})`];
+    return clauses.length === 0 ? [] : [{ index, text: `"${shorten(prompt)}" (${clauses.join("; ")})` }];
   });
   const images = isI2v ? missingImages(prompts, stage) : [];
-  if (faults.length === 0) return images;
-  const detail = `Training would stop at its first samples, at ${list(faults, 3)}. Correct ${faults.length === 1 ? "the prompt" : "the prompts"}.`;
-  return [diagnose(TRAINER_CODES.samplePrompts, detail, pointAt(stage.parameters, "sample_prompts")), ...images];
+  const [first] = faults;
+  if (first === undefined) return images;
+  const shown = list(
+    faults.map(({ text }) => text),
+    3,
+  );
+  const detail = `Training would stop at its first samples, at ${shown}. Correct ${faults.length === 1 ? "the prompt" : "the prompts"}.`;
+  const at = pointAtEntry(judged, stage.parameters, { name: "sample_prompts", index: first.index });
+  return [diagnose(TRAINER_CODES.samplePrompts, detail, at), ...images];
 }
 
 /** T26: a prompts file that can't be read, prompts that make no sample. */

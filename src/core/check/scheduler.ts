@@ -5,7 +5,7 @@ import { parameterGroups } from "../trainer/lora.ts";
 import { findSchedulerFaults } from "../trainer/lr-scheduler.ts";
 import { TRAINER_CODES } from "../trainer/refusal-codes.ts";
 import { stepsPerEpoch } from "../trainer/steps.ts";
-import { type Judged, numberOf, pointAt, type StageRule, textOf, wordsOf } from "./rule.ts";
+import { type Judged, numberOf, pointAt, pointAtEntry, type StageRule, textOf, wordsOf } from "./rule.ts";
 
 /** Optimizer steps of a stage in all, on all its processes; undefined for a dataset without items. */
 export function stepsOf({ parameters }: ResolvedTrainStage, { items, resolved }: Judged) {
@@ -33,7 +33,12 @@ export const schedulerOptionsFit: StageRule = (stage, judged) => {
     groups: parameterGroups(wordsOf(parameters, "network_args")),
     totalSteps: steps === undefined ? undefined : steps.total * steps.processes,
   });
-  return faults.map(({ parameters: names, text }) =>
-    diagnose(TRAINER_CODES.schedulerOptions, text, pointAt(parameters, ...names)),
-  );
+  return faults.map(({ parameters: names, word, text }) => {
+    const [name = "", ...others] = names;
+    const at =
+      word === undefined
+        ? pointAt(parameters, ...names)
+        : pointAtEntry(judged, parameters, { name, index: word }, ...others);
+    return diagnose(TRAINER_CODES.schedulerOptions, text, at);
+  });
 };

@@ -14,7 +14,11 @@ export const trainerCanRun: Rule = ({ resolved, facts }) => {
   const { problem } = facts.trainer;
   if (problem === undefined) return [];
   const at = places.get("trainer.python") ?? places.get("trainer.path") ?? places.get("trainer") ?? { file };
-  const detail = `Here, ${problem}. The plan holds all the same; \`wan22 apply\` with \`backend: ${trainer.backend}\` needs it. ${MODEL_CODES.trainerProblem.mend}`;
+  const mend =
+    trainer.backend === "rehearsal"
+      ? "Before applying here, install Python 3.10 or newer, or name one as `trainer.python`."
+      : MODEL_CODES.trainerProblem.mend;
+  const detail = `Here, ${problem}. The plan holds all the same; \`wan22 apply\` with \`backend: ${trainer.backend}\` needs it. ${mend}`;
   return [diagnose(MODEL_CODES.trainerProblem, detail, { at, path: "trainer" })];
 };
 

@@ -77,7 +77,7 @@ export const RESOLVE_CODES = {
   outsideRange: {
     code: "R10",
     severity: "warning",
-    summary: "A value is outside the recommended range",
+    summary: "A value is outside the manual's range",
     why: "The trainer takes it, but it is beyond what the manual has seen to work.",
     mend: "Use a value inside the range unless this is an experiment.",
     example: "train:\n  network_dim: 256",

@@ -174,7 +174,7 @@ function checkValues({ spec, presets, hardware }: Suiting): Diagnostic[] {
         found.push(
           diagnose(
             RESOLVE_CODES.outsideRange,
-            `\`${name}: ${shownValue(value)}\` is outside ${shownValue(range[0])} to ${shownValue(range[1])}, the range that the manual recommends. It is used as written; correct it unless this is an experiment.`,
+            `\`${name}: ${shownValue(value)}\` is outside ${shownValue(range[0])} to ${shownValue(range[1])}, the whole range that the manual has for it. It is used as written; correct it unless this is an experiment.`,
             options,
           ),
         );

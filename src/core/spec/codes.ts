@@ -331,4 +331,12 @@ export const SPEC_CODES = {
     mend: "Name a pipeline file.",
     example: "wan22 plan wan22.yaml",
   },
+  moreFindings: {
+    code: "S50",
+    severity: "note",
+    summary: "The file has more findings than are listed",
+    why: "Nobody reads more than a hundred of one file, and many of them come from one slip.",
+    mend: "Mend those listed first; the rest shows then.",
+    example: "a file with 150 unknown keys",
+  },
 } as const satisfies Record<string, DiagnosticKind>;

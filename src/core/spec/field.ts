@@ -8,6 +8,8 @@ export interface FieldWords {
   readonly expected: string;
   /** As a user would write it after the colon. */
   readonly example?: string;
+  /** Any text: what looks like a variable in it may well be meant. */
+  readonly isFreeText?: boolean;
   /** The words taken or usually meant, where they can be listed: the nearest one is suggested. */
   readonly choices?: readonly string[];
 }
@@ -41,6 +43,11 @@ type Path = readonly (string | number)[];
 export function fieldAt(root: z.ZodType, path: Path): FieldWords | undefined {
   const found = schemaAt(root, path);
   return found === undefined ? undefined : wordsOf(found);
+}
+
+/** Whether a value would fit the field at a key path. */
+export function wouldFit(root: z.ZodType, path: Path, value: unknown): boolean {
+  return schemaAt(root, path)?.safeParse(value, { jitless: true }).success === true;
 }
 
 /** Whether the key at a path may be left out. */

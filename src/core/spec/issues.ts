@@ -26,13 +26,19 @@ export interface ShapedFile {
   readonly trustedUntil: number | undefined;
 }
 
-/** Diagnoses every issue that concerns a part of the file that was read as it was meant. */
-export function diagnoseIssues(file: ShapedFile, issues: readonly z.core.$ZodIssue[]): Diagnostic[] {
+/** Diagnoses the issues that concern a part of the file that was read as it was meant, as many as are explained; `more` counts the others. */
+export function diagnoseIssues(
+  file: ShapedFile,
+  issues: readonly z.core.$ZodIssue[],
+): { readonly diagnostics: readonly Diagnostic[]; readonly more: number } {
   const flat = issues.flatMap((issue) => flatten(issue, file));
   const trusted = flat.filter((issue) =>
     isTrusted(file, issue.unknownKey === undefined ? issue.path : [...issue.path, issue.unknownKey]),
   );
-  return trusted.slice(0, MAX_ISSUES).flatMap((issue) => diagnoseIssue(file, issue));
+  return {
+    diagnostics: trusted.slice(0, MAX_ISSUES).flatMap((issue) => diagnoseIssue(file, issue)),
+    more: Math.max(0, trusted.length - MAX_ISSUES),
+  };
 }
 
 interface FlatIssue {
@@ -87,8 +93,10 @@ function diagnoseIssue(file: ShapedFile, issue: FlatIssue): Diagnostic[] {
 
 function unknownKey(file: ShapedFile, parent: KeyPath, key: string): Diagnostic {
   const path = [...parent, key];
-  const { kind, detail } = explainUnknownKey(file.kind, parent, key);
-  const range = entryAt(file.root, path)?.keyRange;
+  const entry = entryAt(file.root, path);
+  const value = entry?.node.kind === "scalar" ? entry.node.value : undefined;
+  const { kind, detail } = explainUnknownKey({ file: file.kind, path: parent, key, value });
+  const range = entry?.keyRange;
   return diagnose(kind, detail, {
     at: { file: file.file, ...(range === undefined ? {} : { range }) },
     path: dotted(path),
@@ -144,6 +152,19 @@ function explainValue(misfit: Misfit): KeyFinding {
     };
   }
   const must = `\`${name}\` must be ${expected}, not ${describeNode(node)}.`;
+  // `1e999` and `.inf` may well be above 0.
+  if (
+    words?.wants === "number" &&
+    node.kind === "scalar" &&
+    typeof node.value === "number" &&
+    !Number.isFinite(node.value)
+  ) {
+    const why = Number.isNaN(node.value) ? "which is no number at all" : "which is more than any number can be";
+    return {
+      kind: SPEC_CODES.outOfBounds,
+      detail: `\`${name}\` must be ${expected}, not ${describeNode(node)}, ${why}. Write another.${example}`,
+    };
+  }
   const hint = hintFor(misfit);
   if (hint !== undefined) return { kind: SPEC_CODES.wrongType, detail: `${must} ${hint}` };
   if (node.kind === "scalar" && typeof node.value === "number" && words?.wants === "number") {

@@ -23,7 +23,8 @@ function parameterField(parameter: Parameter): z.ZodType {
 }
 
 function documentation(parameter: Parameter): string {
-  const range = parameter.range === undefined ? "" : ` Recommended: ${parameter.range[0]} to ${parameter.range[1]}.`;
+  const range =
+    parameter.range === undefined ? "" : ` The manual's range: ${parameter.range[0]} to ${parameter.range[1]}.`;
   return `${parameter.doc}${range}`;
 }
 
@@ -84,7 +85,12 @@ function shapeOf(type: ParameterType): Shaped {
           pathText(),
           z
             .array(
-              field(z.string().min(1), { wants: "text", expected: "a prompt, one line of text", example: "a fox" }),
+              field(z.string().min(1), {
+                wants: "text",
+                expected: "a prompt, one line of text",
+                example: "a fox",
+                isFreeText: true,
+              }),
             )
             .min(1),
         ]),
@@ -144,6 +150,7 @@ function textShape(type: TextType): Shaped {
     words: {
       wants: "text",
       expected: type.patternHint ?? "a text",
+      isFreeText: type.pattern === undefined,
       ...(type.suggestions === undefined ? {} : { choices: type.suggestions }),
     },
   };

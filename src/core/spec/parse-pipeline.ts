@@ -70,6 +70,8 @@ interface ReadFile<T> {
   readonly shaped: ShapedFile | undefined;
   readonly valid: ValidFile<T> | undefined;
   readonly diagnostics: readonly Diagnostic[];
+  /** Findings that are not among the diagnostics, since nobody would read so many. */
+  readonly more: number;
 }
 
 function readFile<T extends PipelineFile | ProjectFile>(
@@ -78,7 +80,7 @@ function readFile<T extends PipelineFile | ProjectFile>(
   shape: z.ZodType<T>,
 ): ReadFile<T> {
   const { root, diagnostics, trustedUntil } = readYaml(source);
-  if (root === undefined) return { shaped: undefined, valid: undefined, diagnostics };
+  if (root === undefined) return { shaped: undefined, valid: undefined, diagnostics, more: 0 };
   if (root.kind !== "map") {
     // What came of a syntax error says nothing about what was meant.
     const fault = diagnose(
@@ -86,13 +88,15 @@ function readFile<T extends PipelineFile | ProjectFile>(
       `${source.file} is ${root.kind === "list" ? "a list" : "a single value"}. Write \`key: value\` lines at the top level, such as \`${kind === "project" ? "hardware: RTX 4090" : "name: fox"}\`.`,
       { at: { file: source.file, range: root.range } },
     );
-    return { shaped: undefined, valid: undefined, diagnostics: hasErrors(diagnostics) ? diagnostics : [fault] };
+    const said = hasErrors(diagnostics) ? diagnostics : [fault];
+    return { shaped: undefined, valid: undefined, diagnostics: said, more: 0 };
   }
   const shaped: ShapedFile = { file: source.file, kind, shape, root, trustedUntil };
   // Compiling the shape costs ten times what reading one file with it does.
   const parsed = shape.safeParse(plainValue(root), { jitless: true });
-  if (parsed.success) return { shaped, valid: { file: source.file, root, value: parsed.data }, diagnostics };
-  return { shaped, valid: undefined, diagnostics: [...diagnostics, ...diagnoseIssues(shaped, parsed.error.issues)] };
+  if (parsed.success) return { shaped, valid: { file: source.file, root, value: parsed.data }, diagnostics, more: 0 };
+  const issues = diagnoseIssues(shaped, parsed.error.issues);
+  return { shaped, valid: undefined, diagnostics: [...diagnostics, ...issues.diagnostics], more: issues.more };
 }
 
 /** Nobody reads more of one file; the rest shows once these are mended. */
@@ -108,7 +112,12 @@ function judge<T>(file: ReadFile<T>, environment: Environment, over: ShapedFile[
           environment,
           isOverridden: (path) => over !== undefined && nodeAt(over, path) !== undefined,
         });
-  return [...file.diagnostics, ...rules].sort(byPosition).slice(0, MAX_FINDINGS);
+  const found = [...file.diagnostics, ...rules].sort(byPosition);
+  const more = file.more + Math.max(0, found.length - MAX_FINDINGS);
+  if (more === 0 || file.shaped === undefined) return found;
+  const detail = `${file.shaped.file} has ${more} more ${more === 1 ? "finding" : "findings"}. Mend those listed first; the rest shows then.`;
+  const rest = diagnose(SPEC_CODES.moreFindings, detail, { at: { file: file.shaped.file } });
+  return [...found.slice(0, MAX_FINDINGS), rest];
 }
 
 function byPosition(a: Diagnostic, b: Diagnostic): number {

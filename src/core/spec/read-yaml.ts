@@ -1,4 +1,4 @@
-import { type Alias, type Document, isAlias, isMap, isScalar, isSeq, type Node, parseDocument } from "yaml";
+import { type Alias, type Document, isAlias, isMap, isScalar, isSeq, type Node, parseDocument, visit } from "yaml";
 import { type Diagnostic, type DiagnosticKind, diagnose, type SourceRange } from "../diagnostic.ts";
 import { groupDigits } from "../digits.ts";
 import { clip } from "./clip.ts";
@@ -6,7 +6,7 @@ import { SPEC_CODES } from "./codes.ts";
 import { indexOfControl, nameOfCharacter } from "./control-characters.ts";
 import { lineStartsOf, rangeOfSpan } from "./positions.ts";
 import type { SourceText } from "./spec.ts";
-import { describeSyntaxError } from "./syntax-errors.ts";
+import { describeSyntaxError, isUnclosedQuote } from "./syntax-errors.ts";
 import type { Span, YamlEntry, YamlNode } from "./yaml-tree.ts";
 
 /** Larger texts are refused unread: the time to parse grows with the size, a pipeline is a page. In UTF-16 units. */
@@ -127,7 +127,8 @@ function finish(builder: TreeBuilder, tree: YamlNode | undefined): YamlFile {
 
 function reportSyntaxErrors(builder: TreeBuilder, document: Document.Parsed): void {
   for (const error of [...document.errors, ...document.warnings]) {
-    const described = describeSyntaxError(error, builder.text);
+    const quote = isUnclosedQuote(error) ? quoteAt(document, error.pos[0]) : undefined;
+    const described = describeSyntaxError(error, builder.text, quote);
     if (described.effect === "guess" && (builder.trustedUntil ?? Number.POSITIVE_INFINITY) > error.pos[0]) {
       builder.trustedUntil = error.pos[0];
     }
@@ -136,6 +137,19 @@ function reportSyntaxErrors(builder: TreeBuilder, document: Document.Parsed): vo
     builder.brokenLines.add(line);
     report(builder, described.kind, described.span, described.detail);
   }
+}
+
+/** Where the quoted text that reaches an offset begins: one that nobody closed reaches the end. */
+function quoteAt(document: Document.Parsed, offset: number): number | undefined {
+  let start: number | undefined;
+  visit(document, {
+    Scalar: (_, node) => {
+      const [from, to] = node.range ?? [];
+      const isQuoted = node.type === "QUOTE_DOUBLE" || node.type === "QUOTE_SINGLE";
+      if (isQuoted && from !== undefined && to !== undefined && from < offset && to >= offset) start = from;
+    },
+  });
+  return start;
 }
 
 function report(

@@ -1,4 +1,4 @@
-import { type Diagnostic, type DiagnosticKind, diagnose } from "../diagnostic.ts";
+import { type Diagnostic, type DiagnosticKind, diagnose, type Severity } from "../diagnostic.ts";
 import { clip } from "./clip.ts";
 import { SPEC_CODES } from "./codes.ts";
 import { fieldAt } from "./field.ts";
@@ -20,7 +20,7 @@ export interface RuleInput {
   readonly isOverridden: (path: KeyPath) => boolean;
 }
 
-type Report = (kind: DiagnosticKind, path: KeyPath, detail: string) => void;
+type Report = (kind: DiagnosticKind, path: KeyPath, detail: string, severity?: Severity) => void;
 type Rule = (input: RuleInput, report: Report) => void;
 
 const RULES: readonly Rule[] = [
@@ -42,10 +42,9 @@ export function checkRules(input: RuleInput): Diagnostic[] {
   const { file } = input;
   if (file.trustedUntil !== undefined) return [];
   const findings: Diagnostic[] = [];
-  const report: Report = (kind, path, detail) => {
-    findings.push(
-      diagnose(kind, detail, { at: { file: file.file, range: markAt(file.root, path) }, path: dotted(path) }),
-    );
+  const report: Report = (kind, path, detail, severity) => {
+    const at = { file: file.file, range: markAt(file.root, path) };
+    findings.push(diagnose(kind, detail, { at, path: dotted(path), severity }));
   };
   for (const rule of RULES) rule(input, report);
   return findings;
@@ -219,11 +218,19 @@ function faultOfPrompt(prompt: string): string | undefined {
   return undefined;
 }
 
+/** `costs ${5}` is no variable. */
+const VARIABLE = /\$\{[A-Za-z_]\w*(?::-[^}]*)?\}/;
+
 function variablesStandInPaths({ file }: RuleInput, report: Report): void {
   walk(file.root, (node, path) => {
-    if (node.kind !== "scalar" || typeof node.value !== "string" || !node.value.includes("${")) return;
+    if (node.kind !== "scalar" || typeof node.value !== "string" || !VARIABLE.test(node.value)) return;
     const words = fieldAt(file.shape, path);
     if (words === undefined || words.wants === "path") return;
+    if (words.isFreeText === true) {
+      const detail = `\`${shown(path)}\` is not a path, so \`${clip(VARIABLE.exec(node.value)?.[0] ?? "")}\` in it is taken literally. Write the value itself if the variable is meant.`;
+      report(SPEC_CODES.variableOutsidePath, path, detail, "warning");
+      return;
+    }
     report(
       SPEC_CODES.variableOutsidePath,
       path,
@@ -243,7 +250,7 @@ function pathsAreWhole({ file, environment, isOverridden }: RuleInput, report: R
       report(
         SPEC_CODES.malformedVariable,
         path,
-        `\`${clip(part)}\` in \`${name}\` is neither \`\${NAME}\` nor \`\${NAME:-default}\`. Close the brace, and use letters, digits and underscores in the name.`,
+        `\`${clip(part)}\` in \`${name}\` is neither \`\${NAME}\` nor \`\${NAME:-default}\`. ${part.lastIndexOf("${") > 0 ? "Write a default without a variable of its own." : "Close the brace, and use letters, digits and underscores in the name."}`,
       );
     }
     for (const variable of unset) {

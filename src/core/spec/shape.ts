@@ -86,7 +86,7 @@ const datasetSettings = {
   bucket_no_upscale: flag("With `enable_bucket`: files smaller than the resolution are not enlarged."),
   batch_size: whole("Items a step takes at once; more need more GPU memory.", 1, "1"),
   num_repeats: whole("How often an epoch takes each item.", 1, "1"),
-  caption_extension: field(z.string().regex(/^[^/\\\s]+$/), {
+  caption_extension: field(z.string().regex(/^[^/\\\r\n\t]+$/), {
     wants: "text",
     expected: "a file extension, with its dot",
     example: ".txt",

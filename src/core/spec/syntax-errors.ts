@@ -14,7 +14,12 @@ interface SyntaxErrorWords {
   readonly effect: "sound" | "guess";
 }
 
-type Describe = (error: YAMLError, text: string) => Pick<SyntaxErrorWords, "detail"> & Partial<SyntaxErrorWords>;
+/** `quote` is where the quoted text begins that nobody closed, where that is the error. */
+type Describe = (
+  error: YAMLError,
+  text: string,
+  quote: number | undefined,
+) => Pick<SyntaxErrorWords, "detail"> & Partial<SyntaxErrorWords>;
 
 const WORDS: Readonly<Partial<Record<YAMLError["code"], Describe>>> = {
   TAB_AS_INDENT: () => ({
@@ -65,7 +70,9 @@ const WORDS: Readonly<Partial<Record<YAMLError["code"], Describe>>> = {
     detail: `A text cannot begin with \`${text.slice(error.pos[0], error.pos[1])}\` unless it is in quotes. Put the value in quotes.`,
   }),
   MULTILINE_IMPLICIT_KEY: (error, text) => ({
-    detail: `Something is missing in line ${quoteLine(error, text)}: each line is \`key: value\`, with a colon and a space between.`,
+    detail:
+      missingSpace(error, text) ??
+      `Something is missing in line ${quoteLine(error, text)}: each line is \`key: value\`, with a colon and a space between.`,
     span: firstLineOf(error, text),
   }),
   BLOCK_AS_IMPLICIT_KEY: () => ({
@@ -81,7 +88,11 @@ const WORDS: Readonly<Partial<Record<YAMLError["code"], Describe>>> = {
       ? `A bracket is opened and not closed before this line. Close it with \`${/end with a ([}\]])/.exec(error.message)?.[1] ?? "]"}\`.`
       : "This line is not indented like the lines it belongs to. Lines of one map or list begin in the same column.",
   }),
-  MISSING_CHAR: (error) => ({ detail: describeMissing(error.message) }),
+  MISSING_CHAR: (error, text, quote) => ({
+    detail: missingSpace(error, text) ?? describeMissing(error.message),
+    // Where it should end is anyone's guess, and the error stands where the file does.
+    ...(quote === undefined ? {} : { span: lineFrom(quote, text) }),
+  }),
   UNEXPECTED_TOKEN: (error) => ({
     detail: `${sentence(error.message)} Look for a missing comma, quote, bracket or colon just before.`,
   }),
@@ -91,9 +102,9 @@ const WORDS: Readonly<Partial<Record<YAMLError["code"], Describe>>> = {
   }),
 };
 
-/** An error or warning of the YAML library as kind, detail and span. */
-export function describeSyntaxError(error: YAMLError, text: string): SyntaxErrorWords {
-  const words = WORDS[error.code]?.(error, text) ?? { detail: sentence(error.message) };
+/** An error or warning of the YAML library as kind, detail and span; `quote` is where a text begins that no quote closes. */
+export function describeSyntaxError(error: YAMLError, text: string, quote: number | undefined): SyntaxErrorWords {
+  const words = WORDS[error.code]?.(error, text, quote) ?? { detail: sentence(error.message) };
   return { kind: SPEC_CODES.syntax, span: error.pos, effect: "guess", ...words };
 }
 
@@ -103,6 +114,14 @@ function describeMissing(message: string): string {
   if (/closing/.test(message)) return `${sentence(message)} Add it.`;
   if (/followed by map values/.test(message)) return "This key has no colon. Write `key: value`.";
   return `${sentence(message)} Add what is missing.`;
+}
+
+/** `network_dim:32`, which YAML reads as one word. */
+function missingSpace(error: YAMLError, text: string): string | undefined {
+  const start = text.lastIndexOf("\n", error.pos[0] - 1) + 1;
+  const line = text.slice(start, start + 200).split(/\r?\n/)[0] ?? "";
+  const [, key, value] = /^\s*(?:-\s+)?([A-Za-z_][A-Za-z0-9_-]*):([^\s:].*)$/.exec(line) ?? [];
+  return key === undefined ? undefined : `A space is missing after the colon: write \`${key}: ${clip(value ?? "")}\`.`;
 }
 
 function sentence(message: string): string {
@@ -121,6 +140,16 @@ function quoteLine(error: YAMLError, text: string): string {
 function firstWordOf(error: YAMLError, text: string): Span {
   const start = error.pos[0] + (/^ */.exec(text.slice(error.pos[0]))?.[0].length ?? 0);
   return [start, start + 1];
+}
+
+/** Whether a quote is missing at the end of a text. */
+export function isUnclosedQuote(error: YAMLError): boolean {
+  return /closing (["'])quote/.test(error.message);
+}
+
+function lineFrom(offset: number, text: string): Span {
+  const end = text.slice(offset).search(/[\r\n]/);
+  return [offset, end < 0 ? text.length : offset + end];
 }
 
 function firstLineOf(error: YAMLError, text: string): Span {

@@ -8,7 +8,7 @@ import { SPEC_CODES } from "./codes.ts";
 import { unwrap } from "./field.ts";
 import { KNOWN_NAMES, KNOWN_NAMES_OF_A_MAP, type KnownName } from "./known-names.ts";
 import { pipelineShape, projectShape } from "./shape.ts";
-import { nearest, normalizeKey } from "./suggest.ts";
+import { editDistance, nearest, normalizeKey } from "./suggest.ts";
 import type { KeyPath } from "./yaml-tree.ts";
 
 /** What to say about a key that no shape knows: another name, another place, a reason, or the nearest known one. */
@@ -26,10 +26,20 @@ type KeyIndex = ReadonlyMap<string, readonly string[]>;
 const SHAPES: Readonly<Record<FileKind, z.ZodType>> = { pipeline: pipelineShape, project: projectShape };
 const indexes = new Map<FileKind, KeyIndex>();
 
+/** A key that no shape knows. */
+export interface UnknownKey {
+  readonly file: FileKind;
+  /** The map that it stands in. */
+  readonly path: KeyPath;
+  readonly key: string;
+  /** Its value, where that is a single one. */
+  readonly value?: string | number | boolean | null | undefined;
+}
+
 /** Explains an unknown key of the map at `path`. */
-export function explainUnknownKey(file: FileKind, path: KeyPath, key: string): KeyFinding {
+export function explainUnknownKey({ file, path, key, value }: UnknownKey): KeyFinding {
   const map = mapName(path);
-  const question: Question = { file, map, key, spelled: normalizeKey(key), index: keysOf(file) };
+  const question: Question = { file, map, key, value, spelled: normalizeKey(key), index: keysOf(file) };
   for (const explain of EXPLANATIONS) {
     const finding = explain(question);
     if (finding !== undefined) return finding;
@@ -41,6 +51,7 @@ interface Question {
   readonly file: FileKind;
   readonly map: string;
   readonly key: string;
+  readonly value: UnknownKey["value"];
   readonly spelled: string;
   readonly index: KeyIndex;
 }
@@ -62,7 +73,7 @@ const EXPLANATIONS: readonly Explain[] = [
 /** `learning-rate`, `--learning_rate`, `learningRate`. */
 function otherSpelling({ map, key, spelled, index }: Question): KeyFinding | undefined {
   if (index.get(map)?.includes(spelled) !== true) return undefined;
-  return { kind: SPEC_CODES.renamedKey, detail: `\`${key}\` is spelled \`${spelled}\` here. Write \`${spelled}:\`.` };
+  return { kind: SPEC_CODES.unknownKey, detail: `\`${key}\` is spelled \`${spelled}\` here. Write \`${spelled}:\`.` };
 }
 
 function knownName(question: Question): KeyFinding | undefined {
@@ -70,13 +81,24 @@ function knownName(question: Question): KeyFinding | undefined {
   return known === undefined ? undefined : explainKnownName(question, known);
 }
 
-function explainKnownName({ file, map, key }: Question, known: KnownName): KeyFinding | undefined {
+function explainKnownName({ file, map, key, value }: Question, known: KnownName): KeyFinding | undefined {
   if ("note" in known)
     return { kind: SPEC_CODES.leftOutKey, detail: `\`${key}\` is not available here. ${known.note}` };
   if ("advice" in known) return { kind: SPEC_CODES.renamedKey, detail: `\`${key}\` is not read. ${known.advice}` };
   const { home, name } = split(known.to);
   if (known.to === map) return undefined;
+  // `max_train_epoch` is a slip of the pen, and no other program's name.
+  if (home === map && editDistance(normalizeKey(key), name) <= MOST_SLIPS) {
+    return { kind: SPEC_CODES.unknownKey, detail: `${unknown({ key, map })} Did you mean \`${name}\`?` };
+  }
   const line = known.value === undefined ? `${name}:` : `${name}: ${known.value}`;
+  // `sdpa: false` chooses nothing.
+  if (known.value !== undefined && value === false) {
+    return {
+      kind: SPEC_CODES.renamedKey,
+      detail: `\`${key}\` is not read. Remove the line: \`${name}:\` says which is used.`,
+    };
+  }
   const where = home === map ? "" : ` ${under(home)}`;
   const elsewhere = keysOf(file).get(home)?.includes(name) === true ? "" : ` in ${OTHER_FILE[file]}`;
   return {
@@ -160,7 +182,10 @@ function nearElsewhere(question: Question): KeyFinding | undefined {
   return { kind: SPEC_CODES.unknownKey, detail: `${unknown(question)} Did you mean \`${name}\` ${under(home)}?` };
 }
 
-function unknown({ key, map }: Question): string {
+/** Letters by which a known name differs that is only written wrong. */
+const MOST_SLIPS = 2;
+
+function unknown({ key, map }: Pick<Question, "key" | "map">): string {
   return `\`${clip(key)}\` is no key ${of(map)}.`;
 }
 

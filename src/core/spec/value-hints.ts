@@ -1,5 +1,5 @@
 import type * as z from "zod";
-import { type FieldWords, fieldAt } from "./field.ts";
+import { type FieldWords, fieldAt, wouldFit } from "./field.ts";
 import type { KeyPath, YamlNode } from "./yaml-tree.ts";
 
 /** The slips that make a value one of another kind, each with what to write instead. */
@@ -17,6 +17,7 @@ type Hint = (node: YamlNode, words: FieldWords, misfit: Misfit) => string | unde
 
 /** What is usually wrong when a value is of another kind, by what was wanted and what was found. */
 const HINTS: readonly Hint[] = [
+  missingSpace,
   quotedValue,
   wordForFlag,
   numberForFlag,
@@ -74,14 +75,22 @@ function numberForFlag(node: YamlNode, words: FieldWords): string | undefined {
   return node.value === 0 ? "Write false." : node.value === 1 ? "Write true." : undefined;
 }
 
-/** `name: 2024`, `training_comment: true`. */
-function unquotedText(node: YamlNode, words: FieldWords): string | undefined {
+/** `name: 2024`, `training_comment: true`. `resolution: 960` is no better in quotes. */
+function unquotedText(node: YamlNode, words: FieldWords, { path, shape }: Misfit): string | undefined {
   if (node.kind !== "scalar" || typeof node.value === "string" || node.value === null) return undefined;
   if (words.wants !== "text" && words.wants !== "path" && words.wants !== "choice") return undefined;
   if (words.wants === "choice") {
     return words.choices === undefined ? undefined : "Use one of these words.";
   }
-  return `If a text is meant, put it in quotes: "${node.written}".`;
+  return wouldFit(shape, path, node.written) ? `If a text is meant, put it in quotes: "${node.written}".` : undefined;
+}
+
+/** `network_dim:32` in the place of a map. */
+function missingSpace(node: YamlNode, words: FieldWords): string | undefined {
+  const text = textOf(node);
+  if (text === undefined || words.wants !== "map") return undefined;
+  const [, key, value] = /^([A-Za-z_][A-Za-z0-9_-]*):(\S.*)$/.exec(text.trim()) ?? [];
+  return key === undefined ? undefined : `A space is missing after the colon: write \`${key}: ${value}\`.`;
 }
 
 /** `1,000`, `1_000`, `24GB`: texts that hold a number. */
@@ -108,10 +117,11 @@ function mapForList(node: YamlNode, words: FieldWords): string | undefined {
 }
 
 /** `network_dim: [32]`. */
-function listForOne(node: YamlNode, words: FieldWords): string | undefined {
+function listForOne(node: YamlNode, words: FieldWords, { path, shape }: Misfit): string | undefined {
   if (node.kind !== "list" || words.wants === "list" || words.wants === "map") return undefined;
   const only = node.items.length === 1 ? node.items[0] : undefined;
-  return only?.kind === "scalar" ? `Remove the brackets or the dash: ${only.written}.` : undefined;
+  if (only?.kind !== "scalar" || !wouldFit(shape, path, only.value)) return undefined;
+  return `Remove the brackets or the dash: ${only.written}.`;
 }
 
 /** `key: ` before a value that is shown as it would be written; empty in a list. */

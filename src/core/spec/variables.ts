@@ -26,15 +26,43 @@ export function expandPath(written: string, environment: Environment): ExpandedP
     const value = Object.hasOwn(environment, name) ? environment[name] : undefined;
     return value === "" ? undefined : value;
   };
-  const rest = written.replace(VARIABLE, "");
-  const malformed = rest.match(/\$\{[^}]{0,60}\}?/g) ?? [];
-  const bare = rest.match(/\$[A-Za-z_][A-Za-z0-9_]*/g) ?? [];
+  const malformed = malformedIn(written);
+  const bare = written.replace(VARIABLE, "").match(/\$[A-Za-z_][A-Za-z0-9_]*/g) ?? [];
   const replaced = written.replace(VARIABLE, (whole: string, name: string, fallback: string | undefined) => {
     const value = valueOfVariable(name) ?? fallback;
     if (value === undefined) unset.add(name);
     return value ?? whole;
   });
   return { text: expandHome(replaced, valueOfVariable, unset), unset: [...unset], malformed, bare };
+}
+
+/** What begins with `${` and is neither form, up to the brace that closes it: a default with a variable in it too. */
+function malformedIn(written: string): readonly string[] {
+  const found: string[] = [];
+  for (let at = written.indexOf("${"); at >= 0; at = written.indexOf("${", at)) {
+    const whole = new RegExp(VARIABLE.source, "y");
+    whole.lastIndex = at;
+    const length = whole.exec(written)?.[0].length ?? 0;
+    if (length > 0) {
+      at += length;
+      continue;
+    }
+    const end = closingBrace(written, at + 2);
+    found.push(written.slice(at, end));
+    at = end;
+  }
+  return found;
+}
+
+/** Offset after the brace that closes one opened before `from`; the text's end where there is none. */
+function closingBrace(text: string, from: number): number {
+  let open = 1;
+  for (let at = from; at < text.length; at += 1) {
+    if (text.startsWith("${", at)) open += 1;
+    else if (text[at] === "}") open -= 1;
+    if (open === 0) return at + 1;
+  }
+  return text.length;
 }
 
 function expandHome(path: string, valueOfVariable: (name: string) => string | undefined, unset: Set<string>): string {

@@ -30,6 +30,8 @@ export interface SchedulerChoice {
 /** What does not fit: the parameters it is about, the first one to be pointed at, and a sentence. */
 export interface SchedulerFault {
   readonly parameters: readonly string[];
+  /** Which of `lr_scheduler_args` it is about, where it is one. */
+  readonly word?: number;
   readonly text: string;
 }
 
@@ -103,14 +105,14 @@ function namedSchedulerFaults(choice: SchedulerChoice): readonly SchedulerFault[
     ];
   }
   const values = keywordValues(words);
-  const faults = words.flatMap((word): readonly SchedulerFault[] => {
+  const faults = words.flatMap((word, index): readonly SchedulerFault[] => {
     const argument = readKeyword(word).name;
     const wanted = Object.hasOwn(known.takes, argument) ? known.takes[argument] : undefined;
     const text =
       wanted === undefined
         ? `\`${word}\` in \`lr_scheduler_args\` is not taken by ${type}, which takes ${Object.keys(known.takes).join(", ")}.`
         : valueFault(word, wanted);
-    return text === undefined ? [] : [fault(text)];
+    return text === undefined ? [] : [{ parameters: ["lr_scheduler_args", "lr_scheduler_type"], word: index, text }];
   });
   const missing = known.needs.filter((argument) => !values.has(argument));
   if (missing.length > 0) {
@@ -132,9 +134,9 @@ function warmupSteps({ warmup, totalSteps }: SchedulerChoice): number | undefine
 }
 
 function argumentFaults(choice: SchedulerChoice, known: WantedValues): readonly SchedulerFault[] {
-  return choice.words.flatMap((word): readonly SchedulerFault[] => {
+  return choice.words.flatMap((word, index): readonly SchedulerFault[] => {
     const keyword = readKeyword(word);
-    const fault = (text: string) => [{ parameters: ["lr_scheduler_args", "lr_scheduler"], text }];
+    const fault = (text: string) => [{ parameters: ["lr_scheduler_args", "lr_scheduler"], word: index, text }];
     if (keyword.problem !== undefined) return [];
     if (keyword.name === "last_epoch") {
       return numberOf(keyword.value) === -1
@@ -240,13 +242,14 @@ export function findSchedulerFaults(given: SchedulerChoice): readonly SchedulerF
   // Such an optimizer brings no schedule, and the trainer looks at none of it.
   if (given.optimizerType.toLowerCase().endsWith("schedulefree")) return [];
   const choice = { ...given, name: given.name.toLowerCase() === "rex" ? "rex" : given.name };
-  const unreadable = choice.words.flatMap((word): readonly SchedulerFault[] => {
+  const unreadable = choice.words.flatMap((word, index): readonly SchedulerFault[] => {
     const { problem } = readKeyword(word);
     return problem === undefined
       ? []
       : [
           {
             parameters: ["lr_scheduler_args"],
+            word: index,
             text: `\`${word}\` in \`lr_scheduler_args\` cannot be read: ${problem}.`,
           },
         ];

@@ -167,6 +167,9 @@ describe("the trainer", () => {
   test("that cannot run here does not spoil the plan", () => {
     const facts = { trainer: { missingModules: [], problem: "`trainer.path` (x) is no Musubi Tuner checkout" } };
     expect(only({ facts })).toMatchObject({ code: "M10", severity: "warning" });
+    expect(only({ facts })?.detail).toContain("correct `trainer.path`");
+    const python = { trainer: { missingModules: [], problem: "no Python was found on this machine" } };
+    expect(only({ facts: python, pipeline: [rehearsal] })?.detail).not.toContain("trainer.path");
   });
 
   test("of another version is a note", () => {

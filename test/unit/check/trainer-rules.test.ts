@@ -59,6 +59,7 @@ const RULES: readonly ParameterRule[] = [
     },
     says: ["`block_swap_h2d_only` is true", "`gradient_checkpointing` is false"],
   },
+  { code: "T47", values: { compile: "true", compile_backend: "inducter" }, says: ["Did you mean inductor?"] },
   {
     code: "T43",
     values: { blocks_to_swap: "20", offload_inactive_dit: "false", block_swap_h2d_only: "true" },
@@ -95,6 +96,54 @@ function section(values: Readonly<Record<string, string>>): string {
 function withCode(given: Case, code: string): Diagnostic | undefined {
   return findings(given).find((finding) => finding.code === code);
 }
+
+describe("of a list the entry is marked that is wrong", () => {
+  const marked = (lines: readonly string[], code: string, project?: string) => {
+    const finding = withCode({ pipeline: lines, ...(project === undefined ? {} : { project }) }, code);
+    return [finding?.file, finding?.path, finding?.range?.line, finding?.range?.column];
+  };
+
+  test("of arguments, however it is written", () => {
+    const lines = "train:\n  optimizer_type: adamw\n  optimizer_args:\n    - weight_decay=0.1\n    - momentum=0.9";
+    expect(marked([lines], "T29")).toEqual(["pipelines/fox.yaml", "train.optimizer_args.1", 23, 7]);
+    const flow = "train:\n  optimizer_type: adamw\n  optimizer_args: [weight_decay=0.1, momentum=0.9]";
+    expect(marked([flow], "T29")).toEqual(["pipelines/fox.yaml", "train.optimizer_args.1", 21, 38]);
+    const scheduler = "train:\n  lr_scheduler: cosine\n  lr_scheduler_args:\n    - num_cycles=2\n    - foo=1";
+    expect(marked([scheduler], "T18")).toEqual(["pipelines/fox.yaml", "train.lr_scheduler_args.1", 23, 7]);
+    const network = "train:\n  network_args:\n    - verbose=True\n    - conv_dim=x";
+    expect(marked([network], "T30")).toEqual(["pipelines/fox.yaml", "train.network_args.1", 22, 7]);
+  });
+
+  test("of prompts and of frames", () => {
+    const prompts = "train:\n  sample_every_n_epochs: 1\n  sample_prompts:\n    - a fox\n    - a hare --w 60";
+    expect(marked([prompts], "T26")).toEqual(["pipelines/fox.yaml", "train.sample_prompts.1", 23, 7]);
+    const dataset = "dataset:\n  sources:\n    - videos: data/fox\n      target_frames:\n        - 1\n        - 24";
+    expect(marked([dataset], "T17")).toEqual(["pipelines/fox.yaml", "dataset.sources.0.target_frames", 11, 11]);
+  });
+
+  test("of the file whose list counts", () => {
+    const project = "train:\n  network_args:\n    - verbose=True\n    - rank_dropout=0.1\n    - conv_dim=4\n";
+    const own = "train:\n  network_args: [conv_dim=x]";
+    expect(marked([own], "T30", project)).toEqual(["pipelines/fox.yaml", "train.network_args.0", 20, 18]);
+    expect(marked([], "T30", "train:\n  network_args:\n    - conv_dim=x\n")).toEqual([
+      "wan22.yaml",
+      "train.network_args.0",
+      3,
+      7,
+    ]);
+  });
+});
+
+test("T23 is told where the folder is named, with the key that names it", () => {
+  const found = findings({ project: 'state_dir: "st[1]"\n' });
+  expect(found).toMatchObject([{ code: "T23", file: "wan22.yaml", path: "state_dir", range: { line: 1 } }]);
+  expect(found[0]?.detail).toContain("Use a `state_dir` without");
+});
+
+test("a backend counts only where blocks are compiled", () => {
+  expect(codes({ pipeline: [section({ compile_backend: "inducter" })] })).toEqual([]);
+  expect(codes({ pipeline: [section({ compile: "true", compile_backend: "cudagraphs" })] })).toEqual([]);
+});
 
 test("a sound pipeline has no findings, whichever halves it trains", () => {
   for (const noise of ["dual", "low", "high", "separate"]) expect(codes({ pipeline: [`noise: ${noise}`] })).toEqual([]);

@@ -74,6 +74,11 @@ test("A missing file suggests the one that was meant", async () => {
   expect((await fault("pipelines/zebra.yaml")).detail).toContain("That folder holds quickstart.yaml.");
 });
 
+test("A folder that holds nothing but the project file is not said to hold no YAML file", async () => {
+  await write("wan22.yaml");
+  expect((await fault("fox.yaml")).detail).toContain("nor any pipeline beside wan22.yaml");
+});
+
 test("A missing folder is said, not the file in it", async () => {
   expect((await fault("nowhere/fox.yaml")).detail).toContain("There is no folder nowhere");
 });

@@ -83,6 +83,8 @@ describe("observeTrainer for Musubi", () => {
       { path: located("empty") },
       `\`trainer.path\` (empty) is no Musubi Tuner checkout: ${SCRIPT} is missing there`,
     ],
+    ["no folder", { path: located("none") }, "`trainer.path` is none, and there is no such folder"],
+    ["a file", { path: located("empty/readme") }, "`trainer.path` is empty/readme, which is a file"],
     [
       "no such Python",
       { path: located("musubi"), python: located("venv/bin/python") },

@@ -112,6 +112,7 @@ test.each([
   ["block lists", "- ".repeat(60_000)],
   ["complex keys", "? ".repeat(60_000)],
   ["indented maps", Array.from({ length: 600 }, (_, level) => `${" ".repeat(level)}a:`).join("\n")],
+  ["open quotes", `${"[".repeat(3000)}"`],
   ["closed brackets", "[".repeat(5000) + "]".repeat(5000)],
 ])("Thousands of nested %s end in a clear finding", (_, text) => {
   const { value, diagnostics } = parse(text);

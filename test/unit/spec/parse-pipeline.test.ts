@@ -268,7 +268,7 @@ test("What ends before a syntax error is judged; what may have been swallowed by
   expect(diagnostics.map(({ code, range }) => [code, range?.line])).toEqual([
     ["S13", 2],
     ["S22", 3],
-    ["S1", 8],
+    ["S1", 5],
   ]);
 });
 
@@ -281,10 +281,10 @@ test("A file outside the root keeps its paths", () => {
   expect(value?.dataset.sources[0]?.input.path).toBe("/elsewhere/data/fox");
 });
 
-test("Thousands of faults are reported as a hundred", () => {
+test("Thousands of faults are reported as a hundred, and how many there are besides", () => {
   const text = `${pipelineWith("")}${Array.from({ length: 15_000 }, (_, index) => `k${index}: 1`).join("\n")}\n`;
   const { diagnostics } = parse(text);
-  expect(diagnostics).toHaveLength(100);
+  expect(diagnostics).toHaveLength(101);
 });
 
 test("A pipeline keeps the name that it has, whatever else is wrong with it", () => {

@@ -50,10 +50,14 @@ test.each([
   ["hardware", "vram", "Write `vram_gb:` instead."],
 ] as const)("Under %j the key %j is explained: %s", (map, key, expected) => {
   const path = map === "" ? [] : map.split(".").map((part) => (/^\d+$/.test(part) ? Number(part) : part));
-  expect(explainUnknownKey("pipeline", path, key).detail).toContain(expected);
+  expect(explainUnknownKey({ file: "pipeline", path, key }).detail).toContain(expected);
 });
 
 test("In wan22.yaml what belongs to a source is sent to a pipeline file", () => {
-  expect(explainUnknownKey("project", ["dataset"], "sources").detail).toContain("belongs in a pipeline file");
-  expect(explainUnknownKey("project", ["dataset"], "video_dir").detail).toContain("in a pipeline file");
+  expect(explainUnknownKey({ file: "project", path: ["dataset"], key: "sources" }).detail).toContain(
+    "belongs in a pipeline file",
+  );
+  expect(explainUnknownKey({ file: "project", path: ["dataset"], key: "video_dir" }).detail).toContain(
+    "in a pipeline file",
+  );
 });
