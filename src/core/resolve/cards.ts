@@ -64,7 +64,7 @@ export function parseCardName(name: string): CardName {
     .replace(/(?<![a-z0-9.])(\d+(?:\.\d+)?)\s*g(?:i?b)?(?![a-z0-9])/g, " $1gb ")
     .replace(/[^a-z0-9.]+/g, " ")
     .replace(/\b(rtx|gtx|quadro|tesla|geforce|nvidia)(?=[a-z]?\d)/g, "$1 ")
-    .replace(/(\d)(ti|super|tisuper|ada)\b/g, "$1 $2")
+    .replace(/(\d)(ti|super|tisuper|ada|d)\b/g, "$1 $2")
     .replace(/\btisuper\b/g, "ti super");
   const words = spaced.split(" ").filter((word) => word !== "");
   const memory = words.map((word) => /^(\d+(?:\.\d+)?)gb$/.exec(word)?.[1]).find((found) => found !== undefined);

@@ -16,8 +16,8 @@ export interface Hardware {
   /** The card as it was named or found. */
   readonly cardName?: string;
   readonly vramGiB?: number;
-  /** The preset's entry, where the card is one it knows. */
-  readonly card?: Card;
+  /** The architecture of a card that the preset knows, also where its memory is none that it knows it with. */
+  readonly architecture?: string;
   readonly ramGiB?: number;
   readonly diagnostics: readonly Diagnostic[];
 }
@@ -95,7 +95,12 @@ function fromCard(tiers: TiersPreset, named: NamedCard): Hardware {
   const [card] = fitting;
   if (card !== undefined) return fromKnownCard(tiers, { named, card, fitting, vramGiB });
   if (vramGiB !== undefined) {
-    return { ...fromMemory(tiers, vramGiB, named.source), cardName: named.name };
+    const [sameName] = findCards(tiers, name, undefined);
+    return {
+      ...fromMemory(tiers, vramGiB, named.source),
+      cardName: named.name,
+      ...(sameName === undefined ? {} : { architecture: sameName.architecture }),
+    };
   }
   const tier = nearest(named.name, TIERS);
   const similar = similarCards(tiers, named.name);
@@ -147,7 +152,7 @@ function fromKnownCard(tiers: TiersPreset, { named, card, fitting, vramGiB }: Kn
     tierSource: { ...named.source, text: `${named.source.text} (${basis})` },
     cardName: named.name,
     vramGiB: memory,
-    card,
+    architecture: card.architecture,
     diagnostics: ambiguous,
   };
 }

@@ -112,11 +112,10 @@ function checkMemory(suiting: Suiting): Diagnostic[] {
 
 /** What the card cannot compute with. Only what is true of the trainer: 8-bit weights are storage, computing is in 16 bits. */
 function checkArithmetic({ spec, presets, hardware, stages }: Suiting): Diagnostic[] {
-  const { card } = hardware;
-  if (card === undefined || !Object.hasOwn(presets.tiers.architectures, card.architecture)) return [];
-  const architecture = presets.tiers.architectures[card.architecture];
+  const { architectures } = presets.tiers;
+  const { architecture: key = "", cardName: name = "The card" } = hardware;
+  const architecture = Object.hasOwn(architectures, key) ? architectures[key] : undefined;
   if (architecture === undefined) return [];
-  const name = hardware.cardName ?? card.name;
   const options = { at: hardwarePlace(spec), path: "hardware" };
   const found: Diagnostic[] = [];
   if (!architecture.bf16) {

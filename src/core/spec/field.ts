@@ -8,6 +8,8 @@ export interface FieldWords {
   readonly expected: string;
   /** As a user would write it after the colon. */
   readonly example?: string;
+  /** What a number counts: a figure in a smaller unit is told as one. */
+  readonly unit?: "GiB";
   /** Any text: what looks like a variable in it may well be meant. */
   readonly isFreeText?: boolean;
   /** The words taken or usually meant, where they can be listed: the nearest one is suggested. */

@@ -169,7 +169,12 @@ function explainValue(misfit: Misfit): KeyFinding {
   if (hint !== undefined) return { kind: SPEC_CODES.wrongType, detail: `${must} ${hint}` };
   if (node.kind === "scalar" && typeof node.value === "number" && words?.wants === "number") {
     const refusal = trainerRefusal(path, node.value);
-    const why = refusal === undefined ? "" : ` ${refusal.why}`;
+    const inMiB = words.unit === "GiB" && node.value > 1024;
+    const why = inMiB
+      ? ` If it is in MiB, it is ${Math.round(node.value / 1024)} GiB.`
+      : refusal === undefined
+        ? ""
+        : ` ${refusal.why}`;
     return {
       kind: refusal ?? SPEC_CODES.outOfBounds,
       detail: `${must}${why} Write one within these bounds.${example}`,

@@ -95,8 +95,6 @@ const datasetSettings = {
   }).optional(),
 };
 
-const positive = { wants: "number", expected: "a number above 0" } as const;
-
 const sourceFields = {
   videos: path("A folder of video clips, read without its subfolders.", "data/fox"),
   images: path("A folder of images, read without its subfolders.", "data/stills"),
@@ -155,6 +153,20 @@ const models = map(
   { expected: "a map of dit, dit_high_noise, vae and t5", doc: "Model files." },
 ).optional();
 
+/** No card and no machine has more; what is above is a figure in MiB, as `nvidia-smi` shows them. */
+const MAX_VRAM_GIB = 1024;
+const MAX_RAM_GIB = 15_000;
+
+function gibibytes(max: number, example: string, doc: string) {
+  return field(z.number().gt(0).max(max), {
+    wants: "number",
+    expected: `a number of GiB${boundsText({ above: 0, max })}`,
+    example,
+    doc,
+    unit: "GiB",
+  });
+}
+
 const hardware = field(
   z.union([
     z.string().min(1),
@@ -166,8 +178,8 @@ const hardware = field(
           example: "RTX 4090",
           doc: "The GPU's name.",
         }).optional(),
-        vram_gb: field(z.number().gt(0), { ...positive, example: "24", doc: "GPU memory in GiB." }).optional(),
-        ram_gb: field(z.number().gt(0), { ...positive, example: "64", doc: "Host memory in GiB." }).optional(),
+        vram_gb: gibibytes(MAX_VRAM_GIB, "24", "GPU memory in GiB.").optional(),
+        ram_gb: gibibytes(MAX_RAM_GIB, "64", "Host memory in GiB.").optional(),
       })
       .meta({ minProperties: 1 }),
   ]),

@@ -70,6 +70,10 @@ describe("the tier follows from the card", () => {
     ["RTX PRO 6000", "professional"],
     ["L40S", "high-end"],
     ["A100 40GB", "high-end"],
+    ["RTX 4090 D", "high-end"],
+    ["RTX 4090D 24GB", "high-end"],
+    ["NVIDIA GeForce RTX 5090 D", "high-end"],
+    ["L20", "high-end"],
     ["H200", "professional"],
     ["B200", "professional"],
     ["RTX 6000 Ada", "high-end"],
@@ -205,6 +209,7 @@ describe("what does not suit is said", () => {
 
   test.each([
     ["RTX 2080 Ti", true, true],
+    ["RTX 2080 Ti 22GB", true, true],
     ["V100 32GB", true, true],
     ["T4", true, true],
     ["RTX 3090", false, true],

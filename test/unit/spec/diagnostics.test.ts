@@ -405,6 +405,15 @@ const CASES: readonly Case[] = [
     saying: ["A space is missing after the colon: write `network_dim: 32`."],
   },
   {
+    when: "memory is given in MiB",
+    text: pipelineWith("hardware: {vram_gb: 24564, ram_gb: 65536}"),
+    finds: ["S21 24564", "S21 65536"],
+    saying: [
+      "must be a number of GiB above 0 and at most 1024, not `24564`. If it is in MiB, it is 24 GiB.",
+      "it is 64 GiB.",
+    ],
+  },
+  {
     when: "a number is larger than any",
     text: pipelineWith("train:\n  learning_rate: 1e999"),
     finds: ["S21 1e999"],
