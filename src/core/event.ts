@@ -2,56 +2,88 @@ import * as z from "zod";
 
 /** What a stage's process says while it runs, a line of NDJSON each (design §7). Steps and epochs are absolute. */
 
-const base = { v: z.literal(1), t: z.number().describe("Unix time in seconds") };
+const base = { v: z.literal(1).describe("Version of this format"), t: z.number().describe("Unix time in seconds") };
 const count = z.number().int().nonnegative();
+
+/** What several events say. */
+const epoch = count.describe("Which epoch of the whole training, from 1");
+const step = count.describe("Steps taken so far, of the whole training");
+const path = z.string().describe("Relative to the root where inside it");
+
+/** What tells events apart. */
+function type<const Name extends string>(name: Name) {
+  return z.literal(name).describe("What happened");
+}
 
 export const eventSchema = z
   .discriminatedUnion("type", [
-    z.looseObject({ ...base, type: z.literal("started"), pid: count.optional() }).describe("The stage's work begins"),
     z
-      .looseObject({ ...base, type: z.literal("item"), file: z.string(), done: count, total: count })
+      .looseObject({ ...base, type: type("started"), pid: count.optional().describe("Its process id") })
+      .describe("The stage's work begins"),
+    z
+      .looseObject({
+        ...base,
+        type: type("item"),
+        file: path,
+        done: count.describe("Complete so far"),
+        total: count.describe("Complete in the end"),
+      })
       .describe("A cache file is complete on disk"),
     z
       .looseObject({
         ...base,
-        type: z.literal("step"),
-        step: count,
-        epoch: count,
+        type: type("step"),
+        step,
+        epoch,
         loss: z.number().nullable().describe("null stands for NaN, which JSON lacks"),
-        lr: z.number().nullable().optional(),
+        lr: z.number().nullable().optional().describe("The learning rate of the step"),
         seconds: z.number().nonnegative().optional().describe("Duration of the step"),
-        vram_bytes: count.optional(),
+        vram_bytes: count.optional().describe("The most GPU memory in use so far"),
       })
       .describe("An optimizer step was taken"),
     z
-      .looseObject({ ...base, type: z.literal("epoch"), epoch: count, loss: z.number().nullable().optional() })
+      .looseObject({
+        ...base,
+        type: type("epoch"),
+        epoch,
+        loss: z.number().nullable().optional().describe("Mean of its steps; null stands for NaN"),
+      })
       .describe("An epoch ended"),
     z
       .looseObject({
         ...base,
-        type: z.literal("checkpoint"),
-        file: z.string(),
-        epoch: count,
-        step: count,
-        bytes: count,
+        type: type("checkpoint"),
+        file: path,
+        epoch,
+        step,
+        bytes: count.describe("Of the whole file"),
       })
       .describe("A checkpoint is complete on disk"),
     z
-      .looseObject({ ...base, type: z.literal("state"), dir: z.string(), done_epochs: count, done_steps: count })
+      .looseObject({
+        ...base,
+        type: type("state"),
+        dir: path,
+        done_epochs: count.describe("Whole epochs in it"),
+        done_steps: count.describe("Steps in it"),
+      })
       .describe("A training state is complete on disk"),
+    z.looseObject({ ...base, type: type("removed"), file: path }).describe("Retention removed a checkpoint or a state"),
+    z.looseObject({ ...base, type: type("sample"), file: path, epoch }).describe("A sample was written"),
     z
-      .looseObject({ ...base, type: z.literal("removed"), file: z.string() })
-      .describe("Retention removed a checkpoint or a state"),
+      .looseObject({ ...base, type: type("warning"), text: z.string().describe("What it is, in a sentence") })
+      .describe("Something a user should know"),
+    z.looseObject({ ...base, type: type("oom") }).describe("Out of GPU memory"),
+    z.looseObject({ ...base, type: type("stopping") }).describe("A stop was requested and seen"),
+    z.looseObject({ ...base, type: type("stopped") }).describe("Ended early with its training state saved"),
+    z.looseObject({ ...base, type: type("finished") }).describe("All work done"),
     z
-      .looseObject({ ...base, type: z.literal("sample"), file: z.string(), epoch: count })
-      .describe("A sample was written"),
-    z.looseObject({ ...base, type: z.literal("warning"), text: z.string() }).describe("Something a user should know"),
-    z.looseObject({ ...base, type: z.literal("oom") }).describe("Out of GPU memory"),
-    z.looseObject({ ...base, type: z.literal("stopping") }).describe("A stop was requested and seen"),
-    z.looseObject({ ...base, type: z.literal("stopped") }).describe("Ended early with its training state saved"),
-    z.looseObject({ ...base, type: z.literal("finished") }).describe("All work done"),
-    z
-      .looseObject({ ...base, type: z.literal("failed"), reason: z.string(), message: z.string() })
+      .looseObject({
+        ...base,
+        type: type("failed"),
+        reason: z.string().describe("A word for the kind of error"),
+        message: z.string().describe("The error in the trainer's words"),
+      })
       .describe("Ended in an error"),
   ])
   .describe(

@@ -9,32 +9,44 @@ const value = z.union([z.string(), z.number(), z.boolean(), z.array(z.union([z.s
 const rangeSchema = z.strictObject({
   line: z.number().int().describe("From 1"),
   column: z.number().int().describe("From 1"),
-  end_line: z.number().int(),
+  end_line: z.number().int().describe("The last line marked"),
   end_column: z.number().int().describe("Exclusive"),
 });
 
 const diagnosticSchema = z.strictObject({
-  severity: z.enum(["error", "warning", "note"]),
+  severity: z
+    .enum(["error", "warning", "note"])
+    .describe("Whether it stops the pipeline, should be looked at, or is worth knowing"),
   code: z.string().describe("Stable; explained in docs/DIAGNOSTICS.md"),
   summary: z.string().describe("Constant for a code"),
   detail: z.string().describe("What, why, how to mend it"),
   message: z.string().describe("Summary and detail in one"),
-  file: z.string().optional(),
-  range: rangeSchema.optional(),
-  related: z.array(z.strictObject({ message: z.string(), file: z.string(), range: rangeSchema.optional() })),
+  file: z.string().optional().describe("The file it is about, relative to the root where inside it"),
+  range: rangeSchema.optional().describe("What to mark in that file"),
+  related: z
+    .array(
+      z.strictObject({
+        message: z.string().describe("What this place has to do with it"),
+        file: z.string().describe("Relative to the root where inside it"),
+        range: rangeSchema.optional().describe("What to mark in that file"),
+      }),
+    )
+    .describe("Other places that have to do with it"),
   path: z.string().optional().describe("Dotted key path of the value"),
 });
 
 const sourceSchema = z.strictObject({
-  layer: z.enum(["trainer", "defaults", "task", "size-rule", "tier", "project", "pipeline", "derived"]),
+  layer: z
+    .enum(["trainer", "defaults", "task", "size-rule", "tier", "project", "pipeline", "derived"])
+    .describe("The layer that decided the value, lowest to highest; derived follows from other values"),
   text: z.string().describe("Where the value came from, for people"),
-  file: z.string().optional(),
-  line: z.number().int().optional(),
+  file: z.string().optional().describe("The project's own file that it stands in"),
+  line: z.number().int().optional().describe("Its line in that file, from 1"),
 });
 
 const parameterSchema = z.strictObject({
-  value,
-  source: sourceSchema,
+  value: value.describe("What the trainer will use"),
+  source: sourceSchema.describe("Who decided it"),
   recommended: z.tuple([z.number(), z.number()]).optional().describe("The recommended range for this case"),
 });
 
@@ -57,18 +69,18 @@ const reasonSchema = z.strictObject({
       "up-to-date",
     ])
     .describe("Why the action was chosen"),
-  parameter: z.string().optional(),
-  from: value.optional(),
-  to: value.optional(),
+  parameter: z.string().optional().describe("The parameter that changed, by its plan name"),
+  from: value.optional().describe("Its value in the record"),
+  to: value.optional().describe("Its value in this plan"),
   text: z.string().describe("The reason as a sentence fragment"),
 });
 
 const actionSchema = z.enum(["create", "update", "resume", "extend", "replace", "none", "wait"]);
 
 const stageSchema = z.strictObject({
-  id: z.enum(STAGE_IDS),
-  action: actionSchema,
-  reasons: z.array(reasonSchema),
+  id: z.enum(STAGE_IDS).describe("The stage"),
+  action: actionSchema.describe("What apply would do with it"),
+  reasons: z.array(reasonSchema).describe("Why, the decisive reason first"),
   driver: z
     .enum(DRIVERS)
     .describe("What runs it: the rehearsal, the bridge to Musubi Tuner, or Musubi's own scripts where no bridge fits"),
@@ -91,82 +103,98 @@ const stageSchema = z.strictObject({
     .record(z.string(), z.string())
     .optional()
     .describe("Caching: each cache file's digest of what it is made from, for the record that a later plan compares"),
-  fingerprint: z.string(),
+  fingerprint: z.string().describe("SHA-256 of everything that shapes the result, epochs aside"),
   inputs: z
     .record(z.string(), value)
     .describe("The values that shape the result, by plan name; what a later plan is compared with"),
   identities: z
     .record(z.string(), z.string())
     .describe("Digests of the dataset and of each model that shape the result"),
-  total_epochs: z.number().int().optional(),
-  steps_per_epoch: z.number().int().optional(),
-  total_steps: z.number().int().optional(),
+  total_epochs: z.number().int().optional().describe("Train: epochs in all"),
+  steps_per_epoch: z.number().int().optional().describe("Train: optimizer steps an epoch"),
+  total_steps: z.number().int().optional().describe("Train: optimizer steps in all"),
   done_epochs: z.number().int().optional().describe("Train: epochs done before this apply"),
-  done_steps: z.number().int().optional(),
+  done_steps: z.number().int().optional().describe("Train: steps done before this apply"),
   done_batches: z.number().int().optional().describe("Batches done of the epoch in progress"),
   resume_from: z.string().optional().describe("Training state to resume from"),
   renames: z
-    .array(z.strictObject({ from: z.string(), to: z.string() }))
+    .array(
+      z.strictObject({
+        from: z.string().describe("The name it has"),
+        to: z.string().describe("The name it gets"),
+      }),
+    )
     .optional()
     .describe("Extend: finished files that get their epoch's name first"),
   archive: z
     .array(z.string())
     .optional()
     .describe("Files and folders moved into an archive folder first, before any is renamed"),
-  output_dir: z.string().optional(),
-  output_name: z.string().optional(),
+  output_dir: z.string().optional().describe("Train: folder of the checkpoints"),
+  output_name: z.string().optional().describe("Train: what the checkpoints' names begin with"),
 });
 
 const checkpointSchema = z.strictObject({
-  stage: z.enum(STAGE_IDS),
-  file: z.string(),
-  kind: z.enum(["checkpoint", "state"]),
-  action: z.enum(["create", "keep", "replace", "prune", "orphan"]),
-  epoch: z.number().int(),
-  step: z.number().int(),
+  stage: z.enum(STAGE_IDS).describe("The stage that makes it"),
+  file: z.string().describe("Relative to the root where inside it"),
+  kind: z.enum(["checkpoint", "state"]).describe("A LoRA, or a training state to resume from"),
+  action: z.enum(["create", "keep", "replace", "prune", "orphan"]).describe("What becomes of it"),
+  epoch: z.number().int().describe("Epochs trained when it is saved"),
+  step: z.number().int().describe("Steps trained when it is saved"),
   bytes: z.number().int().describe("Of the tensors; a header that varies with dates comes on top"),
 });
 
 const estimateSchema = z.strictObject({
-  low: z.number(),
-  high: z.number(),
-  unit: z.string(),
+  low: z.number().describe("At least"),
+  high: z.number().describe("At most"),
+  unit: z.string().describe("Of all figures here"),
   basis: z.string().describe("measured here, table or formula; and which"),
   available: z.number().optional().describe("What there is of it on the machine planned for, in the same unit"),
 });
 
 const pipelinePlanSchema = z.strictObject({
-  name: z.string(),
-  file: z.string(),
-  valid: z.boolean(),
-  task: z.string(),
-  noise: z.string(),
-  tier: z.string(),
-  backend: z.string(),
-  parameters: z.record(z.string(), parameterSchema),
-  dataset: z.strictObject({
-    files: z.number().int(),
-    items: z.number().int(),
-    batches: z.number().int(),
-    steps_per_epoch: z.number().int(),
-    total_steps: z.number().int().describe("Of each train stage"),
-    digest: z.string(),
-    buckets: z.array(
-      z.strictObject({
-        source: z.number().int(),
-        width: z.number().int(),
-        height: z.number().int(),
-        frames: z.number().int(),
-        items: z.number().int(),
-        batches: z.number().int(),
-      }),
+  name: z.string().describe("The pipeline's name"),
+  file: z.string().describe("Its file, relative to the root"),
+  valid: z.boolean().describe("Whether it has no error; without it there are no stages"),
+  task: z.string().describe("What the LoRA is for"),
+  noise: z.string().describe("Which halves of the model are trained"),
+  tier: z.string().describe("The hardware preset that counts"),
+  backend: z.string().describe("Who trains"),
+  parameters: z
+    .record(z.string(), parameterSchema)
+    .describe(
+      "Every value: train parameters by bare name, others as dataset.NAME, cache-latents.NAME, cache-text.NAME",
     ),
-  }),
-  stages: z.array(stageSchema),
-  checkpoints: z.array(checkpointSchema),
-  estimates: z.record(z.string(), estimateSchema),
+  dataset: z
+    .strictObject({
+      files: z.number().int().describe("Clips, images and rows that yield an item"),
+      items: z.number().int().describe("What is cached and trained on, without repeats"),
+      batches: z.number().int().describe("Batches an epoch, with repeats"),
+      steps_per_epoch: z.number().int().describe("Optimizer steps an epoch"),
+      total_steps: z.number().int().describe("Of each train stage"),
+      digest: z.string().describe("Of all items and captions"),
+      buckets: z
+        .array(
+          z.strictObject({
+            source: z.number().int().describe("Which of the dataset's sources, from 0"),
+            width: z.number().int().describe("In pixels"),
+            height: z.number().int().describe("In pixels"),
+            frames: z.number().int().describe("Frames of each item"),
+            items: z.number().int().describe("Items in it"),
+            batches: z.number().int().describe("Batches of it an epoch"),
+          }),
+        )
+        .describe("Items of one size and length, from which batches are made"),
+    })
+    .describe("What is trained on"),
+  stages: z.array(stageSchema).describe("In the order they run"),
+  checkpoints: z.array(checkpointSchema).describe("Every checkpoint and training state, one by one"),
+  estimates: z.record(z.string(), estimateSchema).describe("What it takes: time, vram, ram, disk"),
   state: z
-    .strictObject({ lineage: z.string(), serial: z.number().int() })
+    .strictObject({
+      lineage: z.string().describe("The history that it belongs to"),
+      serial: z.number().int().describe("How far that history was"),
+    })
     .optional()
     .describe("The state this plan was made from"),
   digest: z.string().describe("Of everything above but the estimates: names this plan"),
@@ -174,10 +202,10 @@ const pipelinePlanSchema = z.strictObject({
 
 export const planSchema = z
   .strictObject({
-    format_version: z.literal(PLAN_FORMAT_VERSION),
+    format_version: z.literal(PLAN_FORMAT_VERSION).describe("Version of this format"),
     changes: z.boolean().describe("Whether any action of a valid pipeline is neither none nor keep"),
-    pipelines: z.array(pipelinePlanSchema),
-    diagnostics: z.array(diagnosticSchema),
+    pipelines: z.array(pipelinePlanSchema).describe("One for each file given, the invalid ones too"),
+    diagnostics: z.array(diagnosticSchema).describe("Everything found, of all pipelines"),
   })
   .describe("What `wan22 plan --format json` prints");
 

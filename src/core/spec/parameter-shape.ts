@@ -85,7 +85,7 @@ function shapeOf(type: ParameterType): Shaped {
           pathText(),
           z
             .array(
-              field(z.string().min(1), {
+              field(z.string().min(1).meta({ pattern: "^\\s*[^#\\s][^\\r\\n]*\\s*$" }), {
                 wants: "text",
                 expected: "a prompt, one line of text",
                 example: "a fox",

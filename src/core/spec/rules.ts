@@ -4,7 +4,15 @@ import { SPEC_CODES } from "./codes.ts";
 import { fieldAt } from "./field.ts";
 import { whyNoFileName } from "./file-name.ts";
 import { type ShapedFile, shown } from "./issues.ts";
-import { FRAME_EXTRACTIONS, MAX_SIDE, MIN_SIDE, RESOLUTION_PATTERN, SOURCE_KEYS, SOURCE_KINDS } from "./shape.ts";
+import {
+  FRAME_EXTRACTIONS,
+  MAX_SIDE,
+  MIN_SIDE,
+  RESOLUTION_PATTERN,
+  SOURCE_KEYS,
+  SOURCE_KINDS,
+  VIDEO_KEYS,
+} from "./shape.ts";
 import { type Environment, expandPath } from "./variables.ts";
 import { dotted, type KeyPath, markAt, nodeAt, walk, type YamlMap, type YamlNode } from "./yaml-tree.ts";
 
@@ -83,15 +91,6 @@ function sourceNamesOneInput({ file }: RuleInput, report: Report): void {
     }
   }
 }
-
-const VIDEO_KEYS = [
-  "target_frames",
-  "frame_extraction",
-  "frame_stride",
-  "frame_sample",
-  "max_frames",
-  "source_fps",
-] as const;
 
 function imagesTakeNoVideoKeys({ file }: RuleInput, report: Report): void {
   for (const { path, map } of sourcesOf(file.root)) {

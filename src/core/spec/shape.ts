@@ -129,10 +129,24 @@ const sourceFields = {
   }).optional(),
 } satisfies Readonly<Record<string, z.ZodType>> & Readonly<Record<SourceKind, z.ZodType>>;
 
+/** Keys of a source that only clips have. */
+export const VIDEO_KEYS = [
+  "target_frames",
+  "frame_extraction",
+  "frame_stride",
+  "frame_sample",
+  "max_frames",
+  "source_fps",
+] as const satisfies readonly (keyof typeof sourceFields)[];
+
 /** The keys of a dataset source. */
 export const SOURCE_KEYS: ReadonlySet<string> = new Set(Object.keys(sourceFields));
 
-const source = field(z.strictObject(sourceFields).meta({ oneOf: SOURCE_KINDS.map((kind) => ({ required: [kind] })) }), {
+/** Images have one frame: what is about more of them has no place beside them. */
+const ofImages = { not: { anyOf: VIDEO_KEYS.map((key) => ({ required: [key] })) } };
+const oneKind = SOURCE_KINDS.map((kind) => ({ required: [kind], ...(kind.startsWith("image") ? ofImages : {}) }));
+
+const source = field(z.strictObject(sourceFields).meta({ oneOf: oneKind }), {
   wants: "map",
   expected: `a map with one of ${SOURCE_KINDS.join(", ")}`,
   example: "videos: data/fox",
@@ -227,7 +241,10 @@ const shared = {
     { expected: "a map of backend, path, python and on_nan", doc: "Which trainer runs, and where it is." },
   ).optional(),
   gpus: field(
-    z.array(field(z.int().min(0), { wants: "number", expected: "a device id, 0 or more", example: "0" })).min(1),
+    z
+      .array(field(z.int().min(0), { wants: "number", expected: "a device id, 0 or more", example: "0" }))
+      .min(1)
+      .meta({ uniqueItems: true }),
     { wants: "list", expected: "a list of device ids", example: "[0]", doc: "GPUs to run on, by device id." },
   ).optional(),
 };
@@ -238,6 +255,9 @@ const version = field(z.literal(FILE_VERSION), {
   example: "1",
   doc: "Version of this file's format.",
 });
+
+/** What an editor can see of `whyNoFileName`. */
+const fileNameSchema = { pattern: '^(?![\\s.])[^/\\\\:*?"<>|\\r\\n\\t]*(?<![\\s.])$', maxLength: 200 };
 
 /** A pipeline's name: also a folder's, and part of file names. */
 export const NAME_PATTERN = /^[a-z0-9][a-z0-9-]{0,99}$/;
@@ -275,7 +295,7 @@ export const pipelineShape = field(
       z
         .strictObject({
           dir: path("Folder of the checkpoints. Left out: output/NAME in the project's root.", "output/fox"),
-          name: field(z.string().min(1), {
+          name: field(z.string().min(1).meta(fileNameSchema), {
             wants: "text",
             expected: "a file name",
             example: "fox-t2v",

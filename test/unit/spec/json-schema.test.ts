@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { parse as parseYaml } from "yaml";
 import * as z from "zod";
+import { SCHEMAS as SCHEMAS_OF_ALL } from "../../../src/commands/schema.ts";
 import { pipelineJsonSchema, projectJsonSchema } from "../../../src/core/spec/json-schema.ts";
 import { parametersOf } from "../../../src/core/trainer/parameters.ts";
 import { SECTION_OF } from "../../../src/core/vocabulary.ts";
@@ -60,6 +61,31 @@ test("The schema is read by editors: draft 7, named, with a title", () => {
   });
 });
 
+test("What a schema can say beyond the kinds of values, it says", () => {
+  const objects = new Map(objectsOf(pipelineJsonSchema() as Schema));
+  expect(objects.get("$")?.properties?.gpus).toMatchObject({ uniqueItems: true });
+  const oneOf = objects.get("$.dataset.sources[]");
+  expect(oneOf).toMatchObject({
+    oneOf: [
+      { required: ["videos"] },
+      { required: ["images"], not: { anyOf: expect.arrayContaining([{ required: ["target_frames"] }]) } },
+      { required: ["video_jsonl"] },
+      { required: ["image_jsonl"], not: { anyOf: expect.any(Array) } },
+    ],
+  });
+});
+
+test.each(["plan", "state", "events"] as const)("The schema of the %s explains every property", (name) => {
+  const without: string[] = [];
+  JSON.stringify(SCHEMAS_OF_ALL[name](), (_, value) => {
+    for (const [key, property] of Object.entries(value?.properties ?? {})) {
+      if (!/\S/.test(String((property as Schema).description ?? ""))) without.push(key);
+    }
+    return value;
+  });
+  expect(without).toEqual([]);
+});
+
 test("What parses satisfies the schema, and what does not fit its shape does not", () => {
   // zod reads a schema without `required` inside `oneOf`; that one input a source is needed is a rule's test.
   const text = JSON.stringify(pipelineJsonSchema(), (key, value) =>
@@ -73,4 +99,6 @@ test("What parses satisfies the schema, and what does not fit its shape does not
   expect(fits(pipelineWith("").replace("1280x720", "720p"))).toBe(false);
   expect(fits(pipelineWith("learning_rate: 1"))).toBe(false);
   expect(fits(pipelineWith("train:\n  blocks_to_swap: 40"))).toBe(false);
+  expect(fits(pipelineWith("output:\n  name: a/b"))).toBe(false);
+  expect(fits(pipelineWith("train:\n  sample_prompts: ['# a fox']"))).toBe(false);
 });
