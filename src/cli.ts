@@ -127,9 +127,12 @@ function buildProgram(run: (work: () => Promise<ExitCode> | ExitCode) => Promise
   program
     .command("explain")
     .description(
-      "explain a parameter, a key of a pipeline file, an argument of the trainer, or the code of a diagnostic",
+      "explain a parameter, a section or key of a pipeline file, a tier, a problem, an argument of the trainer, or the code of a diagnostic",
     )
-    .argument("<word>", "such as network_dim, noise, --sdpa or T1")
+    .argument(
+      "<word>",
+      "such as network_dim, train, noise, hardware, high-end, buying, hints, sizes, out-of-memory, --sdpa or T1",
+    )
     .allowUnknownOption()
     .action((word: string) => run(async () => (await import("./commands/explain.ts")).runExplain(word, terminal)));
 

@@ -165,7 +165,9 @@ const adviceSchema = z.strictObject({
   hints: z.array(
     z.strictObject({
       topic: text,
-      parameters: z.array(z.strictObject({ when: text, name: z.string(), value })).optional(),
+      parameters: z
+        .array(z.strictObject({ when: text, name: z.string(), value, manual: scalar.optional() }))
+        .optional(),
       reason: text,
     }),
   ),

@@ -480,7 +480,7 @@ export const PARAMETERS: readonly Parameter[] = [
     takes: { train: "nothing" },
     group: "memory",
     trainerDefault: null,
-    range: [0, 39],
+    range: [0, 40],
     doc: "How many of the 40 transformer blocks wait in host memory: each saves GPU memory, every ten cost 10 to 15 % of speed.",
   },
   {
