@@ -91,7 +91,8 @@ describe("a newcomer's first ten minutes", () => {
     // Root may write into read-only folders; nobody can make a folder below a file.
     await project.write(".wan22", "a file in the way");
     const planned = await project.run(["plan", FILE]);
-    expect(planned.exitCode).toBe(0);
+    expect(planned.exitCode).toBe(1);
+    expect(planned.stderr + planned.stdout).toContain("`state_dir` is .wan22, a folder that cannot be made");
     const { exitCode, stdout, stderr } = await project.run(["apply", FILE, "--auto-approve"]);
     expect(exitCode).toBe(1);
     expectHelpful(stdout + stderr);

@@ -37,8 +37,8 @@ export const LEARNING_CODES = {
   inputFile: {
     code: "T32",
     severity: "error",
-    summary: "A file that the trainer is to read is not there",
-    why: "The trainer opens it after loading the models, and fails.",
+    summary: "A file that the trainer is to read cannot be used",
+    why: "The trainer opens it after loading the models, and fails where it is not there or says something else than it should.",
     mend: "Correct the path.",
     example: "train:\n  network_weights: lora/missing.safetensors",
   },

@@ -104,7 +104,7 @@ export const SPEC_CODES = {
     severity: "error",
     summary: "Unknown key",
     why: "A key that nothing reads would silently have no effect on the training.",
-    mend: "Use the suggested key, or remove it. `wan22 explain` lists every parameter.",
+    mend: "Use the suggested key, or remove it. `wan22 explain train` lists every parameter.",
     example: "train:\n  learning_rat: 2e-4",
   },
   misplacedKey: {

@@ -5,7 +5,7 @@ import { SPEC_CODES } from "./codes.ts";
 import { diagnoseIssues, isTrusted, type ShapedFile } from "./issues.ts";
 import { readYaml } from "./read-yaml.ts";
 import { checkRules } from "./rules.ts";
-import { NAME_PATTERN, type PipelineFile, type ProjectFile, pipelineShape, projectShape } from "./shape.ts";
+import { NAME_PATTERN, type PipelineFile, type ProjectFile, pipelineShape, projectShape, SOURCE_KINDS } from "./shape.ts";
 import { isFault, leavesSomethingToJudge, soundPart } from "./sound-part.ts";
 import type { SourceText, Spec } from "./spec.ts";
 import type { FileKind } from "./unknown-key.ts";
@@ -47,7 +47,10 @@ export function parsePipeline(input: ParseInput): ParsedPipeline {
   const own = leavesSomethingToJudge(faults) ? sound(pipeline, pipelineShape) : undefined;
   const shared = project === undefined ? undefined : sound(project, projectShape);
   const name = nameOf(pipeline.shaped);
-  if (own === undefined || (project !== undefined && shared === undefined)) return { value: undefined, diagnostics, name };
+  const unknown = { value: undefined, diagnostics, name };
+  if (own === undefined || (project !== undefined && shared === undefined)) return unknown;
+  // A source whose files were named by a key that does not exist is none.
+  if (!own.value.dataset.sources.every(namesItsFiles)) return unknown;
   const { root, environment } = input;
   return { value: buildSpec({ pipeline: own, project: shared, root, environment }), diagnostics, name };
 }
@@ -56,6 +59,10 @@ function nameOf(shaped: ShapedFile | undefined): string | undefined {
   const node = shaped === undefined || !isTrusted(shaped, ["name"]) ? undefined : nodeAt(shaped.root, ["name"]);
   const name = node?.kind === "scalar" ? node.value : undefined;
   return typeof name === "string" && NAME_PATTERN.test(name) ? name : undefined;
+}
+
+function namesItsFiles(source: PipelineFile["dataset"]["sources"][number]): boolean {
+  return SOURCE_KINDS.some((kind) => source[kind] !== undefined);
 }
 
 /** Undefined for an empty wan22.yaml too: it marks the root and shares nothing. */

@@ -194,7 +194,7 @@ function remainder({ map, index }: Question): string {
   const keys = index.get(map) ?? [];
   if (keys.length === 0) return "Remove it.";
   return keys.length > 20
-    ? "Remove it, or look for the right name with `wan22 explain`."
+    ? `Remove it, or look for the right name with \`wan22 explain ${map}\`.`
     : `The keys are ${keys.join(", ")}. Remove it, or use one of these.`;
 }
 

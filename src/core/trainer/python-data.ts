@@ -23,19 +23,22 @@ export type PythonData =
   | { readonly value: unknown; readonly problem?: undefined }
   | { readonly problem: string; readonly value?: undefined };
 
-/** The strings and numbers of a JSON text: in a sound one nothing else looks like a number. */
-const STRING_OR_NUMBER = /"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g;
+/** The strings and numbers of a JSON text: nothing else in it looks like a number. Python takes NaN and Infinity too. */
+const STRING_OR_NUMBER = /"(?:[^"\\]|\\.)*"|NaN|-?Infinity|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/g;
 
 export function readPythonJson(text: string): PythonData {
+  const marked = text.replace(STRING_OR_NUMBER, (token) =>
+    !token.startsWith('"') && /[.eENy]/.test(token) ? `{"kind": "float", "value": "${token}"}` : token,
+  );
   try {
-    JSON.parse(text);
+    return {
+      value: JSON.parse(marked, (_, value: unknown) =>
+        isTable(value) && value.kind === "float" ? { kind: "float", value: Number(value.value) } : value,
+      ),
+    };
   } catch {
     return { problem: "it is not valid JSON" };
   }
-  const marked = text.replace(STRING_OR_NUMBER, (token) =>
-    !token.startsWith('"') && /[.eE]/.test(token) ? `{"kind": "float", "value": ${token}}` : token,
-  );
-  return { value: JSON.parse(marked) };
 }
 
 export function readPythonToml(text: string): PythonData {

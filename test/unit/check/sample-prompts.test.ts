@@ -81,6 +81,8 @@ describe("a JSON file", () => {
     '[{"prompt": "a", "sample_steps": "1"}]',
     '[{"prompt": "a", "discrete_flow_shift": "3"}]',
     '["a fox --w 72"]',
+    '[{"prompt": "a", "cfg_scale": 01.5}]',
+    '[{"prompt": "a", "width": NaN}]',
   ])("%s stops the training", (text) => {
     expect(found("p.json", text)).toEqual(["error T26"]);
   });
@@ -89,6 +91,7 @@ describe("a JSON file", () => {
     '[{"width": 64, "height": 48}]',
     '[{"prompt": "a", "negative_prompt": null, "seed": -1, "sample_steps": 0, "cfg_scale": 2, "enum": 7, "foo": [1]}]',
     '["a fox", {"prompt": "a"}]',
+    '[{"prompt": "a", "cfg_scale": NaN}]',
     '[{"prompt": "64.0 \\" 5.0", "cfg_scale": 5.0, "discrete_flow_shift": 3.5}]',
     '[{"prompt": "a", "sample_steps": 1000, "discrete_flow_shift": 2.0}]',
   ])("%s is sampled", (text) => {

@@ -1,5 +1,5 @@
 /** Everything that is wrong is said at once: a slip of the pen hides no rule of the trainer, and makes none up. */
-import { cp, mkdtemp, realpath, rm, writeFile } from "node:fs/promises";
+import { cp, mkdtemp, readFile, realpath, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -44,6 +44,13 @@ describe("beside a misspelt key", () => {
     const rest = "train:\n  network_dim: many\n  lr_warmup_steps: 5\noutput:\n  name: a/b\n";
     expect(await errorsOf(rest)).toEqual(["S20", "T18", "S28"]);
   });
+});
+
+test("A source whose folder was named by a key that does not exist is not looked for elsewhere", async () => {
+  const text = (await readFile(join(repository, "pipelines/quickstart.yaml"), "utf8")).replace("videos:", "video_dir:");
+  await writeFile(join(folder, "fox.yaml"), text);
+  const { plan } = await prepare(["fox.yaml"], { folder, environment: {}, history: "read" });
+  expect(plan.diagnostics.map(({ code }) => code)).toEqual(["S15"]);
 });
 
 describe("what may follow from the fault alone is not said", () => {
