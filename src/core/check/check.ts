@@ -27,7 +27,13 @@ import {
   shiftHasAnEffect,
 } from "./learning.ts";
 import { anEpochCanBeListed, savesCanBeListed, stepsCanBeCounted } from "./length.ts";
-import { baseWeightsFit, dimIsGiven, networkArgumentsFit, networkWeightsFit } from "./lora.ts";
+import {
+  baseWeightsFit,
+  baseWeightsReachBothHalves,
+  dimIsGiven,
+  networkArgumentsFit,
+  networkWeightsFit,
+} from "./lora.ts";
 import {
   attentionCanSplit,
   attentionIsChosen,
@@ -105,6 +111,7 @@ const STAGE_RULES: readonly StageRule[] = [
   inputFilesAreThere,
   networkWeightsFit,
   baseWeightsFit,
+  baseWeightsReachBothHalves,
   promptsCanBeSampled,
   samplesAreMade,
   checkpointsAreSavedBetween,

@@ -58,6 +58,14 @@ export const LEARNING_CODES = {
     mend: "Name a LoRA that was trained for this model.",
     example: "train:\n  base_weights: [lora/of-wan-1.3b.safetensors]",
   },
+  baseOfOneHalf: {
+    code: "T48",
+    severity: "warning",
+    summary: "base_weights are merged into the low-noise half only",
+    why: "With both halves in one run the trainer merges them into the model that it loads first, and trains the other half as if they did not exist.",
+    mend: "Train the halves with `noise: separate`, or merge the files into both models beforehand.",
+    example: "noise: dual\ntrain:\n  base_weights: [lora/style.safetensors]",
+  },
   foreignLora: {
     code: "T45",
     severity: "error",

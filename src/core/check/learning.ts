@@ -31,8 +31,12 @@ export const optimizerIsKnown: StageRule = ({ parameters }) => {
     return [diagnose(TRAINER_CODES.unknownOptimizer, detail, options)];
   }
   if (optimizerTypeForTrainer(name) !== undefined) return [];
-  const similar = nearest(name, OPTIMIZER_NAMES);
+  const similar = nearest(name.slice(name.lastIndexOf(".") + 1), OPTIMIZER_NAMES);
   const hint = similar === undefined ? "" : ` Did you mean ${similar}?`;
+  if (name.includes(".")) {
+    const detail = `${cite(parameters, "optimizer_type")}, and ${name.split(".")[0]} has no optimizer of this name that a LoRA can be trained with.${hint === "" ? " Use adamw8bit, or adamw." : hint}`;
+    return [diagnose(TRAINER_CODES.unknownOptimizer, detail, options)];
+  }
   const detail = `${cite(parameters, "optimizer_type")}, which is neither one of the trainer's own names nor an optimizer of torch.optim or bitsandbytes.${hint} An optimizer of another package needs its full dotted name, such as prodigyopt.Prodigy.`;
   return [diagnose(TRAINER_CODES.unknownOptimizer, detail, options)];
 };

@@ -12,9 +12,20 @@ import { itemsOf, readPythonLiteral } from "../trainer/python-literal.ts";
 import { TRAINER_CODES } from "../trainer/refusal-codes.ts";
 import { LEARNING_CODES } from "./codes.ts";
 import { ditsOf } from "./dit.ts";
-import { cite, isOn, type Judged, numberOf, pointAt, pointAtEntry, type StageRule, textOf, wordsOf } from "./rule.ts";
+import {
+  cite,
+  isOn,
+  type Judged,
+  list,
+  numberOf,
+  pointAt,
+  pointAtEntry,
+  type StageRule,
+  textOf,
+  wordsOf,
+} from "./rule.ts";
 
-/** Rules about the LoRA: its settings (T24, T30), and the files that it starts from or is trained on top of (T33, T44, T45). */
+/** Rules about the LoRA: its settings (T24, T30), and the files that it starts from or is trained on top of (T33, T44, T45, T48). */
 
 /** The layers of the model that a stage trains, by its header where that was seen. */
 function layersOf(stage: ResolvedTrainStage, judged: Judged): readonly LoraModule[] {
@@ -174,6 +185,14 @@ function rankFindings(
   const options = pointAt(parameters, "network_weights", "network_dim");
   return [diagnose(LEARNING_CODES.networkWeightsRank, detail, options)];
 }
+
+/** T48: `_build_network` merges into the model at hand, `dit_inactive_state_dict` keeps the other half's weights as they were read. */
+export const baseWeightsReachBothHalves: StageRule = ({ half, parameters }) => {
+  const files = wordsOf(parameters, "base_weights");
+  if (half !== "dual" || files.length === 0) return [];
+  const detail = `\`base_weights\` names ${list(files, 3)}, and both halves are trained in one run: the trainer merges them into the low-noise half only. Set \`noise: separate\`, or merge them into both models beforehand.`;
+  return [diagnose(LEARNING_CODES.baseOfOneHalf, detail, pointAt(parameters, "base_weights"))];
+};
 
 /** T44 and T45 for `base_weights`, which are merged into every layer of the model, whatever is trained. */
 export const baseWeightsFit: StageRule = (stage, judged) =>

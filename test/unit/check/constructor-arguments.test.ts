@@ -96,6 +96,13 @@ describe("full names", () => {
     expect(trained({ optimizer_type })).toEqual(["T7"]);
   });
 
+  test("an optimizer that there is none of is said to be of its package, with one that was meant", () => {
+    const pipeline = [train({ optimizer_type: "torch.optim.adamw" })];
+    expect(findings({ pipeline })[0]?.detail).toContain(
+      "torch has no optimizer of this name that a LoRA can be trained with. Did you mean adamw?",
+    );
+  });
+
   test.each(["torch.optim.AdamW", "torch.optim.sgd.SGD", "torch.optim._muon.Muon", "somewhere.Else"])(
     "of an optimizer that there is: %s",
     (optimizer_type) => {

@@ -67,7 +67,7 @@ describe("LoRA files", () => {
       const facts = {
         inputFiles: { [file]: { problem: { kind: "missing", text: "there is no such file" } as const } },
       };
-      expect(codes({ pipeline: [train(line)], facts })).toEqual(["T32"]);
+      expect(codes({ pipeline: ["noise: low", train(line)], facts })).toEqual(["T32"]);
     },
   );
 
@@ -106,7 +106,14 @@ describe("LoRA files", () => {
 
   describe("to train on top of", () => {
     const merged = (tensors: ReturnType<typeof of>) =>
-      found(["base_weights: [lora.safetensors]"], { [file]: { tensors } });
+      found(["base_weights: [lora.safetensors]"], { [file]: { tensors } }).filter((each) => !each.startsWith("T48"));
+
+    test("reach one half only where both are trained in one run", () => {
+      const facts = { inputFiles: { [file]: { tensors: of(SOUND) } } };
+      const base = train("base_weights: [lora.safetensors]");
+      expect(findings({ pipeline: [base], facts })).toMatchObject([{ code: "T48", severity: "warning" }]);
+      expect(codes({ pipeline: ["noise: separate", base], facts })).toEqual([]);
+    });
 
     test("have any rank", () => {
       expect(merged(of(SOUND))).toEqual([]);
@@ -128,8 +135,10 @@ describe("LoRA files", () => {
 
     test("are safetensors, whatever they are called", () => {
       const lines = ["base_weights: [lora.pt]"];
-      expect(found(lines, { "pipelines/lora.pt": {} })).toEqual([expect.stringMatching(/^T44 .*as safetensors only/)]);
-      expect(found(lines, { "pipelines/lora.pt": { tensors: of(SOUND) } })).toEqual([]);
+      const judged = (facts: NonNullable<Facts["inputFiles"]>[string]) =>
+        found(lines, { "pipelines/lora.pt": facts }).filter((each) => !each.startsWith("T48"));
+      expect(judged({})).toEqual([expect.stringMatching(/^T44 .*as safetensors only/)]);
+      expect(judged({ tensors: of(SOUND) })).toEqual([]);
     });
   });
 });
