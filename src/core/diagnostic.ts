@@ -1,4 +1,5 @@
 /** Diagnostics: what is wrong, why, and how to mend it, as plain data. Printing them is the views' work. */
+import { printable } from "./printable.ts";
 
 export type Severity = "error" | "warning" | "note";
 
@@ -54,12 +55,18 @@ export interface DiagnosticOptions {
   readonly at?: Place | undefined;
   readonly related?: readonly RelatedPlace[] | undefined;
   readonly path?: string | undefined;
+  /** Follows the detail as it is, line breaks kept: a patch, the end of a log. */
+  readonly below?: string | undefined;
   /** Overrides the kind's severity: the same finding can be an error in one place and a warning in another. */
   readonly severity?: Severity | undefined;
 }
 
-/** Makes a diagnostic of a kind. `detail` is full sentences: what, why, how to mend. */
-export function diagnose(kind: DiagnosticKind, detail: string, options: DiagnosticOptions = {}): Diagnostic {
+/**
+ * Makes a diagnostic of a kind. `text` is full sentences: what, why, how to mend. The names in it come from disks: a line
+ * break in one would begin a line that looks like this program's own, so none is left.
+ */
+export function diagnose(kind: DiagnosticKind, text: string, options: DiagnosticOptions = {}): Diagnostic {
+  const detail = `${printable(text)}${options.below ?? ""}`;
   return {
     severity: options.severity ?? kind.severity,
     code: kind.code,
@@ -68,7 +75,7 @@ export function diagnose(kind: DiagnosticKind, detail: string, options: Diagnost
     message: `${kind.summary}: ${detail}`,
     ...(options.at === undefined ? {} : { file: options.at.file }),
     ...(options.at?.range === undefined ? {} : { range: options.at.range }),
-    related: options.related ?? [],
+    related: (options.related ?? []).map((place) => ({ ...place, message: printable(place.message) })),
     ...(options.path === undefined ? {} : { path: options.path }),
   };
 }

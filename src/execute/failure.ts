@@ -96,7 +96,8 @@ export async function explainFailure(failure: Failure): Promise<Diagnostic> {
   const remedies = problem === undefined ? "" : remedyText(failure.remediesFor(problem));
   const follows = failure.whatFollows === undefined ? "" : ` ${sentence(capitalized(failure.whatFollows))}`;
   const room = kind === EXECUTE_CODES.diskFull ? ` ${sentence(capitalized(await failure.room()))}` : "";
-  return diagnose(kind, `${how}${room} ${kind.mend}${follows}${remedies}${logText(log, failure.shownLog)}`);
+  const below = `${remedies}${logText(log, failure.shownLog)}`;
+  return diagnose(kind, `${how}${room} ${kind.mend}${follows}`, { below });
 }
 
 function kindOf(log: string, { end, memoryKills }: Failure): DiagnosticKind {

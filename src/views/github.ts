@@ -1,7 +1,8 @@
 import type { Diagnostic, Severity } from "../core/diagnostic.ts";
 import { joinPath } from "../core/paths.ts";
+import { printable } from "../core/printable.ts";
 import { sortDiagnostics } from "./human/diagnostics.ts";
-import { printable, printableLines } from "./text/printable.ts";
+import { printableLines } from "./text/printable.ts";
 
 /** Diagnostics as GitHub's workflow commands, which it shows beside the lines of a change. */
 

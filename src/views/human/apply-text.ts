@@ -1,8 +1,8 @@
 import type { ApplyEvent, StageOutcome } from "../../core/apply-event.ts";
 import type { TrainerEvent } from "../../core/event.ts";
 import { baseName, folderOf } from "../../core/paths.ts";
+import { printable } from "../../core/printable.ts";
 import type { StageProgress } from "../progress.ts";
-import { printable } from "../text/printable.ts";
 import { count, formatBytes, formatClock, formatDuration, formatNumber, listWords } from "../text/quantity.ts";
 
 /** The words of `apply`, the same in a terminal and in a log. */

@@ -1,5 +1,5 @@
 import type { SourceRange } from "../../core/diagnostic.ts";
-import { printable } from "../text/printable.ts";
+import { printable } from "../../core/printable.ts";
 import { graphemes, textColumns } from "../text/width.ts";
 
 /** A place in a text as lines with the place underlined, made for a terminal of a given width. */

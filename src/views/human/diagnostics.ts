@@ -1,5 +1,6 @@
 import type { Diagnostic, Place, RelatedPlace, Severity } from "../../core/diagnostic.ts";
-import { printable, printableLines, tidy } from "../text/printable.ts";
+import { printable } from "../../core/printable.ts";
+import { printableLines, tidy } from "../text/printable.ts";
 import { count } from "../text/quantity.ts";
 import { createStyle, type Style } from "../text/style.ts";
 import { wrapText } from "../text/wrap.ts";

@@ -1,6 +1,6 @@
 import type { Finding } from "../../core/doctor/examination.ts";
+import { printable } from "../../core/printable.ts";
 import { type Cell, layoutTable } from "../text/columns.ts";
-import { printable } from "../text/printable.ts";
 import { createStyle, type Style } from "../text/style.ts";
 
 /** What `wan22 doctor` found, for people: a line each, and beside what is wrong what to do about it. */

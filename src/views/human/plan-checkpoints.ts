@@ -1,7 +1,7 @@
 import { baseName, folderOf } from "../../core/paths.ts";
 import type { CheckpointPlan, PipelinePlan } from "../../core/plan/plan.ts";
+import { printable } from "../../core/printable.ts";
 import { type Cell, layoutTable } from "../text/columns.ts";
-import { printable } from "../text/printable.ts";
 import { count, formatBytes } from "../text/quantity.ts";
 import type { Style } from "../text/style.ts";
 import { wrapText } from "../text/wrap.ts";

@@ -1,5 +1,5 @@
+import { printable } from "../../core/printable.ts";
 import type { Cell } from "../text/columns.ts";
-import { printable } from "../text/printable.ts";
 import { formatNumber } from "../text/quantity.ts";
 import type { Style } from "../text/style.ts";
 import { wrapText } from "../text/wrap.ts";

@@ -1,6 +1,6 @@
 import { baseName, folderOf } from "../../core/paths.ts";
 import type { PipelinePlan } from "../../core/plan/plan.ts";
-import { printable } from "../text/printable.ts";
+import { printable } from "../../core/printable.ts";
 import { formatValue, type PlanContext, ROW_INDENT, section } from "./plan-context.ts";
 
 /** What the trainer will be given: the files it reads and its arguments, as they are. */

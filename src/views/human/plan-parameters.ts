@@ -1,7 +1,7 @@
 import type { PipelinePlan } from "../../core/plan/plan.ts";
+import { printable } from "../../core/printable.ts";
 import { findParameter } from "../../core/trainer/parameters.ts";
 import { type Cell, layoutTable } from "../text/columns.ts";
-import { printable } from "../text/printable.ts";
 import { count, formatNumber } from "../text/quantity.ts";
 import { cell, formatValue, indentText, type PlanContext, ROW_INDENT, recolour, section } from "./plan-context.ts";
 

@@ -1,8 +1,8 @@
 import { baseName } from "../../core/paths.ts";
 import { archiveFolder } from "../../core/plan/archive.ts";
 import type { PipelinePlan, Reason, StageAction, StagePlan } from "../../core/plan/plan.ts";
+import { printable } from "../../core/printable.ts";
 import { type Cell, layoutTable } from "../text/columns.ts";
-import { printable } from "../text/printable.ts";
 import { count, listWords } from "../text/quantity.ts";
 import type { Style } from "../text/style.ts";
 import { cell, type PlanContext, type PlanDetails, ROW_INDENT, section } from "./plan-context.ts";

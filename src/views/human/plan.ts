@@ -1,5 +1,6 @@
 import type { Diagnostic } from "../../core/diagnostic.ts";
 import type { PipelinePlan, Plan } from "../../core/plan/plan.ts";
+import { printable } from "../../core/printable.ts";
 import {
   describeTraining,
   describeWork,
@@ -10,7 +11,7 @@ import {
   summarizePlan,
 } from "../plan-summary.ts";
 import { type Cell, layoutTable } from "../text/columns.ts";
-import { printable, printableLines, tidy } from "../text/printable.ts";
+import { printableLines, tidy } from "../text/printable.ts";
 import { listWords } from "../text/quantity.ts";
 import { createStyle } from "../text/style.ts";
 import { textColumns } from "../text/width.ts";

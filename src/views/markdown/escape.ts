@@ -1,4 +1,4 @@
-import { printable } from "../text/printable.ts";
+import { printable } from "../../core/printable.ts";
 
 /** Text from outside, made harmless for GitHub's Markdown: no formatting, no HTML, no links, no mentions. */
 

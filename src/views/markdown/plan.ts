@@ -1,4 +1,5 @@
 import type { PipelinePlan, Plan } from "../../core/plan/plan.ts";
+import { printable } from "../../core/printable.ts";
 import { countDiagnostics, sortDiagnostics, viewDiagnostics } from "../human/diagnostics.ts";
 import { viewEstimates } from "../human/plan.ts";
 import { viewCheckpoints } from "../human/plan-checkpoints.ts";
@@ -15,7 +16,7 @@ import {
   summarizePipeline,
   summarizePlan,
 } from "../plan-summary.ts";
-import { printable } from "../text/printable.ts";
+
 import { count } from "../text/quantity.ts";
 import { createStyle } from "../text/style.ts";
 import { wrapText } from "../text/wrap.ts";

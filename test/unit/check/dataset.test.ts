@@ -203,6 +203,15 @@ describe("files", () => {
   });
 });
 
+describe("names", () => {
+  test("with line breaks can't begin a line of their own", () => {
+    const file = "data/fox/a\nerror[T1] all is lost.mp4";
+    expect(findings(clips(media(file, { text: "" })))).toEqual([
+      expect.stringMatching(/^warning D13: Nothing is written in data\/fox\/a\\nerror\[T1\] all is lost\.txt\./),
+    ]);
+  });
+});
+
 describe("captions", () => {
   const missing = (file: string) => media(file, { caption: { file: file.replace(/\w+$/, "txt"), problem: "missing" } });
 

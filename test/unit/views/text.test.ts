@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
+import { printable } from "../../../src/core/printable.ts";
 import { layoutTable } from "../../../src/views/text/columns.ts";
-import { printable, printableLines } from "../../../src/views/text/printable.ts";
+import { printableLines } from "../../../src/views/text/printable.ts";
 import {
   count,
   formatBytes,
