@@ -1,6 +1,7 @@
 import type { Diagnostic } from "../diagnostic.ts";
 import {
   batchesHaveOneShape,
+  bucketsCanBeMade,
   cacheFoldersAreDistinct,
   cacheFoldersAreNoPatterns,
   captionsHaveAnExtension,
@@ -69,6 +70,7 @@ const RULES: readonly Rule[] = [
   chunksAreLongerThanAFrame,
   targetFramesAreLegal,
   captionsHaveAnExtension,
+  bucketsCanBeMade,
   cacheFoldersAreNoPatterns,
   cacheFoldersAreDistinct,
   batchesHaveOneShape,

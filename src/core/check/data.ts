@@ -1,7 +1,9 @@
 import { type Diagnostic, diagnose } from "../diagnostic.ts";
 import type { ResolvedSource } from "../resolve/resolved.ts";
+import { lacksBuckets } from "../trainer/buckets.ts";
 import type { Item } from "../trainer/dataset.ts";
 import { TRAINER_CODES } from "../trainer/refusal-codes.ts";
+import { DATASET_CODES } from "./dataset-codes.ts";
 import { cite, isOn, type Judged, list, numberOf, pointAt, type Rule, type StageRule, textOf } from "./rule.ts";
 
 /** Rules about how the dataset is cut, cached and loaded: T8, T9, T12, T16, T17, T19, T21, T23. */
@@ -74,6 +76,15 @@ export const targetFramesAreLegal: Rule = (judged) =>
     const whole = keyOf(numbered, judged, "target_frames");
     const at = judged.resolved.spec.places.get(`${whole.path}.${first.index}`) ?? whole.at;
     return [diagnose(TRAINER_CODES.targetFrames, detail, { ...whole, at })];
+  });
+
+/** The trainer divides by zero while it makes its buckets, before it looks at a file. */
+export const bucketsCanBeMade: Rule = (judged) =>
+  eachSource(judged, (numbered) => {
+    const { source } = numbered;
+    if (!lacksBuckets(source)) return [];
+    const detail = `\`resolution\` of ${source.input.written} is ${source.resolution.join("x")}, and the trainer makes no buckets for less than 32x32 pixels in all. Set a larger \`resolution\`.`;
+    return [diagnose(DATASET_CODES.noBuckets, detail, keyOf(numbered, judged, "resolution"))];
   });
 
 /** Clips of one training bucket whose cached sizes differ: one of each. */

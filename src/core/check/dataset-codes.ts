@@ -210,4 +210,20 @@ export const DATASET_CODES = {
     mend: "Take fewer crops: a larger `frame_stride`, fewer `target_frames`, `frame_extraction: chunk` or `uniform`, or shorter clips.",
     example: "target_frames: [17, 25]\nframe_extraction: slide\nframe_stride: 1   # and clips of an hour",
   },
+  noBuckets: {
+    code: "D30",
+    severity: "error",
+    summary: "A resolution is too small to make buckets for",
+    why: "Below 32x32 pixels in all the trainer divides by zero while it makes its buckets, which it does for every source of clips, whatever lies in it.",
+    mend: "Use a larger resolution.",
+    example: "sources:\n  - videos: data/fox\n    resolution: 16x32",
+  },
+  targetUnfilled: {
+    code: "D31",
+    severity: "warning",
+    summary: "Some of target_frames are more than clips have",
+    why: "The trainer makes no item of a clip for a target that it is too short for, without a word.",
+    mend: "Use longer clips, or take the number out of target_frames.",
+    example: "target_frames: [1, 17, 81]   # and clips of 48 frames",
+  },
 } as const satisfies Record<string, DiagnosticKind>;

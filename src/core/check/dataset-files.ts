@@ -1,6 +1,7 @@
 import type { Diagnostic, RelatedPlace } from "../diagnostic.ts";
 import { diagnose } from "../diagnostic.ts";
 import type { MediaFacts } from "../facts.ts";
+import { lacksBuckets } from "../trainer/buckets.ts";
 import { TRAINER_CODES } from "../trainer/refusal-codes.ts";
 import { type CheckedSource, nameOf } from "./checked-source.ts";
 import { DATASET_CODES } from "./dataset-codes.ts";
@@ -139,12 +140,13 @@ function checkRotation(checked: CheckedSource): readonly Diagnostic[] {
   return [diagnose(DATASET_CODES.rotated, detail, checked.at)];
 }
 
-function checkDropped({ made, at }: CheckedSource): readonly Diagnostic[] {
+function checkDropped({ source, made, at }: CheckedSource): readonly Diagnostic[] {
   const of = (reason: string) => made.dropped.filter((file) => file.reason === reason).map(({ file }) => file);
   const small = of("too-small");
   const hidden = of("hidden");
   const found: Diagnostic[] = [];
-  if (small.length > 0) {
+  // Where there is no bucket at all, it is the resolution's fault, and said of that.
+  if (small.length > 0 && !lacksBuckets(source)) {
     const detail = `No bucket can be made for ${listNames(small)}: a side is below 16 pixels, or the shape is too extreme for the resolution. Take ${small.length === 1 ? "it" : "them"} out.`;
     found.push(diagnose(DATASET_CODES.tooSmall, detail, at));
   }

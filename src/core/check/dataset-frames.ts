@@ -1,7 +1,7 @@
 import type { Diagnostic } from "../diagnostic.ts";
 import { diagnose } from "../diagnostic.ts";
 import type { MediaFacts } from "../facts.ts";
-import { TARGET_FPS } from "../trainer/frames.ts";
+import { roundTargetFrames, TARGET_FPS } from "../trainer/frames.ts";
 import { type CheckedSource, nameOf } from "./checked-source.ts";
 import { DATASET_CODES } from "./dataset-codes.ts";
 import { countOf, listNames } from "./listing.ts";
@@ -83,7 +83,32 @@ function checkLength({ source, facts, made, at }: CheckedSource): readonly Diagn
   return [diagnose(DATASET_CODES.tooShort, detail, at)];
 }
 
+/** Targets that clips beside others don't reach; clips that reach none are `checkLength`'s. */
+function checkTargets({ source, made, at }: CheckedSource): readonly Diagnostic[] {
+  const targets = roundTargetFrames(source.targetFrames);
+  if (source.frameExtraction === "full" || targets.length < 2 || made.items.length === 0) return [];
+  if (source.kind === "images" || source.kind === "image_jsonl") return [];
+  const clips = new Set(made.items.map(({ sourceFile }) => sourceFile)).size;
+  const short = made.dropped.filter(({ reason }) => reason === "too-short").length;
+  const filled = new Map(targets.map((target) => [target, new Set<string>()]));
+  for (const { frames, sourceFile } of made.items) filled.get(frames)?.add(sourceFile);
+  const counts = targets.map((target) => ({ target, files: filled.get(target)?.size ?? 0 }));
+  if (counts.every(({ files }) => files === clips)) return [];
+  const [most, ...others] = counts
+    .toReversed()
+    .map(({ target, files }) => ({ target, text: `${files} of ${clips + short}` }));
+  const texts = [
+    `${most?.target}: ${most?.text} clips are long enough`,
+    ...others.map(({ target, text }) => `${target}: ${text}`),
+  ];
+  const isUnfilled = counts.some(({ files }) => files === 0);
+  const rate = source.sourceFps === undefined ? "" : `, at ${TARGET_FPS} frames a second`;
+  const mend = isUnfilled ? " Use longer clips, or take out what none of them fills." : "";
+  const detail = `\`target_frames\` of ${source.input.written}${rate}: ${texts.join("; ")}. The trainer leaves out the others of each without a word.${mend}`;
+  return [diagnose(DATASET_CODES.targetUnfilled, detail, { ...at, ...(isUnfilled ? {} : { severity: "note" }) })];
+}
+
 /** The clips of a source: long enough, and at the speed that the trainer takes them for. */
 export function checkFrames(checked: CheckedSource): readonly Diagnostic[] {
-  return [checkLength, checkRates].flatMap((rule) => rule(checked));
+  return [checkLength, checkTargets, checkRates].flatMap((rule) => rule(checked));
 }

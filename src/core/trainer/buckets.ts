@@ -1,4 +1,5 @@
 /** Resolution buckets (`BucketSelector` in the trainer's `dataset/bucket.py`; trainer facts §4). Sizes in pixels. */
+import type { SourceSettings } from "./dataset.ts";
 
 export interface Size {
   readonly width: number;
@@ -37,6 +38,16 @@ export function bucketSizes([width, height]: readonly [number, number]): readonl
     sizes.set(`${long}x${short}`, { width: long, height: short });
   }
   return [...sizes.values()].sort((a, b) => a.width - b.width || a.height - b.height);
+}
+
+/** Whether the trainer fails while it makes a source's buckets, whatever files there are: for videos it always makes them. */
+export function lacksBuckets({
+  kind,
+  resolution: [width, height],
+  enableBucket,
+}: Pick<SourceSettings, "kind" | "resolution" | "enableBucket">): boolean {
+  const makes = enableBucket || kind === "videos" || kind === "video_jsonl";
+  return makes && width * height < SMALLEST_BUCKETED_AREA;
 }
 
 /** The bucket whose shape is nearest, the first of equals. Shapes are compared as quotients, as the trainer does. */

@@ -263,6 +263,19 @@ describe("frames", () => {
     );
   });
 
+  test("too short for some targets: how many fill each, and a warning where none does", () => {
+    const of = (frames: number, file: string) => media(`data/fox/${file}.mp4`, { frames });
+    const facts = clips(of(48, "a"), of(48, "b"), of(12, "c"));
+    expect(findings(facts, { targetFrames: [1, 17, 81] })).toEqual([
+      "warning D31: `target_frames` of data/fox: 81: 0 of 3 clips are long enough; 17: 2 of 3; 1: 3 of 3. The trainer leaves out the others of each without a word. Use longer clips, or take out what none of them fills.",
+    ]);
+    expect(findings(facts, { targetFrames: [1, 17] })).toEqual([
+      expect.stringMatching(/^note D31: .*17: 2 of 3 clips are long enough; 1: 3 of 3\./),
+    ]);
+    expect(findings(facts, { targetFrames: [1, 9] })).toEqual([]);
+    expect(findings(facts, { targetFrames: [1, 81], frameExtraction: "full" })).toEqual([]);
+  });
+
   test("after source_fps: both numbers are said", () => {
     const clip = media("data/fox/b.mp4", { frames: 40, fps: 30 });
     const long = media("data/fox/a.mp4", { frames: 90, fps: 30 });
