@@ -1,5 +1,5 @@
 import type { SourceKind } from "../../core/spec/spec.ts";
-import { decodeUtf8, universalNewlines } from "./python-text.ts";
+import { baseNameOf, decodeUtf8, hasHalfSurrogate, universalNewlines } from "./python-text.ts";
 
 /** A row that names a file, or why a line can't be used. Lines count from 1. */
 export type JsonlRow =
@@ -13,6 +13,29 @@ function describe(value: unknown): string {
   if (Array.isArray(value)) return "a list";
   return typeof value === "object" ? "an object" : `the ${typeof value} ${shorten(JSON.stringify(value))}`;
 }
+
+/** Digits of the longest integer that Python reads (`sys.get_int_max_str_digits`). */
+const MAX_DIGITS = 4300;
+
+/** How long an integer is that Python refuses. Numbers with a fraction or an exponent are floats, of any length. */
+function tooManyDigits(text: string): number | undefined {
+  let isInText = false;
+  for (let at = 0; at < text.length; at++) {
+    const character = text.charAt(at);
+    if (character === '"') isInText = !isInText;
+    else if (isInText && character === "\\") at++;
+    else if (!isInText && character >= "0" && character <= "9") {
+      NUMBER.lastIndex = at;
+      const { 0: number = "", 1: digits = "" } = NUMBER.exec(text) ?? [];
+      if (digits.length > MAX_DIGITS && number === digits) return digits.length;
+      at += number.length - 1;
+    }
+  }
+  return undefined;
+}
+
+/** Its digits, and what makes it a float; a sign before it counts for nothing. */
+const NUMBER = /(\d+)(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
 
 /** JSON as Python reads it: also the bare words `NaN`, `Infinity` and `-Infinity`. */
 function parsePythonJson(text: string): unknown {
@@ -41,6 +64,9 @@ function parseRow(text: string, line: number, kind: Extract<SourceKind, "video_j
         : String(error);
     return wrong(`the line is not JSON (${reason})`);
   }
+  const digits = text.length > MAX_DIGITS ? tooManyDigits(text) : undefined;
+  if (digits !== undefined)
+    return wrong(`it holds an integer of ${digits} digits, and Python reads ${MAX_DIGITS} at most`);
   if (typeof row !== "object" || row === null || Array.isArray(row)) {
     return wrong(`the line holds ${describe(row)}, not an object`);
   }
@@ -58,7 +84,12 @@ function parseRow(text: string, line: number, kind: Extract<SourceKind, "video_j
     );
   const path = fields[key];
   if (typeof path !== "string") return wrong(`\`${wanted}\` is ${describe(path)}, not a path`);
-  if (path === "" || path.includes("\0")) return wrong(`\`${wanted}\` is not a path`);
+  if (path === "" || path.includes("\0") || hasHalfSurrogate(path)) return wrong(`\`${wanted}\` is not a path`);
+  if (/^\.{1,2}$/.test(baseNameOf(path))) {
+    return wrong(
+      `\`${wanted}\` ends in \`${baseNameOf(path)}\`, which its caches would be named after; write the folder's own name`,
+    );
+  }
   if (!("caption" in fields)) return wrong("the row has no `caption`");
   const { caption } = fields;
   if (typeof caption !== "string") return wrong(`\`caption\` is ${describe(caption)}, not text`);

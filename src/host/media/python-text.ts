@@ -27,6 +27,11 @@ export function decodeUtf8(bytes: Uint8Array): string | undefined {
   }
 }
 
+/** Whether a text holds half a surrogate pair, which JSON can write down (`"\\ud83e"`) and UTF-8 cannot. */
+export function hasHalfSurrogate(text: string): boolean {
+  return /\p{Cs}/u.test(text);
+}
+
 /** `os.path.basename`: after the last slash, so nothing of a path that ends in one. */
 export function baseNameOf(path: string): string {
   return path.slice(path.lastIndexOf("/") + 1);

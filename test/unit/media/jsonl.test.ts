@@ -33,6 +33,7 @@ test.each([
   ['{"video_path": 3, "caption": "x"}', "`video_path` is the number 3"],
   ['{"video_path": "a.mp4", "caption": ["x"]}', "`caption` is a list"],
   ['{"video_path": "", "caption": "x"}', "not a path"],
+  ['{"video_path": "data/fox/.", "caption": "x"}', "ends in `.`"],
   ['["a.mp4", "x"]', "holds a list"],
   ["null", "holds null"],
   ["{'video_path': 'a.mp4', 'caption': 'x'}", "not JSON"],
@@ -63,4 +64,25 @@ test("a file that is not UTF-8 has no rows", () => {
 test("a line of ten megabytes is read like any other", () => {
   const caption = "fox ".repeat(2_500_000);
   expect(parse(`{"video_path": "a", "caption": "${caption}"}`)).toMatchObject([{ kind: "row", caption }]);
+});
+
+test("an integer of more digits than Python reads is an error; a float of as many is none, nor are digits in a text", () => {
+  const row = (value: string) => `{"video_path": "a", "caption": "x", "n": ${value}}`;
+  const digits = "9".repeat(4301);
+  expect(verdicts(row(digits))).toEqual([expect.stringContaining("an integer of 4301 digits")]);
+  expect(verdicts(row(`-${digits}`))).toEqual([expect.stringContaining("4301 digits")]);
+  for (const value of [
+    "9".repeat(4300),
+    `${digits}.5`,
+    `0.${digits}`,
+    `${digits}e-5`,
+    `"${digits}"`,
+    `"\\"${digits}"`,
+  ]) {
+    expect(verdicts(row(value))).toEqual(["a"]);
+  }
+});
+
+test("half a surrogate pair is no path", () => {
+  expect(verdicts('{"video_path": "a\\ud83e.mp4", "caption": "x"}')).toEqual(["`video_path` is not a path"]);
 });
