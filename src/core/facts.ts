@@ -1,10 +1,24 @@
 /** What was observed outside: files, models, machine, trainer. Made by `host`, read by `core`. All plain data. */
 import type { ModelRole, Script } from "./vocabulary.ts";
 
-/** What is wrong with a file that was looked at, in a sentence without a full stop. */
+/**
+ * What is wrong with a file that was looked at, in a sentence without a full stop. `empty` and `broken` lie in its bytes
+ * and stay as long as these do; `unreadable` is the system's word, and the next look may end otherwise.
+ */
 export interface FileProblem {
-  readonly kind: "missing" | "empty" | "unreadable" | "needs-ffprobe" | "unsupported";
+  readonly kind: "missing" | "empty" | "broken" | "unreadable" | "needs-ffprobe" | "unsupported" | "name-not-utf8";
   readonly text: string;
+}
+
+/** Damage in a file that the trainer makes something of all the same. */
+export interface MediaDamage {
+  /** In a sentence without a full stop. */
+  readonly text: string;
+  /**
+   * Frames that are decoded for certain before the decoder may fail; it does not fail where reading ends by then. Absent
+   * where it doesn't fail at all.
+   */
+  readonly intactFrames?: number;
 }
 
 export interface CaptionFacts {
@@ -12,7 +26,11 @@ export interface CaptionFacts {
   readonly file?: string;
   /** As the trainer reads it: UTF-8, universal newlines, stripped. Absent where it could not be read. */
   readonly text?: string;
-  readonly problem?: "missing" | "not-utf8" | "unreadable" | "too-large";
+  /**
+   * `left-out`: the trainer's glob finds no caption for an image, which it then leaves out. `missing`: the trainer would
+   * open the file, and it is not there. `not-utf8` of a row: half a surrogate pair, which no UTF-8 can hold.
+   */
+  readonly problem?: "left-out" | "missing" | "not-utf8" | "unreadable" | "too-large";
 }
 
 /** A clip, an image or a folder of images, with its caption. */
@@ -37,7 +55,9 @@ export interface MediaFacts {
   /** Degrees clockwise (90, 180, 270) that players turn the picture by and the trainer does not; width and height are unturned. */
   readonly rotation?: number;
   readonly caption: CaptionFacts;
+  /** Why nothing can be made of it. */
   readonly problem?: FileProblem;
+  readonly damage?: MediaDamage;
   /** Line of a JSONL row, from 1. */
   readonly line?: number;
 }

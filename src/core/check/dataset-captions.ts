@@ -15,29 +15,50 @@ function captionOf(media: MediaFacts): string {
   return media.caption.file ?? nameOf(media);
 }
 
-/** T10: an error for clips, where the trainer fails; images are left out by it, which nobody would notice. */
+/** What an extension does that has more than one dot, or none. */
+function explainExtension({ captionExtension, kind }: CheckedSource["source"]): string {
+  if (/^\.[^.]+$/.test(captionExtension) || (kind === "videos" && captionExtension.includes("."))) return "";
+  return captionExtension.includes(".")
+    ? ` The trainer finds no caption of an image under a \`caption_extension\` such as \`${captionExtension}\`: it takes one dot and what follows.`
+    : ` \`caption_extension\` is \`${captionExtension}\`, without a dot, and is put behind the name as it is; \`.${captionExtension}\` is probably meant.`;
+}
+
+/** T10: the trainer would open these, and fail. */
 function checkMissing({ source, facts, at }: CheckedSource): readonly Diagnostic[] {
   const missing = facts.media.filter(({ caption }) => caption.problem === "missing");
   const [first] = missing;
   if (first === undefined) return [];
   const names = listNames(missing.map(({ file }) => file));
-  if (first.kind === "video") {
-    const detail = `No caption file for ${names}. The trainer would stop there in the middle of caching. Write ${first.caption.file ?? "it"}${missing.length > 1 ? ", and so on," : ""} with a description of the clip.`;
-    return [diagnose(TRAINER_CODES.captionMissing, detail, at)];
-  }
-  const extension = /^\.[^.]+$/.test(source.captionExtension)
-    ? ""
-    : ` The trainer finds no caption of an image under a \`caption_extension\` such as \`${source.captionExtension}\`: it takes one dot and what follows.`;
-  const detail = `The trainer leaves out ${countOf(missing.length, "image")} without a caption, and says nothing: ${names}. Write ${first.caption.file ?? "a caption"}${missing.length > 1 ? ", and so on" : ""}, or move ${missing.length > 1 ? "them" : "it"} elsewhere.${extension}`;
+  const write = `Write ${first.caption.file ?? "it"}${missing.length > 1 ? ", and so on," : ""} with a description of the ${first.kind === "video" ? "clip" : "image"}.`;
+  const extension = explainExtension(source);
+  // An image whose caption the folder doesn't list is left out.
+  const link = first.kind === "image" && extension === "" ? ` ${first.caption.file} is a link that leads nowhere.` : "";
+  const detail = `No caption file for ${names}. The trainer would stop there in the middle of caching.${link} ${write}${extension}`;
+  return [diagnose(TRAINER_CODES.captionMissing, detail, at)];
+}
+
+/** T10 for images that the trainer finds no caption of: it leaves them out, which nobody would notice. */
+function checkLeftOut({ source, facts, at }: CheckedSource): readonly Diagnostic[] {
+  const left = facts.media.filter(({ caption }) => caption.problem === "left-out");
+  const [first] = left;
+  if (first === undefined) return [];
+  const detail = `The trainer leaves out ${countOf(left.length, "image")} without a caption, and says nothing: ${listNames(left.map(({ file }) => file))}. Write ${first.caption.file ?? "a caption"}${left.length > 1 ? ", and so on" : ""}, or move ${left.length > 1 ? "them" : "it"} elsewhere.${explainExtension(source)}`;
   return [diagnose(TRAINER_CODES.captionMissing, detail, { ...at, severity: "warning" })];
 }
 
 function checkReadable({ facts, at }: CheckedSource): readonly Diagnostic[] {
-  const notUtf8 = facts.media.filter(({ caption }) => caption.problem === "not-utf8").map(captionOf);
+  const notUtf8 = facts.media
+    .filter(({ caption, line }) => caption.problem === "not-utf8" && line === undefined)
+    .map(captionOf);
+  const halved = facts.media.filter(({ caption, line }) => caption.problem === "not-utf8" && line !== undefined);
   const unreadable = facts.media.filter(({ caption }) => caption.problem === "unreadable").map(captionOf);
   const found: Diagnostic[] = [];
   if (notUtf8.length > 0) {
     const detail = `Not UTF-8: ${listNames(notUtf8)}. The trainer would stop there; save ${notUtf8.length === 1 ? "the file" : "the files"} as UTF-8, for instance with \`iconv -f GB18030 -t UTF-8\`.`;
+    found.push(diagnose(DATASET_CODES.captionUnreadable, detail, at));
+  }
+  if (halved.length > 0) {
+    const detail = `Half a surrogate pair, as in \`"\\ud83e"\`, is no character, and the trainer would stop there: ${listNames(halved.map(captionOf))}. Write the character itself, or leave it out.`;
     found.push(diagnose(DATASET_CODES.captionUnreadable, detail, at));
   }
   if (unreadable.length > 0) {
@@ -89,5 +110,5 @@ function checkText({ facts, at }: CheckedSource): readonly Diagnostic[] {
 
 /** The captions of a source: there, readable, and of a length to learn from. */
 export function checkCaptions(checked: CheckedSource): readonly Diagnostic[] {
-  return [checkMissing, checkReadable, checkText].flatMap((rule) => rule(checked));
+  return [checkMissing, checkLeftOut, checkReadable, checkText].flatMap((rule) => rule(checked));
 }

@@ -66,9 +66,9 @@ function checkProblems(checked: CheckedSource): readonly Diagnostic[] {
   const needsFfprobe: string[] = [];
   const unreadable: string[] = [];
   for (const media of checked.facts.media) {
-    if (media.problem === undefined) continue;
+    if (media.problem === undefined || media.problem.kind === "name-not-utf8") continue;
     // An image without a caption is left out before it is opened.
-    if (media.kind === "image" && media.caption.problem === "missing") continue;
+    if (media.kind === "image" && media.caption.problem === "left-out") continue;
     if (media.problem.kind === "needs-ffprobe") needsFfprobe.push(nameOf(media));
     else unreadable.push(`${nameOf(media)}: ${media.problem.text}`);
   }
@@ -93,7 +93,7 @@ function checkStems(checked: CheckedSource): readonly Diagnostic[] {
   const repeats: string[] = [];
   const related: RelatedPlace[] = [];
   for (const media of checked.facts.media) {
-    if (media.kind === "image" && media.caption.problem === "missing") continue;
+    if (media.kind === "image" && media.caption.problem === "left-out") continue;
     const first = byStem.get(media.stem);
     if (first === undefined) {
       byStem.set(media.stem, media);
@@ -140,21 +140,12 @@ function checkRotation(checked: CheckedSource): readonly Diagnostic[] {
   return [diagnose(DATASET_CODES.rotated, detail, checked.at)];
 }
 
-function checkDropped({ source, made, at }: CheckedSource): readonly Diagnostic[] {
-  const of = (reason: string) => made.dropped.filter((file) => file.reason === reason).map(({ file }) => file);
-  const small = of("too-small");
-  const hidden = of("hidden");
-  const found: Diagnostic[] = [];
+function checkTooSmall({ source, made, at }: CheckedSource): readonly Diagnostic[] {
+  const small = made.dropped.filter(({ reason }) => reason === "too-small").map(({ file }) => file);
   // Where there is no bucket at all, it is the resolution's fault, and said of that.
-  if (small.length > 0 && !lacksBuckets(source)) {
-    const detail = `No bucket can be made for ${listNames(small)}: a side is below 16 pixels, or the shape is too extreme for the resolution. Take ${small.length === 1 ? "it" : "them"} out.`;
-    found.push(diagnose(DATASET_CODES.tooSmall, detail, at));
-  }
-  if (hidden.length > 0) {
-    const detail = `The names of ${listNames(hidden)} begin with a dot. Rename ${hidden.length === 1 ? "it" : "them"}.`;
-    found.push(diagnose(DATASET_CODES.hiddenRow, detail, at));
-  }
-  return found;
+  if (small.length === 0 || lacksBuckets(source)) return [];
+  const detail = `No bucket can be made for ${listNames(small)}: a side is below 16 pixels, or the shape is too extreme for the resolution. Take ${small.length === 1 ? "it" : "them"} out.`;
+  return [diagnose(DATASET_CODES.tooSmall, detail, at)];
 }
 
 function checkTask({ source, facts, task, at }: CheckedSource): readonly Diagnostic[] {
@@ -166,7 +157,7 @@ function checkTask({ source, facts, task, at }: CheckedSource): readonly Diagnos
 
 /** The files of a source: whole, distinct, upright. */
 export function checkFiles(checked: CheckedSource): readonly Diagnostic[] {
-  return [checkProblems, checkStems, checkHeaders, checkRotation, checkDropped, checkTask].flatMap((rule) =>
+  return [checkProblems, checkStems, checkHeaders, checkRotation, checkTooSmall, checkTask].flatMap((rule) =>
     rule(checked),
   );
 }

@@ -12,6 +12,7 @@ import { checkCaptions } from "./dataset-captions.ts";
 import { DATASET_CODES } from "./dataset-codes.ts";
 import { checkFiles, checkSource } from "./dataset-files.ts";
 import { checkFrames } from "./dataset-frames.ts";
+import { checkNames } from "./dataset-names.ts";
 import { checkSizes } from "./dataset-sizes.ts";
 import { countOf, listNames } from "./listing.ts";
 
@@ -90,7 +91,7 @@ export function checkDataset({ resolved, items, facts }: DatasetToCheck): readon
     ...checkRepeatedSources(sources),
     ...sources.flatMap((checked) =>
       checked.facts.problem === undefined
-        ? [checkSource, checkFiles, checkNumber, checkCaptions, checkFrames, checkSizes].flatMap((rule) =>
+        ? [checkSource, checkFiles, checkNames, checkNumber, checkCaptions, checkFrames, checkSizes].flatMap((rule) =>
             rule(checked),
           )
         : checkSource(checked),

@@ -86,9 +86,10 @@ const datasetSettings = {
   bucket_no_upscale: flag("With `enable_bucket`: files smaller than the resolution are not enlarged."),
   batch_size: whole("Items a step takes at once; more need more GPU memory.", 1, "1"),
   num_repeats: whole("How often an epoch takes each item.", 1, "1"),
-  caption_extension: field(z.string().regex(/^[^/\\\r\n\t]+$/), {
+  // The trainer looks for images' captions with a pattern that this is a part of: it may hold none of a pattern's characters.
+  caption_extension: field(z.string().regex(/^[^/\\\s*?[]+$/), {
     wants: "text",
-    expected: "a file extension, with its dot",
+    expected: "a file extension, with its dot, without *, ? and [",
     example: ".txt",
     doc: "Extension of the caption file beside each clip or image.",
     defaultValue: ".txt",

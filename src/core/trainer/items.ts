@@ -20,6 +20,14 @@ const ARCHITECTURE = "wan";
 /** Items that a plan holds in memory: a gigabyte of them. An epoch of so many takes a GPU days. */
 export const MAX_ITEMS = 250_000;
 
+/** What file systems allow a name, in bytes of UTF-8 (`NAME_MAX`). */
+const MAX_NAME_BYTES = 255;
+/** A cache is written under its name with as many more, `.1234567.tmp` at most, and renamed when it is whole. */
+const TEMPORARY_BYTES = 12;
+
+/** What a cache's base name may take. */
+export const MAX_CACHE_NAME_BYTES = MAX_NAME_BYTES - TEMPORARY_BYTES;
+
 function digits(value: number, width: number): string {
   return String(value).padStart(width, "0");
 }

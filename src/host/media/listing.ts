@@ -1,5 +1,5 @@
 import { readdir } from "node:fs/promises";
-import { compareText, splitExtension } from "./python-text.ts";
+import { compareText, decodeUtf8, splitExtension } from "./python-text.ts";
 
 /** The trainer's own lists (`dataset/media_utils.py`): matched by exact case, so `.Mp4` is in neither. */
 const VIDEO_ENDINGS = ["mp4", "webm", "avi", "mkv", "mov", "flv", "wmv", "m4v", "mpg", "mpeg"];
@@ -24,11 +24,24 @@ export interface Listing {
   readonly passedOver: readonly string[];
   /** Every name in the folder, for looking up captions. */
   readonly all: ReadonlySet<string>;
+  /** Of `all`, those that are not UTF-8: with each byte beyond ASCII written as `\xba`. */
+  readonly notUtf8: ReadonlySet<string>;
+}
+
+function escapeBytes(name: Buffer): string {
+  return name.toString("latin1").replace(/[\x80-\xff]/g, (byte) => `\\x${byte.charCodeAt(0).toString(16)}`);
 }
 
 /** Lists a folder's media as the trainer's globs do: not its subfolders, no hidden files, sorted. Throws what `readdir` throws. */
 export async function listMedia(folder: string, kind: "video" | "image"): Promise<Listing> {
-  const names = await readdir(folder);
+  const notUtf8 = new Set<string>();
+  const names = (await readdir(folder, { encoding: "buffer" })).map((bytes) => {
+    const name = decodeUtf8(bytes);
+    if (name !== undefined) return name;
+    const shown = escapeBytes(bytes);
+    notUtf8.add(shown);
+    return shown;
+  });
   const taken: string[] = [];
   const passedOver: string[] = [];
   for (const name of names) {
@@ -41,5 +54,5 @@ export async function listMedia(folder: string, kind: "video" | "image"): Promis
       if (EXTENSIONS[kind].has(lower)) passedOver.push(name);
     } else if (OTHER_MEDIA.has(lower)) passedOver.push(name);
   }
-  return { taken: taken.sort(compareText), passedOver: passedOver.sort(compareText), all: new Set(names) };
+  return { taken: taken.sort(compareText), passedOver: passedOver.sort(compareText), all: new Set(names), notUtf8 };
 }

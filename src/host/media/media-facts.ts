@@ -31,6 +31,12 @@ export interface MediaReader {
 /** Change with what a probe says of the same bytes: what was remembered under an older kind is then forgotten. */
 const KINDS = { video: "video-1", image: "image-1" } as const;
 
+/** Names are text in a plan, as they are in everything that the trainer is given. */
+export const NAME_NOT_UTF8: FileProblem = {
+  kind: "name-not-utf8",
+  text: "its name is not UTF-8, as in an archive from a Windows of another language",
+};
+
 async function hashFile(path: string): Promise<string> {
   const hash = createHash("sha256");
   await pipeline(createReadStream(path, { highWaterMark: 1 << 20 }), hash);
@@ -76,7 +82,7 @@ export async function readMedia(path: string, kind: "video" | "image", reader: M
 
 /** A folder of images as a clip: a frame each, in the order of their names; the first one's size counts for all. */
 async function readImageFolder(path: string, reader: MediaReader): Promise<MediaContent> {
-  const { taken } = await listMedia(path, "image");
+  const { taken, notUtf8 } = await listMedia(path, "image");
   const [first] = taken;
   if (first === undefined) return { bytes: 0, problem: { kind: "empty", text: "it is a folder without an image" } };
   const hash = createHash("sha256");
@@ -84,7 +90,9 @@ async function readImageFolder(path: string, reader: MediaReader): Promise<Media
   let size: Pick<MediaContent, "width" | "height" | "rotation"> = {};
   // One after the other: the files of one folder are one clip's work among several.
   for (const name of taken) {
-    const { sha256, problem, ...image } = await readMedia(join(path, name), "image", reader);
+    const { sha256, problem, ...image } = notUtf8.has(name)
+      ? { bytes: 0, problem: NAME_NOT_UTF8 }
+      : await readMedia(join(path, name), "image", reader);
     if (problem !== undefined)
       return { bytes, problem: { kind: problem.kind, text: `its image ${name}: ${problem.text}` } };
     if (name === first) {

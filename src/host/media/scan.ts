@@ -10,8 +10,8 @@ import { readCaption } from "./captions.ts";
 import { mapConcurrently } from "./concurrent.ts";
 import { parseJsonl } from "./jsonl.ts";
 import { listMedia } from "./listing.ts";
-import { type MediaContent, readMedia } from "./media-facts.ts";
-import { baseNameOf, compareText, splitExtension } from "./python-text.ts";
+import { type MediaContent, NAME_NOT_UTF8, readMedia } from "./media-facts.ts";
+import { baseNameOf, compareText, hasHalfSurrogate, splitExtension } from "./python-text.ts";
 
 export interface ScanOptions {
   /** The project's root, absolute with `/`: what relative paths, also those in JSONL rows, start from. */
@@ -38,6 +38,8 @@ interface Candidate {
   readonly name: string;
   readonly kind: "video" | "image";
   readonly caption: CaptionFacts | { readonly path: string };
+  /** What is wrong with it before it is looked at. */
+  readonly problem?: FileProblem;
   readonly line?: number;
   /** Where else the file would be, if the row's path were meant to be relative to the JSONL file. */
   readonly beside?: string;
@@ -105,7 +107,7 @@ function captionStems(names: ReadonlySet<string>, extension: string): ReadonlySe
 async function listFolder(source: SourceSpec, folder: string, options: ScanOptions): Promise<Listed> {
   const kind = mediaKind(source.kind);
   const extension = source.caption_extension ?? options.settings.caption_extension ?? CAPTION_EXTENSION;
-  const { taken, passedOver, all } = await listMedia(folder, kind);
+  const { taken, passedOver, all, notUtf8 } = await listMedia(folder, kind);
   const stems = kind === "image" ? captionStems(all, extension) : undefined;
   const candidates = taken.map((name): Candidate => {
     const { stem } = splitExtension(name);
@@ -117,7 +119,8 @@ async function listFolder(source: SourceSpec, folder: string, options: ScanOptio
       shown: pathInside(options.root, joinPath(folder, name)),
       name,
       kind,
-      caption: leftOut ? { file: pathInside(options.root, caption), problem: "missing" } : { path: caption },
+      caption: leftOut ? { file: pathInside(options.root, caption), problem: "left-out" } : { path: caption },
+      ...(notUtf8.has(name) ? { problem: NAME_NOT_UTF8 } : {}),
     };
   });
   return { candidates, ...(passedOver.length === 0 ? {} : { passedOver }) };
@@ -148,7 +151,7 @@ async function listJsonl(source: SourceSpec, file: string, { root }: ScanOptions
       shown: pathInside(root, path),
       name: baseNameOf(row.path),
       kind: mediaKind(source.kind),
-      caption: { text: row.caption },
+      caption: hasHalfSurrogate(row.caption) ? { problem: "not-utf8" } : { text: row.caption },
       line: row.line,
       beside: joinPath(folderOf(file), row.path),
     });
@@ -193,17 +196,21 @@ async function explainMissingRow(
   return { ...content, problem: { kind: "missing", text } };
 }
 
+async function scanCaption({ caption, problem }: Candidate, { root, statCache }: ScanOptions): Promise<CaptionFacts> {
+  if (!("path" in caption)) return caption;
+  const shown = pathInside(root, caption.path);
+  // Of a name that can't be written down there is no caption to be found.
+  return problem === undefined ? readCaption(caption.path, { shown, statCache }) : { file: shown };
+}
+
 async function scanMedia(candidate: Candidate, options: ScanOptions): Promise<MediaFacts> {
-  const { path, shown, name, kind, line } = candidate;
+  const { path, shown, name, kind, line, problem } = candidate;
   const { statCache, ffprobe = "ffprobe" } = options;
-  const content = await explainMissingRow(candidate, await readMedia(path, kind, { statCache, ffprobe }), options);
-  const caption =
-    "path" in candidate.caption
-      ? await readCaption(candidate.caption.path, {
-          shown: pathInside(options.root, candidate.caption.path),
-          statCache,
-        })
-      : candidate.caption;
+  const content =
+    problem === undefined
+      ? await explainMissingRow(candidate, await readMedia(path, kind, { statCache, ffprobe }), options)
+      : { bytes: 0, problem };
+  const caption = await scanCaption(candidate, options);
   return {
     kind,
     file: shown,

@@ -204,6 +204,38 @@ describe("files", () => {
 });
 
 describe("names", () => {
+  test("that are too long for their caches are errors: a Chinese character takes three bytes", () => {
+    const [long, short] = [media(`data/fox/${"狐".repeat(70)}.mp4`), media(`data/fox/${"狐".repeat(60)}.mp4`)];
+    expect(findings(clips(long, short))).toEqual([
+      `error D29: Caches are named after their file, with crop and size behind it, and those of ${long.file} (by 3 bytes) would have longer names than file systems allow. Shorten the name, with the caption's.`,
+    ]);
+  });
+
+  test("of images too, and of clips that give no item and have their caption cached", () => {
+    const name = (length: number) => "x".repeat(length);
+    expect(findings(clips(media(`data/${name(217)}.png`)), { kind: "images" })).toEqual([]);
+    expect(findings(clips(media(`data/${name(218)}.png`)), { kind: "images" })).toEqual([
+      expect.stringMatching(/^error D29: .* \(by 1 byte\)/),
+    ]);
+    const short = media(`data/${name(230)}.mp4`, { frames: 3 });
+    expect(findings(clips(short, media("data/a.mp4")))).toContainEqual(expect.stringMatching(/^error D29: /));
+  });
+
+  test("that are not UTF-8 are errors with the way to mend them, and no other error is made of them", () => {
+    const problem = { kind: "name-not-utf8", text: "its name is not UTF-8" } as const;
+    const bad = { ...media("data/fox/\\xba\\xfc.mp4", { problem }), caption: { file: "data/fox/\\xba\\xfc.txt" } };
+    expect(findings(clips(media("data/fox/a.mp4"), bad))).toEqual([
+      expect.stringMatching(/^error D28: data\/fox\/\\xba\\xfc\.mp4 \(its name is not UTF-8\)\. Rename it.*convmv/),
+    ]);
+  });
+
+  test("of rows that begin with a dot are errors: their caches are neither found nor cleared away", () => {
+    const row = { ...media("data/.b.mp4", { line: 1 }), stem: ".b" };
+    expect(findings(clips(row), { kind: "video_jsonl" })).toEqual([
+      "error D23: The names of data/.b.mp4 begin with a dot. Rename it.",
+    ]);
+  });
+
   test("with line breaks can't begin a line of their own", () => {
     const file = "data/fox/a\nerror[T1] all is lost.mp4";
     expect(findings(clips(media(file, { text: "" })))).toEqual([
@@ -213,7 +245,30 @@ describe("names", () => {
 });
 
 describe("captions", () => {
-  const missing = (file: string) => media(file, { caption: { file: file.replace(/\w+$/, "txt"), problem: "missing" } });
+  const missing = (file: string) =>
+    media(file, {
+      caption: { file: file.replace(/\w+$/, "txt"), problem: file.endsWith(".png") ? "left-out" : "missing" },
+    });
+
+  test("of images that the trainer would open and that are not there are errors as well (T10)", () => {
+    const caption = { file: "data/fox/b.txt", problem: "missing" } as const;
+    const facts = clips(media("data/fox/a.png"), { ...media("data/fox/b.png"), caption });
+    expect(findings(facts, { kind: "images" })).toEqual([
+      "error T10: No caption file for data/fox/b.png. The trainer would stop there in the middle of caching. data/fox/b.txt is a link that leads nowhere. Write data/fox/b.txt with a description of the image.",
+    ]);
+    expect(findings(facts, { kind: "images", captionExtension: "txt" })).toEqual([
+      expect.stringMatching(
+        /^error T10: .*`caption_extension` is `txt`, without a dot, .*`\.txt` is probably meant\.$/,
+      ),
+    ]);
+  });
+
+  test("of rows with half a surrogate pair stop the trainer", () => {
+    const row = { ...media("data/a.mp4", { line: 3 }), caption: { problem: "not-utf8" } } as const;
+    expect(findings(clips(row), { kind: "video_jsonl" })).toEqual([
+      expect.stringMatching(/^error D12: Half a surrogate pair, .*: data\/a\.mp4 \(line 3\)\./),
+    ]);
+  });
 
   test("that are missing: an error for clips, a warning for images (T10)", () => {
     expect(findings(clips(media("data/fox/a.mp4"), missing("data/fox/b.mp4")))).toEqual([

@@ -87,6 +87,17 @@ describe("a folder", () => {
     expect((await scan("video_jsonl", "data")).problem?.kind).toBe("unsupported");
   });
 
+  test("a file whose name is not UTF-8 says so, with its bytes, where it would be taken", async () => {
+    await mkdir(join(root, "data"));
+    const file = (name: string) => Buffer.concat([Buffer.from(`${root}/data/`), Buffer.from(name, "latin1")]);
+    for (const name of ["\xba\xfc.png", "\xba\xfc.txt", "\xba.png"]) await writeFile(file(name), png(8, 8));
+    const { media } = await scan("images", "data");
+    expect(media.map(({ name, problem, caption }) => [name, problem?.kind, caption.problem])).toEqual([
+      ["\\xba.png", "name-not-utf8", "left-out"],
+      ["\\xba\\xfc.png", "name-not-utf8", undefined],
+    ]);
+  });
+
   test("a dangling link is a file that is missing", async () => {
     await write({ "data/a.txt": "x" });
     await symlink(join(root, "gone.mp4"), join(root, "data/a.mp4"));
@@ -118,10 +129,21 @@ describe("captions", () => {
     expect((await scan("images", "data", { caption_extension: ".cap" })).media[0]?.caption.text).toBe("a fox");
   });
 
+  test("of an image that the folder lists and that can't be opened are missing; one that it doesn't list leaves it out", async () => {
+    await write({ "data/a.png": png(8, 8), "data/b.png": png(8, 8), "data/atxt.txt": "", "data/a.txt": "a fox" });
+    await symlink(join(root, "nowhere"), join(root, "data/b.txt"));
+    const problems = async (caption_extension: string) =>
+      (await scan("images", "data", { caption_extension })).media.map(({ caption }) => caption.problem);
+    expect(await problems(".txt")).toEqual([undefined, "missing"]);
+    // Without its dot it is looked for as `*txt`, and opened as `atxt`.
+    expect(await problems("txt")).toEqual(["missing", "missing"]);
+    expect(await problems(".cap")).toEqual(["left-out", "left-out"]);
+  });
+
   test("of images are found by the trainer's glob alone, which doesn't know extensions of two parts", async () => {
     await write({ "data/a.png": png(8, 8), "data/a.caption.txt": "a fox", "data/a.mp4": "" });
     const settings = { caption_extension: ".caption.txt" };
-    expect((await scan("images", "data", settings)).media[0]?.caption.problem).toBe("missing");
+    expect((await scan("images", "data", settings)).media[0]?.caption.problem).toBe("left-out");
     expect((await scan("videos", "data", settings)).media[0]?.caption.text).toBe("a fox");
   });
 });
@@ -139,6 +161,11 @@ describe("a JSONL file", () => {
       expect.objectContaining({ file: "data/b.png", width: 9, line: 1, caption: { text: " as it is " } }),
       expect.objectContaining({ file: "data/a.png", width: 8, line: 2 }),
     ]);
+  });
+
+  test("a caption with half a surrogate pair is not UTF-8", async () => {
+    await write({ "a.jsonl": `${row("a.png").replace("as it is", "a \\ud83e fox")}`, "a.png": png(8, 8) });
+    expect((await scan("image_jsonl", "a.jsonl")).media[0]?.caption).toEqual({ problem: "not-utf8" });
   });
 
   test("a row whose file lies beside it instead names both places", async () => {
