@@ -31,7 +31,7 @@ json.dump({path: decode(path) for path in sys.argv[1:]}, sys.stdout)
 
 /** Makes pictures of every format, mode and orientation, whole and cut, and says what the trainer would open of them. */
 const PICTURES = `
-import io, json, os, sys
+import io, json, os, random, sys
 from PIL import Image, features
 os.chdir(sys.argv[1])
 noise = Image.effect_noise((123, 77), 60).convert("RGB")
@@ -51,11 +51,33 @@ for other in ["GIF", "TIFF", "JPEG", "ICO"]:
     noise.save(f"really-{other}.png", format=other)
 for name in ["webp"] + (["avif"] if features.check("avif") else []):
     noise.save(f"animated.{name}", save_all=True, append_images=[noise.rotate(90)])
+random.seed(1)
+Image.linear_gradient("L").resize((200, 150)).convert("RGB").save("lossless.webp", lossless=True)
+noise.convert("P").save("palette.png")
+noise.convert("1").save("bits.bmp")
+for name, fmt in [("tiff.png", "TIFF"), ("gif.png", "GIF"), ("jp2.jpg", "JPEG2000"), ("pnm.jpg", "PPM"), ("tga.bmp", "TGA"), ("dds.jpg", "DDS")]:
+    noise.save(name, format=fmt)
+for name in ["RGB.png", "palette.png", "lossless.webp", "bits.bmp", "tiff.png", "gif.png", "jp2.jpg", "pnm.jpg", "tga.bmp", "dds.jpg"]:
+    whole = open(name, "rb").read()
+    for part in (len(whole) // 3, len(whole) - 12, len(whole) - 2, len(whole) - 1):
+        open(f"short-{part}-{name}", "wb").write(whole[:part])
+    if name.endswith("png") and name not in ("tiff.png", "gif.png"):
+        for flip in range(8):
+            bad = bytearray(whole)
+            bad[random.randrange(8, len(bad))] ^= 1 << random.randrange(8)
+            open(f"flip-{flip}-{name}", "wb").write(bad)
+        open(f"zeros-{name}", "wb").write(whole[: len(whole) // 2] + bytes(len(whole) - len(whole) // 2))
+whole = open("lossless.webp", "rb").read()
+open("zeros-lossless.webp", "wb").write(whole[: len(whole) // 2] + bytes(len(whole) - len(whole) // 2))
+Image.new("1", (14000, 13000)).save("attack.png")
+Image.new("1", (13000, 13000)).save("large.png")
 open("text.png", "w").write("not a picture")
 open("empty.png", "wb")
 def size(path):
     try:
-        return list(Image.open(path).convert("RGB").size)
+        image = Image.open(path)
+        image.load()
+        return list(image.size)
     except Exception:
         return None
 json.dump({path: size(path) for path in sorted(os.listdir("."))}, sys.stdout)

@@ -2,7 +2,7 @@ import type { FileHandle } from "node:fs/promises";
 import { readExactly } from "../read-file.ts";
 import { countDecoded, type Decoding, type Edit } from "./edit-list.ts";
 import { decodedSize, type PictureSize } from "./parameter-sets.ts";
-import { type Box, boxesIn, readSampleTable, type SampleTable } from "./sample-table.ts";
+import { type Box, boxesIn, childOf, descend, readSampleTable, type SampleTable } from "./sample-table.ts";
 
 /**
  * MP4, MOV and M4V (ISO 14496-12). Read here and not by mediabunny, because the frames that the trainer decodes also
@@ -77,14 +77,6 @@ async function readTopLevelBox(handle: FileHandle, start: number, fileBytes: num
   return large < 16 ? undefined : { type, start, headerBytes: 16, end: start + large };
 }
 
-function child(box: Box, type: string): Box | undefined {
-  return boxesIn(box).find((candidate) => candidate.type === type);
-}
-
-function descend(box: Box | undefined, ...types: readonly string[]): Box | undefined {
-  return types.reduce((at, type) => (at === undefined ? undefined : child(at, type)), box);
-}
-
 /** The timescale of `mvhd` or `mdhd`: after version, flags and two times of 4 or 8 bytes. */
 function timescaleOf(box: Box | undefined): number {
   if (box === undefined) return 0;
@@ -128,7 +120,7 @@ function sizeInStream(entry: Buffer, codec: Decoding["codec"]): PictureSize | un
 function readVideoTrack(trak: Box, movieTimescale: number): Track | undefined {
   const handler = descend(trak, "mdia", "hdlr");
   if (handler?.content.toString("latin1", 8, 12) !== "vide") return undefined;
-  const tkhd = child(trak, "tkhd");
+  const tkhd = childOf(trak, "tkhd");
   const table = descend(trak, "mdia", "minf", "stbl");
   // The first sample entry, after version, flags and count; its size stands 24 bytes behind its own header.
   const entry = descend(table, "stsd")?.content.subarray(8);
@@ -150,7 +142,7 @@ function readVideoTrack(trak: Box, movieTimescale: number): Track | undefined {
 /** Adds the samples that a fragment (`moof`) holds of one track. */
 function addFragment(moof: Box, trackId: number, defaultDuration: number, fragments: Fragments): void {
   for (const traf of boxesIn(moof)) {
-    const header = traf.type === "traf" ? child(traf, "tfhd")?.content : undefined;
+    const header = traf.type === "traf" ? childOf(traf, "tfhd")?.content : undefined;
     if (header === undefined || header.readUInt32BE(4) !== trackId) continue;
     const flags = header.readUInt32BE(0) & 0xffffff;
     const durationAt = 8 + (flags & 0x1 ? 8 : 0) + (flags & 0x2 ? 4 : 0);
@@ -172,7 +164,7 @@ function addFragment(moof: Box, trackId: number, defaultDuration: number, fragme
 }
 
 function defaultDurationOf(moov: Box, trackId: number): number {
-  const extends_ = child(moov, "mvex");
+  const extends_ = childOf(moov, "mvex");
   const trex =
     extends_ && boxesIn(extends_).find(({ type, content }) => type === "trex" && content.readUInt32BE(4) === trackId);
   return trex?.content.readUInt32BE(12) ?? 0;
@@ -200,8 +192,8 @@ export async function readIsoVideo(handle: FileHandle, fileBytes: number): Promi
         }
       } else {
         moov = read;
-        if (child(moov, "cmov") !== undefined) return { kind: "unknown" };
-        const movieTimescale = timescaleOf(child(moov, "mvhd"));
+        if (childOf(moov, "cmov") !== undefined) return { kind: "unknown" };
+        const movieTimescale = timescaleOf(childOf(moov, "mvhd"));
         track = boxesIn(moov)
           .filter(({ type }) => type === "trak")
           .map((trak) => readVideoTrack(trak, movieTimescale))

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
-import type { FileProblem } from "../../core/facts.ts";
+import type { FileProblem, MediaDamage } from "../../core/facts.ts";
 import { fileProblem } from "../read-file.ts";
 import type { StatCache } from "../stat-cache.ts";
 import { listMedia } from "./listing.ts";
@@ -19,6 +19,7 @@ export interface MediaContent {
   readonly fps?: number;
   readonly headerFrames?: number;
   readonly rotation?: number;
+  readonly damage?: MediaDamage;
   readonly problem?: FileProblem;
 }
 
@@ -29,7 +30,7 @@ export interface MediaReader {
 }
 
 /** Change with what a probe says of the same bytes: what was remembered under an older kind is then forgotten. */
-const KINDS = { video: "video-1", image: "image-1" } as const;
+const KINDS = { video: "video-2", image: "image-2" } as const;
 
 /** Names are text in a plan, as they are in everything that the trainer is given. */
 export const NAME_NOT_UTF8: FileProblem = {
@@ -57,7 +58,7 @@ async function readImage(path: string): Promise<MediaContent> {
 
 /** Problems that lie in the file's bytes, and so stay as long as these do. */
 function isLasting(content: MediaContent): boolean {
-  return content.problem === undefined || content.problem.kind === "empty" || content.problem.kind === "unreadable";
+  return content.problem === undefined || content.problem.kind === "empty" || content.problem.kind === "broken";
 }
 
 /** Looks at one file, or remembers what was seen of it. A folder is a clip of images, but only where a video is wanted. */
@@ -88,6 +89,7 @@ async function readImageFolder(path: string, reader: MediaReader): Promise<Media
   const hash = createHash("sha256");
   let bytes = 0;
   let size: Pick<MediaContent, "width" | "height" | "rotation"> = {};
+  let damage: MediaDamage | undefined;
   // One after the other: the files of one folder are one clip's work among several.
   for (const name of taken) {
     const { sha256, problem, ...image } = notUtf8.has(name)
@@ -95,6 +97,7 @@ async function readImageFolder(path: string, reader: MediaReader): Promise<Media
       : await readMedia(join(path, name), "image", reader);
     if (problem !== undefined)
       return { bytes, problem: { kind: problem.kind, text: `its image ${name}: ${problem.text}` } };
+    if (image.damage !== undefined) damage ??= { text: `its image ${name}: ${image.damage.text}` };
     if (name === first) {
       const { width, height, rotation } = image;
       size = {
@@ -106,5 +109,11 @@ async function readImageFolder(path: string, reader: MediaReader): Promise<Media
     bytes += image.bytes;
     hash.update(`${name}\0${sha256}\n`);
   }
-  return { bytes, sha256: hash.digest("hex"), frames: taken.length, ...size };
+  return {
+    bytes,
+    sha256: hash.digest("hex"),
+    frames: taken.length,
+    ...size,
+    ...(damage === undefined ? {} : { damage }),
+  };
 }

@@ -1,12 +1,15 @@
 import { readFile } from "node:fs/promises";
-import type { FileProblem } from "../../core/facts.ts";
-import { type Box, boxesIn } from "./sample-table.ts";
+import type { FileProblem, MediaDamage } from "../../core/facts.ts";
+import { isCutShort } from "./image-ends.ts";
+import { findPngDamage } from "./png-damage.ts";
+import { boxesIn, descend } from "./sample-table.ts";
 
 /** What the trainer (Pillow) would make of an image: its stored size; it doesn't turn pictures by their EXIF orientation. */
 export interface ImageProbe {
   readonly width?: number;
   readonly height?: number;
   readonly rotation?: number;
+  readonly damage?: MediaDamage;
   readonly problem?: FileProblem;
 }
 
@@ -19,35 +22,6 @@ const TURNED: Readonly<Record<number, number>> = { 3: 180, 5: 90, 6: 90, 7: 270,
 interface Size {
   readonly width: number;
   readonly height: number;
-}
-
-function isPngCutShort(bytes: Buffer): boolean {
-  for (let at = 8; at + 8 <= bytes.length; at += 12 + bytes.readUInt32BE(at)) {
-    if (bytes.toString("latin1", at + 4, at + 8) === "IEND") return false;
-  }
-  return true;
-}
-
-/** Walks to the scan: thumbnails in the header have an end of their own. */
-function isJpegCutShort(bytes: Buffer): boolean {
-  let at = 2;
-  while (at + 4 <= bytes.length && bytes[at] === 0xff) {
-    const marker = bytes[at + 1];
-    if (marker === 0xff) at += 1;
-    else if (marker === 0xda) return bytes.indexOf(Buffer.from([0xff, 0xd9]), at) < 0;
-    else at += 2 + bytes.readUInt16BE(at + 2);
-  }
-  return at + 4 > bytes.length;
-}
-
-/** Compressed ones (run lengths) are believed; of the others the rows are counted. */
-function isBmpCutShort(bytes: Buffer, { width, height }: Size): boolean {
-  if (bytes.length < 34) return true;
-  const isOld = bytes.readUInt32LE(14) === 12;
-  const bits = bytes.readUInt16LE(isOld ? 24 : 28);
-  const compression = isOld ? 0 : bytes.readUInt32LE(30);
-  if (compression !== 0 && compression !== 3) return false;
-  return bytes.readUInt32LE(10) + Math.floor((bits * width + 31) / 32) * 4 * height > bytes.length + 3;
 }
 
 /** BMP's oldest header holds its size in 16 bits each, which image-size doesn't know. */
@@ -72,10 +46,10 @@ function measureAvif(bytes: Buffer): ImageProbe {
     const boxBytes = bytes.readUInt32BE(at) || bytes.length - at;
     const type = bytes.toString("latin1", at + 4, at + 8);
     if (boxBytes < 8 || !AVIF_BOXES.has(type)) break;
-    if (at + boxBytes > bytes.length) return unreadable("it is cut short: its end is not in the file");
+    if (at + boxBytes > bytes.length) return broken("it is cut short: its end is not in the file");
     // `meta` is a box with a version, after which its children begin.
     const content = bytes.subarray(at + 12, at + boxBytes);
-    const properties = type === "meta" ? find({ type, content }, "iprp", "ipco") : undefined;
+    const properties = type === "meta" ? descend({ type, content }, "iprp", "ipco") : undefined;
     for (const box of properties === undefined ? [] : boxesIn(properties)) {
       if (box.type !== "ispe" || box.content.length < 12) continue;
       const found = { width: box.content.readUInt32BE(4), height: box.content.readUInt32BE(8) };
@@ -83,56 +57,52 @@ function measureAvif(bytes: Buffer): ImageProbe {
     }
     at += boxBytes;
   }
-  return size.width > 0 && size.height > 0 ? size : unreadable("its header gives no size");
+  return size.width > 0 && size.height > 0 ? size : broken("its header gives no size");
 }
 
-function find(box: Box, ...types: readonly string[]): Box | undefined {
-  return types.reduce<Box | undefined>(
-    (at, type) => (at === undefined ? undefined : boxesIn(at).find((candidate) => candidate.type === type)),
-    box,
-  );
+/** Pillow refuses more, for it could be an attack (`Image._decompression_bomb_check`). */
+const MAX_PIXELS = 2 * 89_478_485;
+
+function broken(text: string): ImageProbe {
+  return { problem: { kind: "broken", text } };
 }
 
-function isCutShort(type: string, bytes: Buffer, size: Size): boolean {
-  switch (type) {
-    case "png":
-      return isPngCutShort(bytes);
-    case "jpg":
-      return isJpegCutShort(bytes);
-    case "webp":
-      return bytes.readUInt32LE(4) + 8 > bytes.length;
-    case "bmp":
-      return isBmpCutShort(bytes, size);
-    default:
-      return false;
+/** Of everything but AVIF: stored size, orientation, and whether it is all there. */
+async function measurePicture(bytes: Buffer): Promise<ImageProbe> {
+  const { imageSize } = await import("image-size");
+  try {
+    const { width, height, type, orientation } = imageSize(bytes);
+    if (type === undefined || !OPENED.has(type)) {
+      return broken(
+        `it is ${type === undefined ? "of an unknown kind" : `in the format ${type}`}; save it as PNG or JPEG`,
+      );
+    }
+    const size = (type === "bmp" ? oldBmpSize(bytes) : undefined) ?? { width, height };
+    const png = type === "png" ? await findPngDamage(bytes) : undefined;
+    if (png?.kind === "broken") return broken(png.text);
+    if (isCutShort(type, bytes, size)) return broken("it is cut short: its end is not in the file");
+    const rotation = orientation === undefined ? undefined : TURNED[orientation];
+    return {
+      ...size,
+      ...(rotation === undefined ? {} : { rotation }),
+      ...(png === undefined ? {} : { damage: { text: png.text } }),
+    };
+  } catch {
+    return broken("it is not an image that the trainer can open");
   }
-}
-
-function unreadable(text: string): ImageProbe {
-  return { problem: { kind: "unreadable", text } };
 }
 
 /** Reads an image's size out of its bytes. */
 export async function measureImage(bytes: Buffer): Promise<ImageProbe> {
   if (bytes.length === 0) return { problem: { kind: "empty", text: "the file is empty" } };
-  if (isAvif(bytes)) return measureAvif(bytes);
-  const { imageSize } = await import("image-size");
-  try {
-    const { width, height, type, orientation } = imageSize(bytes);
-    if (type === undefined || !OPENED.has(type))
-      return unreadable(`it is ${describeType(type)}, which the trainer can't open`);
-    const size = (type === "bmp" ? oldBmpSize(bytes) : undefined) ?? { width, height };
-    if (isCutShort(type, bytes, size)) return unreadable("it is cut short: its end is not in the file");
-    if (!(size.width > 0 && size.height > 0)) return unreadable("its header gives no size");
-    const rotation = orientation === undefined ? undefined : TURNED[orientation];
-    return { ...size, ...(rotation === undefined ? {} : { rotation }) };
-  } catch {
-    return unreadable("it is not an image that the trainer can open");
-  }
-}
-
-function describeType(type: string | undefined): string {
-  return type === undefined ? "of an unknown kind" : `in the format ${type}`;
+  const probe = isAvif(bytes) ? measureAvif(bytes) : await measurePicture(bytes);
+  const { width = 0, height = 0, problem } = probe;
+  if (problem !== undefined) return probe;
+  if (!(width > 0 && height > 0)) return broken("its header gives no size");
+  const pixels = width * height;
+  if (pixels <= MAX_PIXELS) return probe;
+  const count = (value: number) => value.toLocaleString("en-US");
+  return broken(`it has ${count(pixels)} pixels, and the trainer opens no image of more than ${count(MAX_PIXELS)}`);
 }
 
 /** Looks at an image file. Throws what reading it throws. */

@@ -23,6 +23,14 @@ export function boxesIn({ content }: Box): readonly Box[] {
   return boxes;
 }
 
+export function childOf(box: Box, type: string): Box | undefined {
+  return boxesIn(box).find((candidate) => candidate.type === type);
+}
+
+export function descend(box: Box | undefined, ...types: readonly string[]): Box | undefined {
+  return types.reduce((at, type) => (at === undefined ? undefined : childOf(at, type)), box);
+}
+
 /** A track's samples, in decoding order. */
 export interface SampleTable {
   readonly count: number;

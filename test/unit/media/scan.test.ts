@@ -6,17 +6,7 @@ import type { SourceFacts } from "../../../src/core/facts.ts";
 import type { DatasetSettings, SourceKind } from "../../../src/core/spec/spec.ts";
 import { scanSources } from "../../../src/host/media/scan.ts";
 import { openStatCache, type StatCache } from "../../../src/host/stat-cache.ts";
-
-/** The smallest PNG of a size: a header and an end. */
-function png(width: number, height: number): Buffer {
-  const bytes = Buffer.from(
-    "89504e470d0a1a0a0000000d4948445200000000000000000802000000000000000000000049454e44ae426082",
-    "hex",
-  );
-  bytes.writeUInt32BE(width, 16);
-  bytes.writeUInt32BE(height, 20);
-  return bytes;
-}
+import { png } from "../../rig/png.ts";
 
 let root: string;
 let statCache: StatCache;
