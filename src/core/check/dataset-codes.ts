@@ -39,7 +39,7 @@ export const DATASET_CODES = {
     severity: "error",
     summary: "A clip's frames can only be counted with ffprobe",
     why: "AVI, FLV, WMV and MPEG files don't say how many frames they hold, and a plan is worthless without the number.",
-    mend: "Install ffmpeg (`apt-get install ffmpeg`), which brings ffprobe, or convert the clip to MP4.",
+    mend: "Install ffmpeg (`apt-get install ffmpeg`), which brings ffprobe, or mend the one there is; or convert the clip to MP4.",
     example: "data/fox/a.avi   # and ffprobe is not installed",
   },
   jsonlRow: {
@@ -209,6 +209,14 @@ export const DATASET_CODES = {
     why: "Each item is a cache file, a line of the plan and a step of every epoch: a sliding window over long clips makes millions of them.",
     mend: "Take fewer crops: a larger `frame_stride`, fewer `target_frames`, `frame_extraction: chunk` or `uniform`, or shorter clips.",
     example: "target_frames: [17, 25]\nframe_extraction: slide\nframe_stride: 1   # and clips of an hour",
+  },
+  damaged: {
+    code: "D27",
+    severity: "warning",
+    summary: "A file is damaged, and the trainer takes it all the same",
+    why: "What was cut off is behind the frames that it reads, or the decoder shows a broken picture and goes on.",
+    mend: "Replace the file by a whole copy, or make sure that what is left of it is what you want.",
+    example: "data/fox/a.mkv   # a download that was cut short",
   },
   nameNotUtf8: {
     code: "D28",

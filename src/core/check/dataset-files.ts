@@ -62,28 +62,63 @@ export function checkSource(checked: CheckedSource): readonly Diagnostic[] {
   return [...checkEmpty(checked), ...checkPassedOver(checked), ...checkRows(checked)];
 }
 
-function checkProblems(checked: CheckedSource): readonly Diagnostic[] {
-  const needsFfprobe: string[] = [];
+/** The first of many, and how many more there are. */
+function firstOf(texts: readonly string[]): string {
+  const more = texts.length - RELATED_ROWS;
+  return `${texts.slice(0, RELATED_ROWS).join("; ")}${more > 0 ? `; and ${more} more` : ""}`;
+}
+
+/** An image without a caption is left out before it is opened. */
+const isOpened = ({ kind, caption }: MediaFacts) => kind === "video" || caption.problem !== "left-out";
+
+function checkProblems({ facts, made, at }: CheckedSource): readonly Diagnostic[] {
+  const needsFfprobe = new Map<string, string[]>();
   const unreadable: string[] = [];
-  for (const media of checked.facts.media) {
-    if (media.problem === undefined || media.problem.kind === "name-not-utf8") continue;
-    // An image without a caption is left out before it is opened.
-    if (media.kind === "image" && media.caption.problem === "left-out") continue;
-    if (media.problem.kind === "needs-ffprobe") needsFfprobe.push(nameOf(media));
-    else unreadable.push(`${nameOf(media)}: ${media.problem.text}`);
+  let isBroken = false;
+  const damaged = new Set(made.dropped.filter(({ reason }) => reason === "damaged").map(({ file }) => file));
+  for (const media of facts.media.filter(isOpened)) {
+    const { problem, damage } = media;
+    if (problem?.kind === "needs-ffprobe") {
+      needsFfprobe.set(problem.text, [...(needsFfprobe.get(problem.text) ?? []), nameOf(media)]);
+    } else if (problem !== undefined && problem.kind !== "name-not-utf8") {
+      unreadable.push(`${nameOf(media)}: ${problem.text}`);
+      isBroken ||= problem.kind === "broken";
+    } else if (damage !== undefined && damaged.has(media.file)) {
+      const before = damage.intactFrames ?? 0;
+      const reach =
+        before === 0 ? "" : ` (${countOf(before, "frame")} before that can be read for certain, and more are wanted)`;
+      unreadable.push(`${nameOf(media)}: ${damage.text}${reach}`);
+      isBroken = true;
+    }
   }
   const found: Diagnostic[] = [];
   if (unreadable.length > 0) {
-    const shown = unreadable.slice(0, RELATED_ROWS);
-    const more = unreadable.length - shown.length;
-    const detail = `${shown.join("; ")}${more > 0 ? `; and ${more} more` : ""}. The trainer would stop there in the middle of caching; replace ${unreadable.length === 1 ? "the file" : "the files"}, or move ${unreadable.length === 1 ? "it" : "them"} out of the source.`;
-    found.push(diagnose(DATASET_CODES.fileUnreadable, detail, checked.at));
+    const [files, them] = unreadable.length === 1 ? ["the file", "it"] : ["the files", "them"];
+    const detail = `${firstOf(unreadable)}. The trainer would stop there in the middle of caching${isBroken ? ", or train on broken pictures" : ""}; replace ${files}, or move ${them} out of the source.`;
+    found.push(diagnose(DATASET_CODES.fileUnreadable, detail, at));
   }
-  if (needsFfprobe.length > 0) {
-    const detail = `${listNames(needsFfprobe)}: the container or codec takes ffprobe, which is not installed. Install ffmpeg (\`apt-get install ffmpeg\`), or convert to MP4.`;
-    found.push(diagnose(DATASET_CODES.needsFfprobe, detail, checked.at));
+  for (const [text, names] of needsFfprobe) {
+    const detail = `${listNames(names)}: the container or codec takes ffprobe to count the frames, and ${text}. Install ffmpeg (\`apt-get install ffmpeg\`), or convert to MP4.`;
+    found.push(diagnose(DATASET_CODES.needsFfprobe, detail, at));
   }
   return found;
+}
+
+/** Damage that the trainer doesn't mind, and whoever looks at the results would. */
+function checkDamage({ facts, made, at }: CheckedSource): readonly Diagnostic[] {
+  const dropped = new Set(made.dropped.map(({ file }) => file));
+  const damaged = facts.media.flatMap((media) => {
+    const { damage, frames } = media;
+    if (damage === undefined || dropped.has(media.file) || !isOpened(media)) return [];
+    const taken = media.kind === "image" ? "" : ` (${countOf(frames ?? 0, "frame")} can be decoded)`;
+    return [
+      `${nameOf(media)}: ${damage.text}${damage.intactFrames === undefined ? taken : " (behind the frames that are read)"}`,
+    ];
+  });
+  if (damaged.length === 0) return [];
+  const them = damaged.length === 1 ? "it" : "them";
+  const detail = `${firstOf(damaged)}. The trainer takes ${them} all the same; replace ${them} by a whole copy, or make sure that what is there is what you want.`;
+  return [diagnose(DATASET_CODES.damaged, detail, at)];
 }
 
 /** T20, and rows that only repeat one another. Images that are left out for want of a caption have no caches to collide. */
@@ -157,7 +192,7 @@ function checkTask({ source, facts, task, at }: CheckedSource): readonly Diagnos
 
 /** The files of a source: whole, distinct, upright. */
 export function checkFiles(checked: CheckedSource): readonly Diagnostic[] {
-  return [checkProblems, checkStems, checkHeaders, checkRotation, checkTooSmall, checkTask].flatMap((rule) =>
-    rule(checked),
+  return [checkProblems, checkDamage, checkStems, checkHeaders, checkRotation, checkTooSmall, checkTask].flatMap(
+    (rule) => rule(checked),
   );
 }

@@ -63,9 +63,9 @@ export interface DroppedFile {
   /**
    * `too-short`: fewer frames than every target; it drops out silently. `too-small`: no bucket can be made of it, and the
    * trainer would fail. `hidden`: its stem starts with a dot; it would be cached, but training's globs pass over it.
-   * `too-many`: there are more items than a plan can hold.
+   * `too-many`: there are more items than a plan can hold. `damaged`: the decoder may fail before as many frames are read.
    */
-  readonly reason: "too-short" | "too-small" | "hidden" | "too-many";
+  readonly reason: "too-short" | "too-small" | "hidden" | "too-many" | "damaged";
 }
 
 /** A caption's cache file. The trainer makes one for every file that it can caption, whether items come of it or not. */

@@ -33,6 +33,19 @@ export function framesUsed({ decodedFrames, sourceFps, limit }: FrameReading): n
   return used;
 }
 
+/** Whether more than the first `decodedFrames` are asked for: the frame that shows the limit is reached is one of them. */
+export function readsBeyond({ decodedFrames, sourceFps, limit }: FrameReading): boolean {
+  if (limit === undefined) return true;
+  if (sourceFps === undefined) return decodedFrames <= limit;
+  const step = TARGET_FPS / sourceFps;
+  let position = 0;
+  for (let frame = 0; frame < decodedFrames; frame++) {
+    if (Math.trunc(position) >= limit) return false;
+    position += step;
+  }
+  return true;
+}
+
 /** The largest N*4+1 that is not above `frames`: what the video VAE can take (`VideoDataset.__init__`). */
 export function roundFrames(frames: number): number {
   return Math.floor((frames - 1) / 4) * 4 + 1;

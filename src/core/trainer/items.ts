@@ -12,7 +12,7 @@ import type {
   SourceSettings,
   TextItem,
 } from "./dataset.ts";
-import { framesUsed } from "./frames.ts";
+import { type FrameReading, framesUsed, readsBeyond } from "./frames.ts";
 
 /** The trainer's name for Wan in cache files. */
 const ARCHITECTURE = "wan";
@@ -83,6 +83,11 @@ function takes(room: Room, items: number): boolean {
   return true;
 }
 
+/** Whether a clip is read as far as its damage, where the decoder may fail. */
+function meetsDamage({ damage }: MediaFacts, reading: Omit<FrameReading, "decodedFrames">): boolean {
+  return damage?.intactFrames !== undefined && readsBeyond({ ...reading, decodedFrames: damage.intactFrames });
+}
+
 /** Makes the function that turns a video of this source into items. */
 function videoItems(source: SourceSettings, index: number, room: Room): (file: Usable) => Yield {
   const cached = videoCachingSelector(source.resolution);
@@ -96,6 +101,7 @@ function videoItems(source: SourceSettings, index: number, room: Room): (file: U
       dropped: { source: index, file: media.file, framesUsed: used, smallestTarget: smallestTarget(source), reason },
     });
     if (media.stem.startsWith(".")) return drop("hidden");
+    if (meetsDamage(media, { sourceFps: source.sourceFps, limit })) return drop("damaged");
     if (!takes(room, countCrops(used, source))) return drop("too-many");
     const crops = cropsOf(used, source);
     if (crops.length === 0) return drop("too-short");

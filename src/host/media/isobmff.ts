@@ -1,8 +1,12 @@
 import type { FileHandle } from "node:fs/promises";
+import type { MediaDamage } from "../../core/facts.ts";
 import { readExactly } from "../read-file.ts";
-import { countDecoded, type Decoding, type Edit } from "./edit-list.ts";
-import { decodedSize, type PictureSize } from "./parameter-sets.ts";
-import { type Box, boxesIn, childOf, descend, readSampleTable, type SampleTable } from "./sample-table.ts";
+import { countDecoded, countDecodedOfFirst, type Decoding } from "./edit-list.ts";
+import { type FragmentSample, fragmentDefaultsOf, fragmentReader } from "./fragments.ts";
+import { DECODER_DELAY_FRAMES } from "./packet-damage.ts";
+import { describeStreamDamage, inspectSamples } from "./packet-scan.ts";
+import { type Box, boxesIn, bytesOfBoxes, childOf } from "./sample-table.ts";
+import { firstSecondBeyond, readVideoTrack, type Track } from "./video-track.ts";
 
 /**
  * MP4, MOV and M4V (ISO 14496-12). Read here and not by mediabunny, because the frames that the trainer decodes also
@@ -18,8 +22,7 @@ export interface VideoTrack {
   readonly fps?: number;
   /** Degrees clockwise that a player turns the picture by. The trainer does not. */
   readonly rotation: number;
-  /** Frames of which the file holds less than all bytes. */
-  readonly missingFrames: number;
+  readonly damage?: MediaDamage;
 }
 
 export type IsoVideo =
@@ -29,24 +32,9 @@ export type IsoVideo =
   /** Compressed headers and the like: right, and not read here. */
   | { readonly kind: "unknown" };
 
-interface Track {
-  readonly id: number;
-  readonly timescale: number;
-  readonly width: number;
-  readonly height: number;
-  readonly rotation: number;
-  readonly codec: Decoding["codec"];
-  readonly edits: readonly Edit[];
-  readonly samples: SampleTable;
-}
-
-interface Fragments {
-  frames: number;
-  /** In the track's timescale. */
-  duration: number;
-}
-
 const TOP_LEVEL = new Set(["ftyp", "moov", "mdat", "free", "skip", "wide", "pnot", "styp", "sidx", "moof", "uuid"]);
+
+const ZEROS = "\0\0\0\0";
 
 /** Whether a file that begins with these bytes is of this family. */
 export function isIsoFile(start: Buffer): boolean {
@@ -55,6 +43,9 @@ export function isIsoFile(start: Buffer): boolean {
 
 /** A header larger than this is taken for a broken file rather than read into memory. */
 const LARGEST_HEADER_BYTES = 1 << 29;
+
+/** Twenty hours at sixty frames a second: a clip of more is a damaged count, which must not be counted to. */
+const MOST_SAMPLES = 1 << 22;
 
 interface TopLevelBox {
   readonly type: string;
@@ -77,157 +68,177 @@ async function readTopLevelBox(handle: FileHandle, start: number, fileBytes: num
   return large < 16 ? undefined : { type, start, headerBytes: 16, end: start + large };
 }
 
-/** The timescale of `mvhd` or `mdhd`: after version, flags and two times of 4 or 8 bytes. */
-function timescaleOf(box: Box | undefined): number {
-  if (box === undefined) return 0;
-  return box.content.readUInt32BE(box.content[0] === 1 ? 20 : 12);
+/** What a walk over the file's boxes brought. */
+interface Found {
+  readonly moov: Box;
+  readonly track: Track;
+  readonly fragments: readonly FragmentSample[];
+  /** Of the fragments' samples, in the track's timescale. */
+  readonly fragmentDuration: number;
+  /** Samples in all fragments but the last. */
+  readonly beforeLastFragment: number;
+  /** The box that the file ends in the middle of. */
+  readonly cutAt: string | undefined;
 }
 
-function readEdits(box: Box | undefined, movieTimescale: number, timescale: number): readonly Edit[] {
-  if (box === undefined || movieTimescale === 0) return [];
-  const { content } = box;
-  const wide = content[0] === 1;
-  const entryBytes = wide ? 20 : 12;
-  const count = Math.min(content.readUInt32BE(4), Math.floor((content.length - 8) / entryBytes));
-  return Array.from({ length: count }, (_, index) => {
-    const at = 8 + index * entryBytes;
-    const duration = wide ? Number(content.readBigUInt64BE(at)) : content.readUInt32BE(at);
-    const start = wide ? Number(content.readBigInt64BE(at + 8)) : content.readInt32BE(at + 4);
-    return { start, duration: Math.round((duration * timescale) / movieTimescale) };
-  });
+const broken = (text: string): IsoVideo => ({ kind: "broken", text });
+
+function whyNoHeader(cutAt: string | undefined): IsoVideo {
+  return broken(
+    cutAt === undefined
+      ? "it has no header (`moov`), so it was never finished"
+      : `it ends in the middle of its ${cutAt}, before its header: it was cut short or never finished`,
+  );
 }
 
-/** Degrees clockwise of a track's display matrix, to the next quarter turn. */
-function rotationOf(tkhd: Box | undefined): number {
-  if (tkhd === undefined) return 0;
-  const at = tkhd.content[0] === 1 ? 52 : 40;
-  if (tkhd.content.length < at + 8) return 0;
-  const degrees = (Math.atan2(tkhd.content.readInt32BE(at + 4), tkhd.content.readInt32BE(at)) * 180) / Math.PI;
-  return (((Math.round(degrees / 90) * 90) % 360) + 360) % 360;
+/** The whole of a box, or of the header as much as there is: the track may be in it. */
+async function readBox(handle: FileHandle, box: TopLevelBox, fileBytes: number): Promise<Box | undefined> {
+  const start = box.start + box.headerBytes;
+  const content = await readExactly(handle, start, Math.min(box.end, fileBytes) - start);
+  return content === undefined ? undefined : { type: box.type, content };
 }
 
-const CODECS: Readonly<Record<string, Decoding["codec"]>> = { avc1: "h264", avc3: "h264", hvc1: "hevc", hev1: "hevc" };
-
-/** Of a sample entry, the boxes after its 86 bytes: the decoder's own account of the size. */
-function sizeInStream(entry: Buffer, codec: Decoding["codec"]): PictureSize | undefined {
-  if (codec === "other") return undefined;
-  const wanted = codec === "h264" ? "avcC" : "hvcC";
-  const end = Math.min(entry.length, entry.readUInt32BE(0));
-  const record = boxesIn({ type: "", content: entry.subarray(86, end) }).find(({ type }) => type === wanted);
-  return record === undefined ? undefined : decodedSize(codec, record.content);
+/** Whether a header that is cut short holds its tracks whole: what it ends in the middle of is something else. */
+function endsBehindTracks(moov: Box): boolean {
+  const { content } = moov;
+  const end = bytesOfBoxes(moov);
+  return content.length < end + 8 || content.toString("latin1", end + 4, end + 8) === "udta";
 }
 
-function readVideoTrack(trak: Box, movieTimescale: number): Track | undefined {
-  const handler = descend(trak, "mdia", "hdlr");
-  if (handler?.content.toString("latin1", 8, 12) !== "vide") return undefined;
-  const tkhd = childOf(trak, "tkhd");
-  const table = descend(trak, "mdia", "minf", "stbl");
-  // The first sample entry, after version, flags and count; its size stands 24 bytes behind its own header.
-  const entry = descend(table, "stsd")?.content.subarray(8);
-  if (table === undefined || tkhd === undefined || entry === undefined || entry.length < 36) return undefined;
-  const timescale = timescaleOf(descend(trak, "mdia", "mdhd"));
-  const codec = CODECS[entry.toString("latin1", 4, 8)] ?? "other";
-  const size = sizeInStream(entry, codec) ?? { width: entry.readUInt16BE(32), height: entry.readUInt16BE(34) };
-  return {
-    id: tkhd.content.readUInt32BE(tkhd.content[0] === 1 ? 20 : 12),
-    timescale,
-    ...size,
-    rotation: rotationOf(tkhd),
-    codec,
-    edits: readEdits(descend(trak, "edts", "elst"), movieTimescale, timescale),
-    samples: readSampleTable(table),
-  };
-}
-
-/** Adds the samples that a fragment (`moof`) holds of one track. */
-function addFragment(moof: Box, trackId: number, defaultDuration: number, fragments: Fragments): void {
-  for (const traf of boxesIn(moof)) {
-    const header = traf.type === "traf" ? childOf(traf, "tfhd")?.content : undefined;
-    if (header === undefined || header.readUInt32BE(4) !== trackId) continue;
-    const flags = header.readUInt32BE(0) & 0xffffff;
-    const durationAt = 8 + (flags & 0x1 ? 8 : 0) + (flags & 0x2 ? 4 : 0);
-    const duration = flags & 0x8 ? header.readUInt32BE(durationAt) : defaultDuration;
-    for (const { type, content } of boxesIn(traf)) {
-      if (type !== "trun") continue;
-      const runFlags = content.readUInt32BE(0) & 0xffffff;
-      const count = content.readUInt32BE(4);
-      fragments.frames += count;
-      if (!(runFlags & 0x100)) {
-        fragments.duration += count * duration;
-        continue;
-      }
-      const stride = [0x100, 0x200, 0x400, 0x800].reduce((sum, flag) => sum + (runFlags & flag ? 4 : 0), 0);
-      const first = 8 + (runFlags & 0x1 ? 4 : 0) + (runFlags & 0x4 ? 4 : 0);
-      for (let at = first; at + 4 <= content.length; at += stride) fragments.duration += content.readUInt32BE(at);
+async function walk(handle: FileHandle, fileBytes: number): Promise<Found | IsoVideo> {
+  let header: { readonly moov: Box; readonly track: Track } | undefined;
+  let fragments: ReturnType<typeof fragmentReader> | undefined;
+  let cutAt: string | undefined;
+  let beforeLastFragment = 0;
+  let previous = "";
+  // A sample takes a byte at least.
+  const mostSamples = Math.min(fileBytes, MOST_SAMPLES);
+  for (let start = 0; start < fileBytes; ) {
+    const box = await readTopLevelBox(handle, start, fileBytes);
+    if (box === undefined) break;
+    // FFmpeg doesn't even open such a file; zeros at its end it passes over.
+    if (box.type === ZEROS && previous === "moof") return broken("zeros lie where the data of a fragment should be");
+    previous = box.type;
+    start = box.end;
+    const isCut = box.end > fileBytes;
+    if (isCut) cutAt = TOP_LEVEL.has(box.type) ? box.type : "contents";
+    const isHeader = box.type === "moov" && header === undefined;
+    if (!isHeader && (box.type !== "moof" || isCut || fragments === undefined)) continue;
+    const bytes = box.end - box.start - box.headerBytes;
+    if (bytes > LARGEST_HEADER_BYTES) return broken(`its ${box.type} header claims ${bytes} bytes`);
+    const read = await readBox(handle, box, fileBytes);
+    if (read === undefined) break;
+    if (!isHeader) {
+      beforeLastFragment = fragments?.samples.length ?? 0;
+      if (fragments?.add(read, box.start, mostSamples) === false) return broken("its header is damaged");
+      continue;
     }
+    if (childOf(read, "cmov") !== undefined) return { kind: "unknown" };
+    const reading = readVideoTrack(read);
+    if (reading.kind === "broken") return broken(reading.text);
+    if (reading.kind === "none") return isCut ? whyNoHeader(cutAt) : { kind: "no-video" };
+    if (isCut && !endsBehindTracks(read)) return whyNoHeader(cutAt);
+    const { track } = reading;
+    if (track.table.count > mostSamples) return broken("its header is damaged");
+    header = { moov: read, track };
+    const { id, table } = track;
+    fragments = fragmentReader({ id, defaults: fragmentDefaultsOf(read, id), start: table.duration });
   }
+  if (header === undefined || fragments === undefined) return whyNoHeader(cutAt);
+  const { samples, duration } = fragments;
+  return { ...header, fragments: samples, fragmentDuration: duration(), beforeLastFragment, cutAt };
 }
 
-function defaultDurationOf(moov: Box, trackId: number): number {
-  const extends_ = childOf(moov, "mvex");
-  const trex =
-    extends_ && boxesIn(extends_).find(({ type, content }) => type === "trex" && content.readUInt32BE(4) === trackId);
-  return trex?.content.readUInt32BE(12) ?? 0;
+/** The end of a file that is missing. */
+interface Cut {
+  readonly text: string;
+  /** Samples that are read for certain, in decoding order. */
+  readonly certain: number;
+  /** Whether reading ends there without a word: then no sample is there in part. */
+  readonly isClean: boolean;
+}
+
+type Placed = Pick<FragmentSample, "offset" | "bytes">;
+
+/** FFmpeg reads tracks by where they lie in the file, unless that would take one a second ahead of another: half is certain. */
+const AHEAD_SECONDS = 0.5;
+
+/** Reading ends at the first sample, of any track, that is not there. */
+function findCut(
+  found: Found,
+  all: readonly (Placed & { readonly decodeTime: number })[],
+  fileBytes: number,
+): Cut | undefined {
+  const { moov, track, fragments, beforeLastFragment, cutAt } = found;
+  const isMissing = ({ offset, bytes }: Placed) => offset !== undefined && offset + bytes > fileBytes;
+  const isPartial = (sample: Placed) => isMissing(sample) && (sample.offset ?? 0) < fileBytes;
+  const first = all.findIndex(isMissing);
+  const whole = first < 0 ? all.length : first;
+  if (fragments.length > 0 && cutAt !== undefined && ["mdat", "moof"].includes(cutAt)) {
+    const text = "it ends in the middle of a fragment: it was cut short";
+    const isAlone = boxesIn(moov).filter(({ type }) => type === "trak").length === 1;
+    const certain = isAlone ? whole : Math.min(whole, track.table.count + beforeLastFragment);
+    return { text, certain, isClean: certain === whole && !all.some(isPartial) };
+  }
+  const second = firstSecondBeyond(moov, fileBytes);
+  if (second === undefined) return undefined;
+  const missing = all.filter(isMissing).length;
+  const text =
+    missing === 0
+      ? "it is cut short: the end of another track of it is not in the file"
+      : `it is cut short: the last ${missing === 1 ? "" : `${missing} `}of its ${all.length} frames ${missing === 1 ? "is" : "are"} not in the file`;
+  const late = all.findIndex(({ decodeTime }) => decodeTime > (second + AHEAD_SECONDS) * track.timescale);
+  const certain = late < 0 ? whole : Math.min(whole, late);
+  return { text, certain, isClean: certain === whole && !all.some(isPartial) };
+}
+
+interface Inspected {
+  readonly frames: number;
+  readonly damage?: MediaDamage;
+}
+
+async function inspect(
+  found: Found,
+  decoding: Decoding,
+  { handle, fileBytes }: { readonly handle: FileHandle; readonly fileBytes: number },
+): Promise<Inspected> {
+  const all = [...decoding.samples, ...decoding.fragments];
+  const frames = countDecoded(decoding);
+  const intact = (samples: number) => Math.max(0, countDecodedOfFirst(samples, decoding) - DECODER_DELAY_FRAMES);
+  const cut = findCut(found, all, fileBytes);
+  const there = cut === undefined ? all : all.slice(0, cut.certain);
+  const stream = await inspectSamples(there, { handle, fileBytes, codec: found.track.packets });
+  const damage = describeStreamDamage(stream, { packets: all.length, intactFrames: intact });
+  if (cut !== undefined && damage?.intactFrames === undefined) {
+    if (!cut.isClean) return { frames, damage: { text: cut.text, intactFrames: intact(cut.certain) } };
+    const left = cut.certain === all.length ? frames : countDecodedOfFirst(cut.certain, decoding);
+    return { frames: left, damage: { text: cut.text } };
+  }
+  if (damage !== undefined) return { frames, damage };
+  // What the decoder needs of the header is there, or there would be no track.
+  const text = "the end of its header is missing: it was cut short";
+  return found.cutAt === "moov" ? { frames, damage: { text } } : { frames };
 }
 
 /** Reads the first video track. Throws only what reading the file throws, and `RangeError` where a box ends too early. */
 export async function readIsoVideo(handle: FileHandle, fileBytes: number): Promise<IsoVideo> {
-  let moov: Box | undefined;
-  let track: Track | undefined;
-  let cutAt: string | undefined;
-  const fragments: Fragments = { frames: 0, duration: 0 };
-  for (let start = 0; start < fileBytes; ) {
-    const box = await readTopLevelBox(handle, start, fileBytes);
-    if (box === undefined) break;
-    if (box.end > fileBytes) cutAt = TOP_LEVEL.has(box.type) ? box.type : "contents";
-    if (box.end <= fileBytes && ((box.type === "moov" && moov === undefined) || box.type === "moof")) {
-      const bytes = box.end - box.start - box.headerBytes;
-      if (bytes > LARGEST_HEADER_BYTES) return { kind: "broken", text: `its ${box.type} header claims ${bytes} bytes` };
-      const content = await readExactly(handle, box.start + box.headerBytes, bytes);
-      if (content === undefined) break;
-      const read: Box = { type: box.type, content };
-      if (box.type === "moof") {
-        if (moov !== undefined && track !== undefined) {
-          addFragment(read, track.id, defaultDurationOf(moov, track.id), fragments);
-        }
-      } else {
-        moov = read;
-        if (childOf(moov, "cmov") !== undefined) return { kind: "unknown" };
-        const movieTimescale = timescaleOf(childOf(moov, "mvhd"));
-        track = boxesIn(moov)
-          .filter(({ type }) => type === "trak")
-          .map((trak) => readVideoTrack(trak, movieTimescale))
-          .find((candidate) => candidate !== undefined);
-        if (track === undefined) return { kind: "no-video" };
-      }
-    }
-    start = box.end;
-  }
-  if (moov === undefined || track === undefined) {
-    const text =
-      cutAt === undefined
-        ? "it has no header (`moov`), so it was never finished"
-        : `it ends in the middle of its ${cutAt}, before its header: it was cut short or never finished`;
-    return { kind: "broken", text };
-  }
-  if (fragments.frames > 0 && (cutAt === "mdat" || cutAt === "moof")) {
-    return { kind: "broken", text: "it ends in the middle of a fragment: it was cut short" };
-  }
-  // A sample takes a byte at least: a damaged count must not be believed, nor counted to.
-  if (track.samples.count + fragments.frames > fileBytes) return { kind: "broken", text: "its header is damaged" };
-  return { kind: "video", track: describeTrack(track, fragments, fileBytes) };
-}
-
-function describeTrack(track: Track, fragments: Fragments, fileBytes: number): VideoTrack {
-  const { samples } = track;
-  const duration = samples.duration + fragments.duration;
-  const seconds = track.timescale > 0 ? duration / track.timescale : 0;
+  const found = await walk(handle, fileBytes);
+  if ("kind" in found) return found;
+  const { track, fragments } = found;
+  const { width, height, rotation, codec, edits, table, timescale } = track;
+  const decoding: Decoding = { samples: table.samples(), fragments, edits, codec };
+  const count = table.count + fragments.length;
+  const seconds = timescale > 0 ? (table.duration + found.fragmentDuration) / timescale : 0;
+  const { frames, damage } = await inspect(found, decoding, { handle, fileBytes });
   return {
-    width: track.width,
-    height: track.height,
-    frames: countDecoded(track) + fragments.frames,
-    ...(seconds > 0 ? { fps: (samples.count + fragments.frames) / seconds } : {}),
-    rotation: track.rotation,
-    missingFrames: samples.countBeyond(fileBytes),
+    kind: "video",
+    track: {
+      width,
+      height,
+      frames,
+      ...(seconds > 0 ? { fps: count / seconds } : {}),
+      rotation,
+      ...(damage === undefined ? {} : { damage }),
+    },
   };
 }

@@ -1,5 +1,5 @@
 import type { FileHandle } from "node:fs/promises";
-import type { FileProblem } from "../../core/facts.ts";
+import type { FileProblem, MediaDamage } from "../../core/facts.ts";
 import { readExactly, readOpenFile } from "../read-file.ts";
 import { probeWithFfprobe } from "./ffprobe.ts";
 import { isIsoFile, readIsoVideo } from "./isobmff.ts";
@@ -13,6 +13,7 @@ export interface VideoProbe {
   readonly fps?: number;
   readonly headerFrames?: number;
   readonly rotation?: number;
+  readonly damage?: MediaDamage;
   readonly problem?: FileProblem;
 }
 
@@ -20,8 +21,8 @@ export interface VideoProbe {
 const FFPROBE_EXTENSIONS = new Set([".avi", ".flv", ".wmv", ".mpg", ".mpeg"]);
 const FFPROBE_BEGINNINGS = ["RIFF", "FLV", "\x30\x26\xb2\x75", "\0\0\x01\xba", "\0\0\x01\xb3", "\x47", "GIF8", "OggS"];
 
-function unreadable(text: string): VideoProbe {
-  return { problem: { kind: "unreadable", text } };
+function broken(text: string): VideoProbe {
+  return { problem: { kind: "broken", text } };
 }
 
 interface Measured {
@@ -31,11 +32,12 @@ interface Measured {
   readonly fps?: number;
   readonly headerFrames?: number;
   readonly rotation: number;
+  readonly damage?: MediaDamage;
 }
 
-function describe({ width, height, frames, fps, headerFrames, rotation }: Measured): VideoProbe {
-  if (frames === 0) return unreadable("it has a video stream, and no frame in it");
-  if (width === 0 || height === 0) return unreadable("its header gives no picture size");
+function describe({ width, height, frames, fps, headerFrames, rotation, damage }: Measured): VideoProbe {
+  if (frames === 0) return broken("it has a video stream, and no frame in it");
+  if (width === 0 || height === 0) return broken("its header gives no picture size");
   const rate = fps === undefined ? 0 : Math.round(fps * 1000) / 1000;
   return {
     width,
@@ -45,6 +47,7 @@ function describe({ width, height, frames, fps, headerFrames, rotation }: Measur
     ...(rate === 0 ? {} : { fps: rate }),
     ...(headerFrames === undefined || headerFrames === frames ? {} : { headerFrames }),
     ...(rotation === 0 ? {} : { rotation }),
+    ...(damage === undefined ? {} : { damage }),
   };
 }
 
@@ -59,31 +62,24 @@ async function probeByItself(path: string, handle: FileHandle, fileBytes: number
     });
     switch (video.kind) {
       case "no-video":
-        return unreadable("it has no video stream");
+        return broken("it has no video stream");
       case "broken":
-        return unreadable(video.text);
+        return broken(video.text);
       case "unknown":
         return undefined;
-      case "video": {
-        const { missingFrames, ...track } = video.track;
-        if (missingFrames > 0) {
-          return unreadable(
-            `it is cut short: the last ${missingFrames} of its ${track.frames} frames are not in the file`,
-          );
-        }
-        return describe(track);
-      }
+      case "video":
+        return describe(video.track);
     }
   }
   if (isMatroska(start)) {
     // Loaded only here: a plan whose clips are known reads none.
     const { readMatroskaVideo } = await import("./matroska.ts");
-    const video = await readMatroskaVideo(path, { handle, fileBytes });
+    const video = await readMatroskaVideo(handle, fileBytes);
     switch (video.kind) {
       case "no-video":
-        return unreadable("it has no video stream");
+        return broken("it has no video stream");
       case "broken":
-        return unreadable(video.text);
+        return broken(video.text);
       case "unknown":
         return undefined;
       case "video":
@@ -94,7 +90,7 @@ async function probeByItself(path: string, handle: FileHandle, fileBytes: number
   const known =
     FFPROBE_EXTENSIONS.has(splitExtension(path.slice(path.lastIndexOf("/") + 1)).extension.toLowerCase()) ||
     FFPROBE_BEGINNINGS.some((bytes) => beginning.startsWith(bytes));
-  return known ? undefined : unreadable("it is not a video that any known container describes");
+  return known ? undefined : broken("it is not a video that any known container describes");
 }
 
 /** Looks at a video: by its content, not its name, as the trainer's decoder does. `ffprobe` is the program's name or path. */
@@ -107,12 +103,9 @@ export async function probeVideo(path: string, { ffprobe }: { readonly ffprobe: 
     case "problem":
       return { problem: probed.problem };
     case "not-installed":
-      return {
-        problem: {
-          kind: "needs-ffprobe",
-          text: "its container or codec takes `ffprobe` to count the frames, which is not installed",
-        },
-      };
+      return { problem: { kind: "needs-ffprobe", text: "`ffprobe` is not installed" } };
+    case "failed":
+      return { problem: { kind: "needs-ffprobe", text: `\`ffprobe\` ${probed.text}` } };
     case "video":
       return describe(probed);
   }

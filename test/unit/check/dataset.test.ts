@@ -149,11 +149,46 @@ describe("files", () => {
     ]);
   });
 
-  test("that only ffprobe can count say so", () => {
-    const avi = media("data/fox/b.avi", { problem: { kind: "needs-ffprobe", text: "…" } });
-    expect(findings(clips(avi))).toEqual([
-      expect.stringMatching(/^error D5: data\/fox\/b\.avi: .*apt-get install ffmpeg/),
+  test("that only ffprobe can count say so, and why it can't", () => {
+    const avi = (name: string, text: string) =>
+      media(`data/fox/${name}.avi`, { problem: { kind: "needs-ffprobe", text } });
+    const none = "`ffprobe` is not installed";
+    expect(findings(clips(avi("a", none), avi("b", "`ffprobe` ended with signal SIGKILL"), avi("c", none)))).toEqual([
+      expect.stringMatching(
+        /^error D5: data\/fox\/a\.avi and data\/fox\/c\.avi: .*is not installed.*apt-get install ffmpeg/,
+      ),
+      expect.stringMatching(/^error D5: data\/fox\/b\.avi: .*ended with signal SIGKILL/),
     ]);
+  });
+
+  describe("that are damaged", () => {
+    const damage = { text: "it is cut short", intactFrames: 28 };
+
+    test("are an error where the trainer reads on to the damage", () => {
+      expect(findings(clips(media("data/fox/a.mp4", { damage })), { targetFrames: [29] })).toEqual([
+        "error D4: data/fox/a.mp4: it is cut short (28 frames before that can be read for certain, and more are wanted). The trainer would stop there in the middle of caching, or train on broken pictures; replace the file, or move it out of the source.",
+      ]);
+    });
+
+    test("are a warning where it stops before, or doesn't mind", () => {
+      const [a, b] = [
+        media("data/fox/a.mp4", { damage }),
+        media("data/fox/b.mkv", { damage: { text: "it is cut short" } }),
+      ];
+      expect(findings(clips(a, b))).toEqual([
+        "warning D27: data/fox/a.mp4: it is cut short (behind the frames that are read); data/fox/b.mkv: it is cut short (49 frames can be decoded). The trainer takes them all the same; replace them by a whole copy, or make sure that what is there is what you want.",
+      ]);
+    });
+
+    test("and would be left out are not spoken of", () => {
+      const image = {
+        ...media("data/fox/a.png", { damage }),
+        caption: { file: "data/fox/a.txt", problem: "left-out" },
+      } as const;
+      expect(findings(clips(image, media("data/fox/b.png")), { kind: "images" })).toEqual([
+        expect.stringMatching(/^warning T10/),
+      ]);
+    });
   });
 
   test("of one stem clash (T20)", () => {

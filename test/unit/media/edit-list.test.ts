@@ -1,17 +1,33 @@
-import { expect, test } from "vitest";
-import { countDecoded } from "../../../src/host/media/edit-list.ts";
+import { describe, expect, test } from "vitest";
+import { countDecoded, countDecodedOfFirst, type Decoding } from "../../../src/host/media/edit-list.ts";
+
+interface Given {
+  readonly times: readonly number[];
+  /** Indices of those that can be decoded by themselves; all if left out. */
+  readonly syncs?: readonly number[];
+}
+
+const samplesAt = ({ times, syncs }: Given) =>
+  times.map((time, index) => ({
+    offset: undefined,
+    bytes: 1,
+    decodeTime: index * 10,
+    time,
+    isSync: syncs === undefined || syncs.includes(index),
+  }));
+
+const fragmentsAt = (given: Given) => samplesAt(given).map((sample) => ({ ...sample, isOverlapping: false }));
 
 /** Ten frames of 10 ticks each, shown in the order they are stored in. */
-const samples = {
-  count: 10,
-  duration: 100,
-  firstSync: 0,
-  presentationTimes: () => [0, 10, 20, 30, 40, 50, 60, 70, 80, 90],
-  countBeyond: () => 0,
+const TEN: Decoding = {
+  samples: samplesAt({ times: [0, 10, 20, 30, 40, 50, 60, 70, 80, 90] }),
+  fragments: [],
+  edits: [],
+  codec: "other",
 };
 
 const count = (edits: readonly (readonly [start: number, duration: number])[]) =>
-  countDecoded({ samples, codec: "other", edits: edits.map(([start, duration]) => ({ start, duration })) });
+  countDecoded({ ...TEN, edits: edits.map(([start, duration]) => ({ start, duration })) });
 
 test.each([
   ["no edit list takes all", [], 10],
@@ -47,11 +63,54 @@ test.each([
   expect(count(edits)).toBe(frames);
 });
 
-test("H.264 shows nothing before its first sync sample, HEVC nor what is shown before that", () => {
-  // Stored: a frame, then a key frame, then two frames shown before and after it.
-  const times = [0, 30, 20, 40];
-  const late = { ...samples, count: 4, firstSync: 1, presentationTimes: () => times };
-  expect(countDecoded({ samples: late, edits: [], codec: "h264" })).toBe(3);
-  expect(countDecoded({ samples: late, edits: [], codec: "hevc" })).toBe(2);
-  expect(countDecoded({ samples: late, edits: [], codec: "other" })).toBe(4);
+describe("pictures that need one from before the beginning", () => {
+  // Stored: a frame, then a key frame, then one shown before it and one after it.
+  const late = { times: [0, 30, 20, 40], syncs: [1] };
+
+  test.each([
+    ["h264", 2],
+    ["hevc", 2],
+    ["mpeg4", 4],
+    ["other", 4],
+  ] as const)("%s shows %i of four", (codec, frames) => {
+    expect(countDecoded({ ...TEN, samples: samplesAt(late), codec })).toBe(frames);
+    expect(countDecoded({ ...TEN, samples: [], fragments: fragmentsAt(late), codec })).toBe(frames);
+  });
+
+  test("MPEG-4 leaves them out behind a key frame that comes first", () => {
+    const first = { times: [20, 0, 10, 30], syncs: [0] };
+    expect(countDecoded({ ...TEN, samples: samplesAt(first), codec: "mpeg4" })).toBe(2);
+  });
+
+  test("flags that name no key frame at all mean nothing", () => {
+    expect(countDecoded({ ...TEN, samples: samplesAt({ times: [0, 10, 20], syncs: [] }), codec: "h264" })).toBe(3);
+  });
+});
+
+describe("fragments", () => {
+  const fragments = fragmentsAt({ times: [100, 110, 120] });
+
+  test("are taken whole, whatever the edit list says of the sample table", () => {
+    expect(countDecoded({ ...TEN, fragments, edits: [{ start: 50, duration: 1000 }] })).toBe(5 + 3);
+  });
+
+  test("that lie over one another give their frames once", () => {
+    const overlapping = fragments.map((sample, index) => ({ ...sample, isOverlapping: index === 0 }));
+    expect(countDecoded({ ...TEN, fragments: overlapping })).toBe(10 + 2);
+  });
+});
+
+describe("of the first samples alone", () => {
+  test("those inside the edit count", () => {
+    expect(countDecodedOfFirst(6, { ...TEN, edits: [{ start: 20, duration: 80 }] })).toBe(4);
+    expect(countDecodedOfFirst(11, { ...TEN, fragments: fragmentsAt({ times: [100, 110] }) })).toBe(11);
+  });
+
+  test("nothing is certain under several edits, which are read one after the other", () => {
+    const edits = [
+      { start: 0, duration: 50 },
+      { start: 20, duration: 50 },
+    ];
+    expect(countDecodedOfFirst(6, { ...TEN, edits })).toBe(0);
+  });
 });

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { framesUsed, roundFrames, roundTargetFrames } from "../../../src/core/trainer/frames.ts";
+import { framesUsed, readsBeyond, roundFrames, roundTargetFrames } from "../../../src/core/trainer/frames.ts";
 
 describe("frames used of a clip", () => {
   test("without source_fps every decoded frame, up to the limit", () => {
@@ -29,6 +29,24 @@ describe("frames used of a clip", () => {
     const used = Array.from({ length: 40 }, (_, frames) => framesUsed({ decodedFrames: frames, sourceFps: 24 }));
     expect(used.slice(0, 10)).toEqual([0, 1, 1, 2, 3, 3, 4, 4, 5, 6]);
     expect(used.some((count, frames) => count !== exact(frames))).toBe(true);
+  });
+});
+
+describe("reading past so many frames", () => {
+  test("ends with the frame that shows the limit is reached", () => {
+    expect(readsBeyond({ decodedFrames: 17, limit: 17 })).toBe(true);
+    expect(readsBeyond({ decodedFrames: 18, limit: 17 })).toBe(false);
+  });
+
+  test("goes on to the clip's end without a limit", () => {
+    expect(readsBeyond({ decodedFrames: 1_000_000 })).toBe(true);
+  });
+
+  test("counts places in time with source_fps", () => {
+    // Of 32 frames a second the 35th stands at place 17.
+    expect(readsBeyond({ decodedFrames: 34, sourceFps: 32, limit: 17 })).toBe(true);
+    expect(readsBeyond({ decodedFrames: 35, sourceFps: 32, limit: 17 })).toBe(false);
+    expect(readsBeyond({ decodedFrames: 10, sourceFps: 8, limit: 17 })).toBe(false);
   });
 });
 

@@ -53,6 +53,26 @@ function one(files: readonly MediaFacts[], options: Partial<ResolvedSource> = {}
   return { dataset, ...result };
 }
 
+describe("a damaged video", () => {
+  const damaged = (intactFrames?: number) =>
+    media("a.mp4", { damage: { text: "…", ...(intactFrames === undefined ? {} : { intactFrames }) } });
+
+  test("gives its items where reading ends before the damage", () => {
+    expect(one([damaged(6)], { targetFrames: [1, 5] }).items).toHaveLength(2);
+  });
+
+  test("gives none where it doesn't", () => {
+    expect(one([damaged(5)], { targetFrames: [1, 5] }).dropped).toMatchObject([{ reason: "damaged" }]);
+    expect(one([damaged(19)], { targetFrames: [5], frameExtraction: "full" }).dropped).toMatchObject([
+      { reason: "damaged" },
+    ]);
+  });
+
+  test("gives all where the decoder doesn't mind", () => {
+    expect(one([damaged()], { targetFrames: [5], frameExtraction: "full" }).items).toMatchObject([{ frames: 17 }]);
+  });
+});
+
 describe("a video", () => {
   test("has a latent cache named after crop and bucket, and a caption cache named after its stem", () => {
     const { items } = one([media("the.fox_1.mp4", { width: 1920, height: 1080 })], {
