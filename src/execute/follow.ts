@@ -30,6 +30,8 @@ export interface FollowOptions {
   /** Of a process that this one started; another's end is seen by its absence. */
   readonly ended: Promise<ProcessEnd> | undefined;
   readonly source: EventSource;
+  /** Whether its last word was read before, by a runner that is gone. */
+  readonly saidLastWord: boolean;
   readonly onEvents: (events: readonly TrainerEvent[]) => Promise<void>;
   readonly signals: StopSignals;
   /** What a stop means to this backend: a file that it watches, or the end at once. */
@@ -65,7 +67,7 @@ export async function followProcess(options: FollowOptions): Promise<FollowResul
   let killAt = Number.POSITIVE_INFINITY;
   /** When the last word was read of a process that has ended. */
   let overAt: number | undefined;
-  let saidLastWord = false;
+  let { saidLastWord } = options;
   let saidOutlived = false;
   const ended = options.ended?.then((how) => {
     end = how;
@@ -111,8 +113,11 @@ export async function followProcess(options: FollowOptions): Promise<FollowResul
     await onEvents(await source.poll());
     const { stop, stopNow, detach } = signals;
     const waitMs = leaderGone ? Math.max(options.pollMs, LOOK_MS) : options.pollMs;
-    const end = leaderGone ? undefined : ended;
-    await sleepUntil(waitMs, end, manner === undefined ? [stop, stopNow, detach] : [stopNow, detach]);
+    await sleepUntil(
+      waitMs,
+      leaderGone ? undefined : ended,
+      manner === undefined ? [stop, stopNow, detach] : [stopNow, detach],
+    );
   }
   await onEvents(await source.end());
   return { end, manner };

@@ -56,6 +56,7 @@ function follow(input: StageInput, { identity, ended, source, progress }: Starte
     mark: stageMark(recorder.run, stage.id),
     ended,
     source,
+    saidLastWord: progress.terminal !== undefined,
     signals: apply.signals,
     stopFile: stage.driver !== "scripts" ? runFiles.stop(recorder.runDir, stage.id) : undefined,
     pollMs: POLL_MS[stage.driver],

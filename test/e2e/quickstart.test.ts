@@ -8,9 +8,9 @@ import { answerCommand, makeQuickstart, type Project } from "../rig/project.ts";
 
 const FILE = "pipelines/quickstart.yaml";
 
-/** Every file with its digest, but the stat cache. */
+/** Every file with its digest, but the stat cache and what keeps it out of Git. */
 async function snapshot(project: Project): Promise<Readonly<Record<string, string>>> {
-  const names = (await project.list(".")).filter((name) => !name.startsWith(".wan22/index/"));
+  const names = (await project.list(".")).filter((name) => !/^\.wan22\/(?:index\/|\.gitignore$)/.test(name));
   const digests = names.map(async (name) => {
     const bytes = await readFile(project.path(name));
     return [name, createHash("sha256").update(bytes).digest("hex")] as const;
