@@ -5,7 +5,14 @@ import { SPEC_CODES } from "./codes.ts";
 import { diagnoseIssues, isTrusted, type ShapedFile } from "./issues.ts";
 import { readYaml } from "./read-yaml.ts";
 import { checkRules } from "./rules.ts";
-import { NAME_PATTERN, type PipelineFile, type ProjectFile, pipelineShape, projectShape, SOURCE_KINDS } from "./shape.ts";
+import {
+  NAME_PATTERN,
+  type PipelineFile,
+  type ProjectFile,
+  pipelineShape,
+  projectShape,
+  SOURCE_KINDS,
+} from "./shape.ts";
 import { isFault, leavesSomethingToJudge, soundPart } from "./sound-part.ts";
 import type { SourceText, Spec } from "./spec.ts";
 import type { FileKind } from "./unknown-key.ts";

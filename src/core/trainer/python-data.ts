@@ -15,7 +15,7 @@ export function isPythonFloat(value: unknown): value is PythonFloat {
 export type Table = Readonly<Record<string, unknown>>;
 
 export function isTable(value: unknown): value is Table {
-  return typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof Date);
+  return typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof TomlDate);
 }
 
 /** What a text says, or a clause on why it can't be read. Floats are `PythonFloat`, whole numbers are numbers. */
