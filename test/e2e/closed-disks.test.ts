@@ -20,10 +20,20 @@ async function refusedAtOnce(project: Project): Promise<string> {
 
 describe("a folder that can't be written to costs nothing", () => {
   it("where it is a file, or lies below one", async () => {
-    for (const file of ["output", "output/quickstart", ".wan22/cache", ".wan22/work"]) {
+    for (const file of [".wan22/cache", ".wan22/work"]) {
       const project = await makeQuickstart();
       await project.write(file, "in the way");
       expect(await refusedAtOnce(project)).toContain(`${file} is a file, and a folder is wanted there`);
+    }
+  });
+
+  it("and the plan knows it of those that the pipeline names", async () => {
+    for (const file of ["output", "output/quickstart"]) {
+      const project = await makeQuickstart();
+      await project.write(file, "in the way");
+      const { exitCode, stdout } = await project.run(["plan", "pipelines/quickstart.yaml"]);
+      expect(exitCode).toBe(1);
+      expect(stdout).toContain("error[T46]");
     }
   });
 

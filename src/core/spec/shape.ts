@@ -87,7 +87,7 @@ const datasetSettings = {
   batch_size: whole("Items a step takes at once; more need more GPU memory.", 1, "1"),
   num_repeats: whole("How often an epoch takes each item.", 1, "1"),
   // The trainer looks for images' captions with a pattern that this is a part of: it may hold none of a pattern's characters.
-  caption_extension: field(z.string().regex(/^[^/\\\s*?[]+$/), {
+  caption_extension: field(z.string().regex(/^[^/\\\r\n\t*?[]+$/), {
     wants: "text",
     expected: "a file extension, with its dot, without *, ? and [",
     example: ".txt",
