@@ -107,6 +107,8 @@ function systemReason(code: string): string {
       return "you have no permission";
     case "EROFS":
       return "the file system is read-only";
+    case "ENOENT":
+      return "what was there is gone";
     case "EMFILE":
     case "ENFILE":
       return "too many files are open at once (see `ulimit -n`)";

@@ -1,5 +1,5 @@
-import { open, readdir } from "node:fs/promises";
-import { join } from "node:path";
+import { mkdir, open, readdir } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { parseEventLine, type TrainerEvent } from "../core/event.ts";
 import type { StateEntry } from "../core/state/fold.ts";
 import { type JournalEntry, journalSchema } from "../core/state/journal.ts";
@@ -53,13 +53,17 @@ export async function appendEvents(file: string, events: readonly TrainerEvent[]
   await appendLines(file, events, { durability: "none" });
 }
 
-/** A line that was cut off before is ended first: it must not swallow the next one. */
+/**
+ * A line that was cut off before is ended first: it must not swallow the next one. A run's folder that somebody has cleared
+ * away is made again, or whatever is left to be written down about the run could never be.
+ */
 async function appendLines(
   file: string,
   lines: readonly object[],
   { durability }: { readonly durability: "full" | "none" },
 ): Promise<void> {
   if (lines.length === 0) return;
+  await mkdir(dirname(file), { recursive: true });
   const start = (await endsWithNewline(file)) ? "" : "\n";
   const text = start + lines.map((line) => `${JSON.stringify(line)}\n`).join("");
   const handle = await open(file, "a");

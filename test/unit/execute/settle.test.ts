@@ -118,6 +118,14 @@ describe("what a killed runner left", () => {
     expect([state?.stages.train?.status, unrecorded]).toEqual(["lost", []]);
   });
 
+  test("an end is written down though the run's folder was cleared away: else nothing could be applied any more", async () => {
+    await leave(RUN_ENTRY, STAGE_ENTRY);
+    await rm(join(stateDir, "runs"), { recursive: true });
+    expect(await settle()).toBeUndefined();
+    const { state, unrecorded } = await load();
+    expect([state?.stages.train?.status, unrecorded]).toEqual(["lost", []]);
+  });
+
   test("a damaged state is set aside, and the one put together again takes its place", async () => {
     await leave(RUN_ENTRY, STAGE_ENTRY, { ...base, type: "end", stage: "train", outcome: "finished", exit_code: 0 });
     await writeFile(join(stateDir, "state/fox.json"), "{ torn");
