@@ -2,11 +2,11 @@ import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { resolve } from "node:path";
 import { pipeline } from "node:stream/promises";
+import pLimit from "p-limit";
 import type { CheckpointPlan } from "../core/plan/plan.ts";
 import type { JournalEntry } from "../core/state/journal.ts";
 import type { State } from "../core/state/state.ts";
 import type { StageId } from "../core/vocabulary.ts";
-import { mapConcurrently } from "../host/media/concurrent.ts";
 import { isWhole, readSafetensorsHeader, type SafetensorsHeader } from "../host/safetensors.ts";
 import { stamp } from "./recorder.ts";
 
@@ -16,7 +16,7 @@ const MAX_OPEN_FILES = 32;
 
 /** Of these cache files, those that are not there whole. */
 export async function findIncompleteCaches(files: readonly string[], root: string): Promise<readonly string[]> {
-  const whole = await mapConcurrently(files, { limit: MAX_OPEN_FILES }, async (file) => {
+  const whole = await pLimit(MAX_OPEN_FILES).map(files, async (file) => {
     const reading = await readSafetensorsHeader(resolve(root, file));
     return reading.kind === "header" && isWhole(reading.header);
   });

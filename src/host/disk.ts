@@ -1,10 +1,10 @@
 import { readdir, readFile, stat } from "node:fs/promises";
 import { isAbsolute, join, resolve } from "node:path";
+import pLimit from "p-limit";
 import * as z from "zod";
 import type { CacheFileFacts, DiskFacts, OutputFileFacts, TrainingStateFacts } from "../core/facts.ts";
 import { joinPath } from "../core/paths.ts";
 import { freeBytes } from "./machine.ts";
-import { mapConcurrently } from "./media/concurrent.ts";
 import { isWhole, readSafetensorsHeader } from "./safetensors.ts";
 import type { StatCache } from "./stat-cache.ts";
 
@@ -32,11 +32,7 @@ export async function observeDisk(request: DiskRequest): Promise<DiskFacts> {
   const outputDirs = [...new Set(request.outputDirs)];
   const folders = [...new Set(request.cacheDirs)];
   const [caches, outputs, free] = await Promise.all([
-    mapConcurrently(
-      folders,
-      { limit: 4 },
-      async (dir) => [dir, await observeCaches(absolute(dir), request.statCache)] as const,
-    ),
+    pLimit(4).map(folders, async (dir) => [dir, await observeCaches(absolute(dir), request.statCache)] as const),
     Promise.all(outputDirs.map((dir) => observeOutputs({ shown: dir, folder: absolute(dir) }, request.statCache))),
     leastFreeBytes([...outputDirs.map(absolute), absolute(request.stateDir), ...folders.map(absolute)]),
   ]);
@@ -59,7 +55,7 @@ async function leastFreeBytes(paths: readonly string[]): Promise<number | undefi
 /** Every `*.safetensors` of a cache folder, sorted by name: the trainer trains on whatever lies there (trainer facts §5). */
 async function observeCaches(folder: string, statCache: StatCache | undefined): Promise<readonly CacheFileFacts[]> {
   const names = (await listNames(folder)).filter((name) => name.endsWith(".safetensors"));
-  return mapConcurrently(names, { limit: MAX_OPEN_FILES }, async (name) => {
+  return pLimit(MAX_OPEN_FILES).map(names, async (name) => {
     const file = join(folder, name);
     return { name, ...(await lookAtCache(file, statCache)) };
   });
@@ -114,7 +110,7 @@ async function observeOutputs(
   { shown, folder }: { readonly shown: string; readonly folder: string },
   statCache: StatCache | undefined,
 ): Promise<FoundOutputs> {
-  const found = await mapConcurrently(await listNames(folder), { limit: MAX_OPEN_FILES }, async (name) => {
+  const found = await pLimit(MAX_OPEN_FILES).map(await listNames(folder), async (name) => {
     const file = join(folder, name);
     const stats = await stat(file).catch(() => undefined);
     const path = joinPath(shown, name);
@@ -160,16 +156,12 @@ const stateManifestSchema = z.looseObject({
 async function observeTrainingState(folder: string, dir: string): Promise<TrainingStateFacts> {
   const manifest = await readManifest(join(folder, "wan22.json"));
   if (manifest === undefined) return { dir, complete: false };
-  const sizes = await mapConcurrently(
-    Object.entries(manifest.files),
-    { limit: MAX_OPEN_FILES },
-    async ([name, bytes]) => {
-      // A name that leads out of the folder is no part of the state.
-      if (name.split(/[\\/]/).includes("..") || isAbsolute(name)) return false;
-      const stats = await stat(join(folder, name)).catch(() => undefined);
-      return stats?.isFile() === true && stats.size === bytes;
-    },
-  );
+  const sizes = await pLimit(MAX_OPEN_FILES).map(Object.entries(manifest.files), async ([name, bytes]) => {
+    // A name that leads out of the folder is no part of the state.
+    if (name.split(/[\\/]/).includes("..") || isAbsolute(name)) return false;
+    const stats = await stat(join(folder, name)).catch(() => undefined);
+    return stats?.isFile() === true && stats.size === bytes;
+  });
   return {
     dir,
     complete: sizes.length > 0 && sizes.every((fits) => fits),

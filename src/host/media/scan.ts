@@ -1,4 +1,5 @@
 import { readdir, readFile, stat } from "node:fs/promises";
+import pLimit from "p-limit";
 import type { CaptionFacts, FileProblem, MediaFacts, SourceFacts } from "../../core/facts.ts";
 import { folderOf, joinPath, pathInside } from "../../core/paths.ts";
 import type { DatasetSettings, SourceSpec } from "../../core/spec/spec.ts";
@@ -7,7 +8,6 @@ import { MAX_ITEMS } from "../../core/trainer/items.ts";
 import { fileProblem } from "../read-file.ts";
 import type { StatCache } from "../stat-cache.ts";
 import { readCaption } from "./captions.ts";
-import { mapConcurrently } from "./concurrent.ts";
 import { parseJsonl } from "./jsonl.ts";
 import { listMedia } from "./listing.ts";
 import { type MediaContent, NAME_NOT_UTF8, readMedia } from "./media-facts.ts";
@@ -227,12 +227,12 @@ async function scanMedia(candidate: Candidate, options: ScanOptions): Promise<Me
  * What can't be read is said in the facts; nothing is thrown for a user's file. The stat cache is not saved here.
  */
 export async function scanSources(sources: readonly SourceSpec[], options: ScanOptions): Promise<SourceFacts[]> {
-  const listed = await mapConcurrently(sources, { limit: CONCURRENT_FILES }, (source) => listSource(source, options));
+  const listed = await pLimit(CONCURRENT_FILES).map(sources, (source) => listSource(source, options));
   const total = listed.reduce((sum, { candidates }) => sum + candidates.length, 0);
   let done = 0;
   const facts: SourceFacts[] = [];
   for (const { candidates, ...source } of listed) {
-    const media = await mapConcurrently(candidates, { limit: CONCURRENT_FILES }, async (candidate) => {
+    const media = await pLimit(CONCURRENT_FILES).map(candidates, async (candidate) => {
       const found = await scanMedia(candidate, options);
       done++;
       options.onFile?.({ done, total });
