@@ -14,7 +14,7 @@ import {
 import { loraModulesFromTensors, selectModules } from "../../src/core/trainer/lora.ts";
 import { stepsPerEpoch } from "../../src/core/trainer/steps.ts";
 import { hasFfmpeg } from "../rig/clips.ts";
-import { askOracle, describeWithMusubi, type OracleAnswer } from "../rig/musubi.ts";
+import { askOracle, describeWithMusubi, type OracleAnswer, takesArgument } from "../rig/musubi.ts";
 import { type Random, randomFrom } from "../rig/random.ts";
 import { makeSmallDataset, SMALL_DATASET_ITEMS, type SmallDataset } from "../rig/small-dataset.ts";
 import { readTensorFile } from "../rig/tensor-bytes.ts";
@@ -79,6 +79,11 @@ function randomRun(random: Random): TrainingRun {
   };
 }
 
+/** As a version takes it that always saves in the precision of the training. */
+function withoutPrecision(run: TrainingRun): TrainingRun {
+  return { ...run, options: { ...run.options, savePrecision: undefined } };
+}
+
 function argvOf({ options, accumulation, networkArgs, maxTrainSteps }: TrainingRun, { toml, models }: SmallDataset) {
   const valued = {
     task: "t2v-A14B",
@@ -137,7 +142,8 @@ async function listSizes(folder: string): Promise<Readonly<Record<string, number
 describeWithMusubi(`checkpoints and states of ${RUNS} training runs`, (musubi) => {
   let folder = "";
   const random = randomFrom(SEED);
-  const runs = [...CHOSEN, ...Array.from({ length: Math.max(0, RUNS - CHOSEN.length) }, () => randomRun(random))];
+  const all = [...CHOSEN, ...Array.from({ length: Math.max(0, RUNS - CHOSEN.length) }, () => randomRun(random))];
+  const runs = takesArgument(musubi, "--save_precision") ? all : all.map(withoutPrecision);
   let answers: readonly OracleAnswer<"train">[] = [];
   let scheduled: readonly CheckpointOptions[] = [];
 

@@ -9,6 +9,7 @@ import type { Facts } from "../../src/core/facts.ts";
 import { render } from "../../src/core/render/render.ts";
 import { promptsText } from "../../src/core/trainer/sample-prompts.ts";
 import { observeModels } from "../../src/host/models.ts";
+import { readMusubiSource } from "../../src/host/musubi-source.ts";
 import { hasFfmpeg } from "../rig/clips.ts";
 import { askOracle, describeWithMusubi } from "../rig/musubi.ts";
 import { type Random, randomFrom } from "../rig/random.ts";
@@ -291,6 +292,7 @@ describeWithMusubi("options of training", (musubi) => {
   let folder = "";
   let small: SmallDataset;
   let models: Facts["models"];
+  const trainer = { ...readMusubiSource(musubi.path), missingModules: [] };
 
   beforeAll(async () => {
     folder = await realpath(await mkdtemp(join(tmpdir(), "wan22-options-")));
@@ -323,7 +325,7 @@ describeWithMusubi("options of training", (musubi) => {
     try {
       const judged = resolveCase({ pipeline, facts: { models, miniature: true, sources: [{ media }] } });
       const findings = check(judged);
-      const { value, diagnostics } = render({ resolved: judged.resolved, templates: TEMPLATES });
+      const { value, diagnostics } = render({ resolved: judged.resolved, templates: TEMPLATES, trainer });
       const errors = [...findings, ...diagnostics].filter(({ severity }) => severity === "error");
       if (hasErrors(errors) || value === undefined) return { refused: errors.map(({ code }) => code).join(" ") };
       return { argv: stageOf(value.stages, "train").argv.slice(1) };

@@ -1,5 +1,5 @@
 /** Pipelines for the real trainer on miniature models. */
-import type { Musubi } from "./musubi.ts";
+import { type Musubi, takesArgument } from "./musubi.ts";
 
 /** What tests vary of it. */
 export interface MiniaturePipeline {
@@ -12,10 +12,8 @@ export interface MiniaturePipeline {
 }
 
 /** The text of a pipeline that trains the miniature models on the CPU. */
-export function miniaturePipeline(
-  { task, noise, dataset, train, output }: MiniaturePipeline,
-  { path, python }: Musubi,
-): string {
+export function miniaturePipeline({ task, noise, dataset, train, output }: MiniaturePipeline, musubi: Musubi): string {
+  const { path, python } = musubi;
   const letter = task.slice(0, 3);
   return `version: 1
 name: mini
@@ -31,7 +29,7 @@ models:
   t5: models/models_t5_umt5-xxl-enc-bf16.pth
 train:
   mixed_precision: "no"
-${train}
+${takenLines(train, musubi)}
 output:
 ${output}
 trainer:
@@ -39,4 +37,13 @@ trainer:
   path: ${path}
   python: ${python}
 `;
+}
+
+/** The same without what an older version lacks. */
+function takenLines(train: string, musubi: Musubi): string {
+  const lacks = (line: string) => line.startsWith("  save_precision:") && !takesArgument(musubi, "--save_precision");
+  return train
+    .split("\n")
+    .filter((line) => !lacks(line))
+    .join("\n");
 }

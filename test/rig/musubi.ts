@@ -7,6 +7,7 @@ import { existsSync } from "node:fs";
 import { delimiter, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe } from "vitest";
+import { readMusubiSource } from "../../src/host/musubi-source.ts";
 
 const RIG = fileURLToPath(new URL(".", import.meta.url));
 
@@ -39,6 +40,13 @@ export function describeWithMusubi(name: string, tests: (musubi: Musubi) => void
     `skipped: ${name}. It compares with the real trainer and runs after: export MUSUBI_TUNER_PATH=<a Musubi Tuner 0.3.4 checkout> MUSUBI_PYTHON=<its Python, with test/rig/miniature/requirements.txt installed>`,
   );
   describe.skip(name, () => undefined);
+}
+
+/** Whether this version's training script takes an argument, by its name with dashes. Older ones lack some. */
+export function takesArgument({ path }: Musubi, name: string): boolean {
+  const known = readMusubiSource(path).arguments?.train;
+  if (known === undefined) throw new Error(`the arguments of ${path} can't be read`);
+  return known.has(name);
 }
 
 /** What a process of the trainer needs on a CPU: its sources, and the miniature that makes it small. */
