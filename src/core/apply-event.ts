@@ -28,7 +28,15 @@ export const applyEventSchema = z
         run: z.string().describe("RUN_ID"),
         folder: z.string().describe("The run's folder, relative to the project root where inside it"),
         plan_digest: z.string(),
-        stages: z.array(z.strictObject({ id: stage, action: z.string() })).describe("What will be done, in order"),
+        stages: z
+          .array(
+            z.strictObject({
+              id: stage,
+              action: z.string(),
+              turn: count.describe("From 0; stages of one turn run at the same time"),
+            }),
+          )
+          .describe("What will be done, in order"),
       })
       .describe("A plan is being carried out"),
     z

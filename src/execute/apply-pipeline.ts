@@ -5,8 +5,9 @@ import type { ApplyOutcome, StageOutcome } from "../core/apply-event.ts";
 import type { Diagnostic } from "../core/diagnostic.ts";
 import { pathInside } from "../core/paths.ts";
 import type { StagePlan } from "../core/plan/plan.ts";
+import { turnsOf } from "../core/plan/turns.ts";
 import { workFolder } from "../core/render/work-files.ts";
-import type { Driver } from "../core/vocabulary.ts";
+import type { Driver, StageId } from "../core/vocabulary.ts";
 import { copyWholeFile, writeWholeFile } from "../host/atomic-file.ts";
 import { newRunId, nowSeconds } from "../host/clock.ts";
 import { errorCode } from "../host/read-file.ts";
@@ -15,16 +16,14 @@ import type { ApplyInput, ApplyResult } from "./apply-input.ts";
 import { findExisting } from "./make-room.ts";
 import { openRecorder, type Recorder, stamp } from "./recorder.ts";
 import { writeRunResult } from "./run-result.ts";
-import { runStage } from "./run-stage.ts";
+import { runTurn, whyRefused } from "./run-turn.ts";
 import { isRunning, type NewApplyEvent } from "./stage.ts";
-import { whyNotStartable } from "./start-stage.ts";
 import { explainSystemError } from "./system-error.ts";
-import { findClosedFolder } from "./written-folders.ts";
 
 export type { ApplyInput, ApplyResult } from "./apply-input.ts";
 export type { StopSignals } from "./follow.ts";
 
-/** Carries out one pipeline's plan: every stage in order, until one does not finish. A user's mishap is a diagnostic, never thrown. */
+/** Carries out one pipeline's plan: turn after turn, until a stage does not finish. A user's mishap is a diagnostic, never thrown. */
 export async function applyPipeline(input: ApplyInput): Promise<ApplyResult> {
   try {
     return await carryOut(input);
@@ -38,41 +37,68 @@ export async function applyPipeline(input: ApplyInput): Promise<ApplyResult> {
 async function carryOut(input: ApplyInput): Promise<ApplyResult> {
   const stages = input.plan.stages.filter(({ action }) => action !== "none" && action !== "wait");
   if (stages.length === 0) return { outcome: "finished", run: undefined, state: input.state, diagnostics: [] };
+  const later = stages.filter((stage) => endedInAdoptedRun(stage, stages, input));
+  const first = await carryOutRun(
+    input,
+    stages.filter((stage) => !later.includes(stage)),
+    later,
+  );
+  if (later.length === 0 || first.outcome !== "finished") return first;
+  const second = await carryOutRun({ ...input, state: first.state, alive: [] }, later, []);
+  return { ...second, diagnostics: [...first.diagnostics, ...second.diagnostics] };
+}
+
+/**
+ * One half that ended while nobody watched, beside the other that still runs: a run's files hold one attempt of each stage,
+ * so it gets a run of its own when the other's has ended.
+ */
+function endedInAdoptedRun(stage: StagePlan, stages: readonly StagePlan[], input: ApplyInput): boolean {
+  if (isRunning(stage, input)) return false;
+  const adopted = adoptedRun(stages, input);
+  return adopted !== undefined && input.state?.stages[stage.id]?.run === adopted;
+}
+
+/** The run that a living trainer belongs to. */
+function adoptedRun(stages: readonly StagePlan[], input: ApplyInput): string | undefined {
+  const running = stages.find((stage) => isRunning(stage, input));
+  return running === undefined ? undefined : input.state?.stages[running.id]?.run;
+}
+
+/** `later`: stages that another run takes up after this one. */
+async function carryOutRun(
+  input: ApplyInput,
+  stages: readonly StagePlan[],
+  later: readonly StagePlan[],
+): Promise<ApplyResult> {
   const workPath = workFolder(input.resolved.spec);
   const workDir = resolve(input.root, workPath);
-  const refusal = async (starting: readonly StagePlan[]) =>
-    whyNotStartable(input.trainer) ??
-    (await findClosedFolder(starting, { root: input.root, resolved: input.resolved, workDir }));
   // A trainer that runs is followed first, whatever may keep the next stage from starting.
-  const refused = stages.some((stage) => isRunning(stage, input)) ? undefined : await refusal(stages);
+  const attaches = stages.some((stage) => isRunning(stage, input));
+  const refused = attaches ? undefined : await whyRefused(stages, { apply: input, workDir });
   if (refused !== undefined) return { outcome: "failed", run: undefined, state: input.state, diagnostics: [refused] };
   const startedAt = nowSeconds();
   const stateDir = resolve(input.root, input.resolved.spec.stateDir);
   const recorder = await openRun(input, stages, stateDir);
   const report = (event: NewApplyEvent) => input.report({ v: 1, t: nowSeconds(), pipeline: input.plan.name, ...event });
+  const turns = turnsOf(stages);
   report({
     type: "run-started",
     run: recorder.run,
     folder: pathInside(input.root, recorder.runDir),
     plan_digest: input.plan.digest,
-    stages: stages.map(({ id, action }) => ({ id, action })),
+    stages: turns.flatMap((turn, position) => turn.map(({ id, action }) => ({ id, action, turn: position }))),
   });
+  for (const { id } of later) report({ type: "note", severity: "note", text: laterText(id, stages) });
   const diagnostics: Diagnostic[] = [];
   let last: StageOutcome = "finished";
   let lastDriver: Driver | undefined;
-  for (const stage of stages) {
+  for (const turn of turns) {
     if (input.signals.stop.aborted || input.signals.stopNow.aborted) last = "stopped";
     if (last !== "finished") break;
-    const refused = isRunning(stage, input) ? undefined : await refusal([stage]);
-    if (refused !== undefined) {
-      diagnostics.push(refused);
-      last = "failed";
-      break;
-    }
-    const result = await runStage({ apply: input, plan: input.plan, stage, recorder, workDir, workPath, report });
+    const result = await runTurn(turn, { apply: input, plan: input.plan, recorder, workDir, workPath, report });
     diagnostics.push(...result.diagnostics);
     last = result.outcome;
-    lastDriver = stage.driver;
+    lastDriver = turn[0]?.driver;
   }
   await recorder.flush();
   const outcome = outcomeOf(last, lastDriver, input);
@@ -86,6 +112,11 @@ async function carryOut(input: ApplyInput): Promise<ApplyResult> {
   return { outcome, run: recorder.run, state: recorder.state(), diagnostics };
 }
 
+function laterText(id: StageId, stages: readonly StagePlan[]): string {
+  const others = stages.map((stage) => stage.id).join(", ");
+  return `${id} ended while nobody watched, and ${others} of the same run goes on: ${id} is taken up when that has ended.`;
+}
+
 /**
  * Makes the run's folder and says so in its journal, or goes on with the run whose trainer still runs. That one was begun by
  * another plan, perhaps of a file that was edited since: what follows is carried out, and recorded, by this one.
@@ -93,8 +124,7 @@ async function carryOut(input: ApplyInput): Promise<ApplyResult> {
 async function openRun(input: ApplyInput, stages: readonly StagePlan[], stateDir: string): Promise<Recorder> {
   const { plan, state } = input;
   const { runsDir } = statePaths(stateDir, plan.name);
-  const running = stages.find((stage) => isRunning(stage, input));
-  const adopted = running === undefined ? undefined : state?.stages[running.id]?.run;
+  const adopted = adoptedRun(stages, input);
   const run = adopted ?? newRunId(plan.name);
   const runDir = join(runsDir, run);
   const recorder = openRecorder({ run, runDir, stateDir, state });

@@ -47,14 +47,24 @@ export function musubiFolder(root: string, spec: Pick<Spec, "trainer">): string 
 
 /**
  * One process is started directly: the launcher turns every exit code into 1, leaves its child behind on SIGTERM, and obeys
- * a config file in the user's home. Only several processes need it.
+ * a config file in the user's home. Only several processes need it; they meet at a free port, as two launchers at the same
+ * time would both take the usual one.
  */
 function launcher({ stage }: CommandInput): readonly string[] {
   const processes = stage.gpus?.length ?? 1;
   if (processes < 2 || scriptOf(stage.id) !== "train") return [];
   return [
     ...["-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", String(processes)],
-    ...["--num_machines", "1", "--dynamo_backend", "no", "--num_cpu_threads_per_process", "1"],
+    ...[
+      "--num_machines",
+      "1",
+      "--main_process_port",
+      "0",
+      "--dynamo_backend",
+      "no",
+      "--num_cpu_threads_per_process",
+      "1",
+    ],
     ...mixedPrecision(stage.argv),
   ];
 }

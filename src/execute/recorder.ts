@@ -1,3 +1,4 @@
+import pLimit from "p-limit";
 import type { TrainerEvent } from "../core/event.ts";
 import { foldState, type StateEntry } from "../core/state/fold.ts";
 import type { JournalEntry } from "../core/state/journal.ts";
@@ -7,7 +8,10 @@ import { nowSeconds } from "../host/clock.ts";
 import { appendJournal, runFiles } from "../host/run-store.ts";
 import { saveState } from "../host/state-store.ts";
 
-/** Writes a run down: journal first, then the state that follows from it. */
+/**
+ * Writes a run down: journal first, then the state that follows from it. Stages that run at the same time write one after
+ * the other: each state on disk holds all that was written before it.
+ */
 
 export interface Recorder {
   readonly run: string;
@@ -43,6 +47,7 @@ export function openRecorder(options: RecorderOptions): Recorder {
   let { state } = options;
   let savedAt = 0;
   let unsaved = 0;
+  const oneByOne = pLimit(1);
 
   const save = async () => {
     if (state === undefined) return;
@@ -58,18 +63,21 @@ export function openRecorder(options: RecorderOptions): Recorder {
     run,
     runDir,
     state: () => state,
-    record: async (...entries) => {
-      await appendJournal(runFiles.journal(runDir), entries);
-      fold(entries);
-      await save();
-    },
-    observe: async (stage, events) => {
-      fold(events.map((event) => ({ ...event, stage })));
-      const matters = events.some(({ type }) => MATTERS.includes(type));
-      if (matters || (unsaved > 0 && nowSeconds() - savedAt >= SAVE_INTERVAL_SECONDS)) await save();
-    },
-    flush: async () => {
-      if (unsaved > 0) await save();
-    },
+    record: (...entries) =>
+      oneByOne(async () => {
+        await appendJournal(runFiles.journal(runDir), entries);
+        fold(entries);
+        await save();
+      }),
+    observe: (stage, events) =>
+      oneByOne(async () => {
+        fold(events.map((event) => ({ ...event, stage })));
+        const matters = events.some(({ type }) => MATTERS.includes(type));
+        if (matters || (unsaved > 0 && nowSeconds() - savedAt >= SAVE_INTERVAL_SECONDS)) await save();
+      }),
+    flush: () =>
+      oneByOne(async () => {
+        if (unsaved > 0) await save();
+      }),
   };
 }

@@ -22,7 +22,9 @@ export interface StageResult {
 
 export async function runStage(input: StageInput): Promise<StageResult> {
   const startedAt = nowSeconds();
-  const started = isRunning(input.stage, input.apply) ? await attachStage(input) : await startOrExplain(input);
+  const started = await input.startGate(() =>
+    isRunning(input.stage, input.apply) ? attachStage(input) : startOrExplain(input),
+  );
   if (started.kind === "failed")
     return endStage(input, started.progress, startedAt, judgeUnstarted(started.diagnostic));
   const { progress } = started;

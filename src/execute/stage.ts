@@ -1,3 +1,4 @@
+import type { LimitFunction } from "p-limit";
 import type { ApplyEvent } from "../core/apply-event.ts";
 import { isLastWord, type LastWord, type TrainerEvent } from "../core/event.ts";
 import type { PipelinePlan, StagePlan } from "../core/plan/plan.ts";
@@ -17,6 +18,8 @@ export interface StageInput {
   readonly workDir: string;
   readonly workPath: string;
   readonly report: (event: NewApplyEvent) => void;
+  /** Stages of one turn make room and start one after the other: they share the work folder. */
+  readonly startGate: LimitFunction;
 }
 
 type WithoutBase<Event> = Event extends ApplyEvent ? Omit<Event, "v" | "t" | "pipeline"> : never;

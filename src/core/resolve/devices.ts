@@ -15,7 +15,7 @@ export function deviceChoice({ spec, noise }: Pick<Resolved, "spec" | "noise">):
 }
 
 /** Whether the halves of `noise: separate` are trained at the same time, each on its share of the devices. */
-export function halvesRunTogether({ gpus = [], noise }: DeviceChoice): boolean {
+function halvesRunTogether({ gpus = [], noise }: DeviceChoice): boolean {
   return noise === "separate" && gpus.length >= 2;
 }
 

@@ -246,7 +246,12 @@ const shared = {
       .array(field(z.int().min(0), { wants: "number", expected: "a device id, 0 or more", example: "0" }))
       .min(1)
       .meta({ uniqueItems: true }),
-    { wants: "list", expected: "a list of device ids", example: "[0]", doc: "GPUs to run on, by device id." },
+    {
+      wants: "list",
+      expected: "a list of device ids",
+      example: "[0]",
+      doc: "GPUs to run on, by device id. Two or more with noise: separate train both halves at the same time.",
+    },
   ).optional(),
 };
 

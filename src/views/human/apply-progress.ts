@@ -1,8 +1,9 @@
-import { DefaultRenderer, Listr, ListrLogger, type ListrTaskWrapper, ProcessOutput } from "listr2";
+import { DefaultRenderer, Listr, ListrLogger, type ListrTask, type ListrTaskWrapper, ProcessOutput } from "listr2";
 import type { ApplyEvent } from "../../core/apply-event.ts";
 import { printable } from "../../core/printable.ts";
 import type { StageId } from "../../core/vocabulary.ts";
 import { advanceProgress, type StageProgress, startProgress } from "../progress.ts";
+import { listWords } from "../text/quantity.ts";
 import { createStyle, type Style } from "../text/style.ts";
 import type { ApplyView } from "./apply-lines.ts";
 import {
@@ -33,6 +34,7 @@ class TerminalRenderer extends DefaultRenderer {
 }
 
 type Task = ListrTaskWrapper<unknown, typeof TerminalRenderer, typeof TerminalRenderer>;
+type DrawnTask = ListrTask<unknown, typeof TerminalRenderer, typeof TerminalRenderer>;
 type StageEnded = Extract<ApplyEvent, { type: "stage-ended" }>;
 
 /** A stage as it is drawn: it ends when its event comes, or without one when the run ends. */
@@ -107,11 +109,9 @@ function drawRun(
 ): DrawnRun {
   const stages = new Map<StageId, DrawnStage>(event.stages.map(({ id }) => [id, createStage()]));
   const other = options.stream === process.stderr ? process.stdout : process.stderr;
+  const drawStage = (id: StageId): DrawnTask => ({ title: id, task: (_, task) => follow(id, stages.get(id), task) });
   const list = new Listr<unknown, typeof TerminalRenderer, typeof TerminalRenderer>(
-    event.stages.map(({ id }) => ({
-      title: id,
-      task: (_, task) => follow(id, stages.get(id), task),
-    })),
+    turnsOf(event).flatMap((turn) => (turn.length === 1 ? turn.map(drawStage) : [drawTogether(turn, drawStage)])),
     {
       // A stopped stage ends the pipeline by what `apply` does, not by what is drawn; signals belong to `apply` as well.
       exitOnError: false,
@@ -127,6 +127,27 @@ function drawRun(
     return list.run();
   });
   return { stages, remarks: [], finished };
+}
+
+function drawTogether(turn: readonly StageId[], drawStage: (id: StageId) => DrawnTask): DrawnTask {
+  return {
+    title: `${listWords(turn)}, at the same time`,
+    task: (_, task) => task.newListr(turn.map(drawStage), BESIDE),
+  };
+}
+
+/** Stages that run at the same time keep a line each, as others do. */
+const BESIDE = {
+  concurrent: true,
+  exitOnError: false,
+  rendererOptions: { collapseSubtasks: false },
+} as const;
+
+/** A run's stages, turn by turn. */
+function turnsOf({ stages }: Extract<ApplyEvent, { type: "run-started" }>): readonly (readonly StageId[])[] {
+  const turns = new Map<number, readonly StageId[]>();
+  for (const { id, turn } of stages) turns.set(turn, [...(turns.get(turn) ?? []), id]);
+  return [...turns.values()];
 }
 
 function createStage(): DrawnStage {

@@ -1,6 +1,7 @@
 import { baseName } from "../../core/paths.ts";
 import { archiveFolder } from "../../core/plan/archive.ts";
 import type { PipelinePlan, Reason, StageAction, StagePlan } from "../../core/plan/plan.ts";
+import { turnsOf } from "../../core/plan/turns.ts";
 import { printable } from "../../core/printable.ts";
 import { type Cell, layoutTable } from "../text/columns.ts";
 import { count, listWords } from "../text/quantity.ts";
@@ -38,11 +39,15 @@ function actionColour(action: StageAction, style: Style): (text: string) => stri
 /** Every stage with its action, why, and how much work it is. */
 export function viewStages(pipeline: PipelinePlan, context: PlanContext): readonly string[] {
   const { style } = context;
-  const rows = pipeline.stages.map((stage): readonly Cell[] => [
-    cell(ACTION_SIGNS[stage.action], actionColour(stage.action, style)),
-    cell(stage.id),
-    { text: describeStage(stage, context.details) },
-  ]);
+  const turns = turnsOf(pipeline.stages.filter(({ action }) => action !== "none"));
+  const rows = pipeline.stages.map((stage): readonly Cell[] => {
+    const beside = turns.find((turn) => turn.includes(stage))?.filter((other) => other !== stage) ?? [];
+    return [
+      cell(ACTION_SIGNS[stage.action], actionColour(stage.action, style)),
+      cell(stage.id),
+      { text: describeStage(stage, beside, context.details) },
+    ];
+  });
   return section("Stages", layoutTable(rows, { columns: context.columns, indent: ROW_INDENT }), context);
 }
 
@@ -56,12 +61,20 @@ const BECAUSE: ReadonlySet<Reason["cause"]> = new Set([
   "more-epochs",
 ]);
 
-function describeStage(stage: StagePlan, details: PlanDetails): string {
+function describeStage(stage: StagePlan, beside: readonly StagePlan[], details: PlanDetails): string {
   const reasons = stage.reasons.map((reason) => printable(reason.text)).join("; ");
   const [first] = stage.reasons;
   const joint = first !== undefined && BECAUSE.has(first.cause) && stage.action !== "none" ? " because " : ": ";
   const why = `${stage.action}${reasons === "" ? "" : joint}${reasons}`;
-  return [why, describeWork(stage), ...describeMoves(stage, details)].filter((line) => line !== "").join("\n");
+  const lines = [why, describeWork(stage), describeDevices(stage, beside), ...describeMoves(stage, details)];
+  return lines.filter((line) => line !== "").join("\n");
+}
+
+/** The GPUs that the pipeline names for it, and what runs on others meanwhile. */
+function describeDevices({ action, gpus = [] }: StagePlan, beside: readonly StagePlan[]): string {
+  if (action === "none" || gpus.length === 0) return "";
+  const together = beside.length === 0 ? "" : `, at the same time as ${listWords(beside.map(({ id }) => id))}`;
+  return `on ${gpus.length === 1 ? "GPU" : "GPUs"} ${listWords(gpus.map(String))}${together}`;
 }
 
 /** A train stage's steps, in a line; nothing for one that is left as it is. */

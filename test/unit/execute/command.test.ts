@@ -66,7 +66,16 @@ describe("the command of a stage", () => {
     expect(commandFor({ spec, stage: { ...STAGE, gpus: [2, 3] } })).toMatchObject({
       args: [
         ...["-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2", "--num_machines", "1"],
-        ...["--dynamo_backend", "no", "--num_cpu_threads_per_process", "1", "--mixed_precision", "bf16"],
+        ...[
+          "--main_process_port",
+          "0",
+          "--dynamo_backend",
+          "no",
+          "--num_cpu_threads_per_process",
+          "1",
+          "--mixed_precision",
+          "bf16",
+        ],
         "/musubi/src/musubi_tuner/wan_train_network.py",
         ...STAGE.argv.slice(1),
       ],

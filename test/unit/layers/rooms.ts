@@ -31,10 +31,10 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   },
   host: {
     rooms: ["core"],
-    packages: ["node:*", "execa", "image-size", "mediabunny", "smol-toml", "zod"],
+    packages: ["node:*", "execa", "image-size", "mediabunny", "p-limit", "smol-toml", "zod"],
   },
   prepare: { rooms: ["core", "host"], packages: ["node:*"] },
-  execute: { rooms: ["core", "host", "prepare"], packages: ["node:*"] },
+  execute: { rooms: ["core", "host", "prepare"], packages: ["node:*", "p-limit"] },
   views: { rooms: ["core"], packages: ["listr2"] },
   commands: { rooms: ["core", "host", "prepare", "execute", "views"], packages: ["node:*", "zod"] },
   "cli.ts": { rooms: ["core", "commands"], packages: ["commander"] },

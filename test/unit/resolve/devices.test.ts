@@ -1,12 +1,11 @@
 import { describe, expect, test } from "vitest";
-import { devicesOf, halvesRunTogether, processesOf } from "../../../src/core/resolve/devices.ts";
+import { devicesOf, processesOf } from "../../../src/core/resolve/devices.ts";
 
 describe("the devices of a stage", () => {
   test("are left to what is found where none is named, with one process", () => {
     const choice = { gpus: undefined, noise: "separate" } as const;
     expect(devicesOf("train-low", choice)).toBeUndefined();
     expect(processesOf(choice)).toBe(1);
-    expect(halvesRunTogether(choice)).toBe(false);
   });
 
   test("are all that are named in training, a process each, and the first in caching", () => {
@@ -17,15 +16,14 @@ describe("the devices of a stage", () => {
   });
 
   test.each([
-    [[0], [0], [0], 1, false],
-    [[0, 1], [0], [1], 1, true],
-    [[5, 2, 7], [5], [2], 1, true],
-    [[0, 1, 2, 3], [0, 1], [2, 3], 2, true],
-  ])("are shared by the halves of `separate` where there are enough: %j", (gpus, low, high, processes, together) => {
+    [[0], [0], [0], 1],
+    [[0, 1], [0], [1], 1],
+    [[5, 2, 7], [5], [2], 1],
+    [[0, 1, 2, 3], [0, 1], [2, 3], 2],
+  ])("are shared by the halves of `separate` where there are enough: %j", (gpus, low, high, processes) => {
     const choice = { gpus, noise: "separate" } as const;
     expect(devicesOf("train-low", choice)).toEqual(low);
     expect(devicesOf("train-high", choice)).toEqual(high);
     expect(processesOf(choice)).toBe(processes);
-    expect(halvesRunTogether(choice)).toBe(together);
   });
 });

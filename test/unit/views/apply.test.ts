@@ -27,8 +27,8 @@ const STARTED = event(0, "run-started", {
   folder: ".wan22/runs/20260101T000000Z-fox-ab12",
   plan_digest: "d",
   stages: [
-    { id: "cache-latents", action: "create" },
-    { id: "train", action: "replace" },
+    { id: "cache-latents", action: "create", turn: 0 },
+    { id: "train", action: "replace", turn: 1 },
   ],
 });
 
@@ -193,6 +193,42 @@ describe("apply in a terminal", () => {
       "fox: stopped after 60 s; apply again to go on from here",
     ]);
     expect(shown.lastIndexOf("\u001b[?25h")).toBeGreaterThan(shown.lastIndexOf("\u001b[?25l"));
+  });
+
+  it("keeps a line for each of the stages that run at the same time", async () => {
+    const { stream, text } = terminal();
+    const view = createApplyProgress({ stream, colour: false });
+    const begun = (stage: "train-low" | "train-high") =>
+      event(1, "stage-started", {
+        ...{ stage, action: "create", unit: "steps", done: 0, total: 40, log: TRAIN_LOG, attached: false },
+      });
+    const over = (stage: "train-low" | "train-high", outcome: "finished" | "failed") =>
+      event(9, "stage-ended", {
+        stage,
+        outcome,
+        done: outcome === "failed" ? 3 : 40,
+        total: 40,
+        seconds: 8,
+        log: TRAIN_LOG,
+      });
+    const stages = [
+      { id: "train-low" as const, action: "create", turn: 0 },
+      { id: "train-high" as const, action: "create", turn: 0 },
+    ];
+    const started = event(0, "run-started", { run: "r", folder: "runs/r", plan_digest: "d", stages });
+    for (const one of [started, begun("train-low"), begun("train-high")]) view.report(one);
+    for (const one of [over("train-high", "failed"), over("train-low", "finished")]) view.report(one);
+    view.report(event(9, "run-ended", { run: "r", outcome: "failed", checkpoints: [], seconds: 9 }));
+    await view.close();
+    const drawn = stripVTControlCharacters(text())
+      .split("\n")
+      .filter((line) => line.trim() !== "");
+    expect(drawn.slice(-4)).toEqual([
+      expect.stringMatching(/^. train-low and train-high, at the same time$/),
+      expect.stringMatching(/^ {2}. train-low {2}finished in 8 s \(40\/40\)$/),
+      expect.stringMatching(/^ {2}. train-high {2}failed at 3\/40 after 8 s; log runs\/train.log$/),
+      expect.stringMatching(/^fox: failed/),
+    ]);
   });
 
   it("leaves the terminal in order when it is closed in the middle", async () => {

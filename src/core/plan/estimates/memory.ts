@@ -1,8 +1,10 @@
 import { type Diagnostic, diagnose } from "../../diagnostic.ts";
+import { deviceChoice, processesOf } from "../../resolve/devices.ts";
 import type { ResolvedTrainStage } from "../../resolve/resolved.ts";
 import { PLAN_CODES } from "../codes.ts";
 import type { Estimate } from "../plan.ts";
 import { isSet, numberOf, textOf } from "../schedule.ts";
+import { turnsOf } from "../turns.ts";
 import {
   between,
   type EstimateInput,
@@ -27,19 +29,29 @@ function rehearsalMemory(): Estimates {
   return {
     estimates: {
       vram: exactly(0, "GiB", "the rehearsal uses no GPU"),
-      ram: between(0.02, 0.2, "GiB", "formula: one Python process at a time, without PyTorch"),
+      ram: between(0.02, 0.2, "GiB", "formula: a Python process for each stage at work, without PyTorch"),
     },
     diagnostics: [],
   };
 }
 
-/** The stage that needs most decides. */
+/** The stage that needs most decides, or the turn of stages that run at the same time: they share the machine's memory. */
 function musubiMemory(input: EstimateInput): Estimates {
-  const needs = trainStages(input).map(({ stage }) => stageMemory(input, stage));
+  const needs = trainStages(input).map(({ stage, plan }) => ({ ...plan, ...stageMemory(input, stage) }));
   const [most] = needs.toSorted((a, b) => b.vram.high - a.vram.high);
-  const ram = needs.map((need) => need.ram).sort((a, b) => b.high - a.high)[0];
+  const [ram] = turnsOf(needs)
+    .map(together)
+    .sort((a, b) => b.high - a.high);
   if (most === undefined || ram === undefined) return { estimates: {}, diagnostics: [] };
   return { estimates: { vram: most.vram, ram }, diagnostics: shortages(input, most) };
+}
+
+function together(turn: readonly StageMemory[]): Estimate {
+  const [first, ...others] = turn.map(({ ram }) => ram);
+  if (first === undefined) throw new Error("a turn has a stage");
+  if (others.length === 0) return first;
+  const sum = (end: "low" | "high") => rounded(turn.reduce((all, { ram }) => all + ram[end], 0));
+  return { ...first, low: sum("low"), high: sum("high"), basis: `${first.basis}; both halves at the same time` };
 }
 
 interface StageMemory {
@@ -93,14 +105,16 @@ function stageMemory(input: EstimateInput, stage: ResolvedTrainStage): StageMemo
     ...(hardware?.vramGiB === undefined ? {} : { available: rounded(hardware.vramGiB) }),
   };
   const workers = numberOf(stage, "max_data_loader_n_workers") ?? 0;
-  const needed = hostMemoryNeeded({ model, half: stage.half, fp8, blocksToSwap, offloadInactive, workers });
+  const processes = processesOf(deviceChoice(resolved));
+  const needed = processes * hostMemoryNeeded({ model, half: stage.half, fp8, blocksToSwap, offloadInactive, workers });
+  const each = processes > 1 ? ` in each of ${processes} processes` : "";
   const advised = manual === undefined ? "" : `; ${manual.ramGiB} GB is ${manual.ramBasis}`;
   const ram: Estimate = {
     ...between(
       needed,
       Math.max(needed, manual?.ramGiB ?? 0),
       "GiB",
-      `formula: swapped blocks, the model not in use, ${workers} data loader workers${advised}`,
+      `formula: swapped blocks, the model not in use, ${workers} data loader workers${each}${advised}`,
     ),
     ...(hardware?.ramGiB === undefined ? {} : { available: rounded(hardware.ramGiB) }),
   };

@@ -1,7 +1,8 @@
-import { deviceChoice, halvesRunTogether, processesOf } from "../../resolve/devices.ts";
+import { deviceChoice, processesOf } from "../../resolve/devices.ts";
 import type { ResolvedTrainStage } from "../../resolve/resolved.ts";
 import type { Estimate, StagePlan } from "../plan.ts";
 import { isSet, numberOf } from "../schedule.ts";
+import { turnsOf } from "../turns.ts";
 import { countText } from "../wording.ts";
 import { between, type EstimateInput, exactly, modelOf, rounded, trainStages } from "./estimate-input.ts";
 import { peakTflops } from "./gpu-throughput.ts";
@@ -108,17 +109,17 @@ export function estimateTime(input: EstimateInput): Record<string, Estimate> {
   const paces = stages.map(({ stage, plan }) => ({ plan, pace: paceOf(input, stage, plan) }));
   const [first] = paces;
   if (first === undefined) return {};
-  const spans = paces.map(({ plan, pace }): readonly [number, number] => {
-    if (plan.action === "none" || plan.action === "wait") return [0, 0];
+  const spans = paces.flatMap(({ plan, pace }) => {
+    if (plan.action === "none" || plan.action === "wait") return [];
     const steps = (plan.total_steps ?? 0) - (plan.done_steps ?? 0);
-    return [steps * pace.seconds[0], steps * pace.seconds[1]];
+    return [{ ...plan, seconds: [steps * pace.seconds[0], steps * pace.seconds[1]] as const }];
   });
-  const together = halvesRunTogether(deviceChoice(input.resolved));
-  const join = (seconds: readonly number[]) =>
-    together ? Math.max(...seconds) : seconds.reduce((sum, each) => sum + each, 0);
-  const [low, high] = [join(spans.map(([quick]) => quick)), join(spans.map(([, slow]) => slow))];
+  const turns = turnsOf(spans);
+  const join = (end: 0 | 1) =>
+    turns.reduce((sum, turn) => sum + Math.max(...turn.map(({ seconds }) => seconds[end])), 0);
+  const [low, high] = [join(0), join(1)];
   const epoch = first.plan.steps_per_epoch ?? 0;
-  const halves = together ? "; both halves at the same time" : "";
+  const halves = turns.length < spans.length ? "; both halves at the same time" : "";
   const training = high === 0 ? "nothing to train" : `${first.pace.basis}; without loading and caching${halves}`;
   return {
     time: inTime(low, high, training),

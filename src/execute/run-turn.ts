@@ -1,0 +1,45 @@
+import pLimit from "p-limit";
+import type { StageOutcome } from "../core/apply-event.ts";
+import type { Diagnostic } from "../core/diagnostic.ts";
+import type { StagePlan } from "../core/plan/plan.ts";
+import { runStage, type StageResult } from "./run-stage.ts";
+import { isRunning, type StageInput } from "./stage.ts";
+import { whyNotStartable } from "./start-stage.ts";
+import { findClosedFolder } from "./written-folders.ts";
+
+/** One turn of a run: a stage by itself, or the halves that are trained at the same time (`core/plan/turns.ts`). */
+
+export type TurnInput = Omit<StageInput, "stage" | "startGate">;
+
+/** Worst last: the outcome of stages that ran together is that of the one that needs most attention. */
+const BY_WEIGHT: readonly StageOutcome[] = ["finished", "stopped", "lost", "failed", "detached"];
+
+/** Comes back when all have ended: one that fails leaves the others to their work, which is worth as much without it. */
+export async function runTurn(turn: readonly StagePlan[], input: TurnInput): Promise<StageResult> {
+  const startGate = pLimit(1);
+  const results: StageResult[] = [];
+  const startable: StagePlan[] = [];
+  for (const stage of turn) {
+    const refused = isRunning(stage, input.apply) ? undefined : await whyRefused([stage], input);
+    if (refused === undefined) startable.push(stage);
+    else results.push({ outcome: "failed", diagnostics: [refused] });
+  }
+  const settled = await Promise.allSettled(startable.map((stage) => runStage({ ...input, stage, startGate })));
+  for (const each of settled) {
+    if (each.status === "rejected") throw each.reason;
+    results.push(each.value);
+  }
+  const weights = results.map(({ outcome }) => BY_WEIGHT.indexOf(outcome));
+  return {
+    outcome: BY_WEIGHT[Math.max(...weights)] ?? "finished",
+    diagnostics: results.flatMap(({ diagnostics }) => diagnostics),
+  };
+}
+
+/** Why these stages can't be started here: no Python that would run them, or a folder that can't be written to. */
+export async function whyRefused(
+  starting: readonly StagePlan[],
+  { apply: { trainer, root, resolved }, workDir }: Pick<TurnInput, "apply" | "workDir">,
+): Promise<Diagnostic | undefined> {
+  return whyNotStartable(trainer) ?? (await findClosedFolder(starting, { root, resolved, workDir }));
+}

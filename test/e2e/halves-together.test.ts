@@ -1,0 +1,156 @@
+import { describe, expect, it } from "vitest";
+import type { ApplyEvent } from "../../src/core/apply-event.ts";
+import type { StageId } from "../../src/core/vocabulary.ts";
+import {
+  checkpointHashes,
+  FILE,
+  isAlive,
+  longQuickstart,
+  readState,
+  STEPS,
+  startApply,
+} from "../rig/long-quickstart.ts";
+import type { Project } from "../rig/project.ts";
+
+/** `noise: separate` with two GPUs: the halves are trained at the same time, and each is as safe as if it were alone. */
+
+const halves = (gpus: string) =>
+  longQuickstart((yaml) => yaml.replace("hardware: entry", `hardware: entry\nnoise: separate\ngpus: ${gpus}`));
+
+const hasStarted = (stage: StageId) => (event: ApplyEvent) => event.type === "stage-started" && event.stage === stage;
+const hasStep = (stage: StageId, step: number) => (event: ApplyEvent) =>
+  event.type === "trainer" && event.stage === stage && event.event.type === "step" && event.event.step >= step;
+
+const LOW = hasStarted("train-low");
+const HIGH = hasStarted("train-high");
+const position = (events: readonly ApplyEvent[], test: (event: ApplyEvent) => boolean) => events.findIndex(test);
+const endOf = (events: readonly ApplyEvent[], stage: StageId) =>
+  events.flatMap((event) => (event.type === "stage-ended" && event.stage === stage ? [event.outcome] : []));
+
+/** What both halves come to when one is trained after the other. */
+async function trainOneAfterTheOther(): Promise<Readonly<Record<string, string>>> {
+  const project = await halves("[0]");
+  const applying = startApply(project);
+  expect(await applying.ended).toBe(0);
+  const { events } = applying;
+  const lowEnded = position(
+    events,
+    ({ type, ...event }) => type === "stage-ended" && "stage" in event && event.stage === "train-low",
+  );
+  expect(position(events, HIGH)).toBeGreaterThan(lowEnded);
+  return checkpointHashes(project);
+}
+
+let known: Promise<Readonly<Record<string, string>>> | undefined;
+
+/** The same for every test: trained once. */
+function oneAfterTheOther(): Promise<Readonly<Record<string, string>>> {
+  known ??= trainOneAfterTheOther();
+  return known;
+}
+
+async function trainerOf(project: Project, stage: StageId): Promise<number> {
+  return (await readState(project)).stages[stage]?.process?.pid ?? 0;
+}
+
+describe("halves that are trained at the same time", () => {
+  it("both start before either ends, and end with the bytes that they have one after the other", async () => {
+    const project = await halves("[0, 1]");
+    const { stdout } = await project.run(["plan", FILE]);
+    expect(stdout).toMatch(/on GPU 1, at the same time as train-low/);
+
+    const applying = startApply(project);
+    expect(await applying.ended).toBe(0);
+
+    const { events } = applying;
+    const firstEnd = position(events, (event) => event.type === "stage-ended" && event.stage.startsWith("train"));
+    expect(position(events, LOW)).toBeLessThan(firstEnd);
+    expect(position(events, HIGH)).toBeLessThan(firstEnd);
+    expect(events.find(({ type }) => type === "run-started")).toMatchObject({
+      stages: [{ turn: 0 }, { turn: 1 }, { id: "train-low", turn: 2 }, { id: "train-high", turn: 2 }],
+    });
+    const { stages, checkpoints } = await readState(project);
+    expect(stages["train-low"]).toMatchObject({ status: "finished", done_steps: STEPS });
+    expect(stages["train-high"]).toMatchObject({ status: "finished", done_steps: STEPS });
+    expect(checkpoints.every(({ sha256 }) => sha256 !== undefined)).toBe(true);
+    expect(await checkpointHashes(project)).toEqual(await oneAfterTheOther());
+    expect((await project.run(["apply", FILE, "--auto-approve"])).stdout).toContain("No changes.");
+  });
+
+  it("both stop with their states saved, and both go on to the same bytes", async () => {
+    const wanted = await oneAfterTheOther();
+    const project = await halves("[0, 1]");
+    const first = startApply(project);
+    await Promise.all([first.until(hasStep("train-low", 30)), first.until(hasStep("train-high", 30))]);
+    first.process.kill("SIGINT");
+    expect(await first.ended).toBe(85);
+    const { stages } = await readState(project);
+    expect(stages["train-low"]?.status).toBe("stopped");
+    expect(stages["train-high"]?.status).toBe("stopped");
+
+    const second = startApply(project);
+    expect(await second.ended).toBe(0);
+    expect(second.events.filter(({ type }) => type === "stage-started")).toMatchObject([
+      { stage: "train-low", action: "resume" },
+      { stage: "train-high", action: "resume" },
+    ]);
+    expect(await checkpointHashes(project)).toEqual(wanted);
+  });
+
+  it("one that fails leaves the other to its end, and is taken up alone", async () => {
+    const wanted = await oneAfterTheOther();
+    const project = await halves("[0, 1]");
+    const first = startApply(project);
+    await first.until(hasStep("train-low", 140));
+    process.kill(await trainerOf(project, "train-low"), "SIGKILL");
+    expect(await first.ended).toBe(6);
+    expect(endOf(first.events, "train-low")).toEqual(["failed"]);
+    expect(endOf(first.events, "train-high")).toEqual(["finished"]);
+    expect((await readState(project)).stages["train-high"]).toMatchObject({ status: "finished", done_steps: STEPS });
+
+    const second = startApply(project);
+    expect(await second.ended).toBe(0);
+    expect(second.events.filter(({ type }) => type === "stage-started")).toMatchObject([{ stage: "train-low" }]);
+    expect(await checkpointHashes(project)).toEqual(wanted);
+  });
+
+  it("go on when their runner is killed, and the next one follows both", async () => {
+    const project = await halves("[0, 1]");
+    const first = startApply(project);
+    await Promise.all([first.until(hasStep("train-low", 10)), first.until(hasStep("train-high", 10))]);
+    first.process.kill("SIGKILL");
+    await first.ended;
+
+    const second = startApply(project);
+    expect(await second.ended).toBe(0);
+    expect(second.events.filter(({ type }) => type === "stage-started")).toMatchObject([
+      { stage: "train-low", attached: true },
+      { stage: "train-high", attached: true },
+    ]);
+    const { stages, run } = await readState(project);
+    expect(stages["train-low"]).toMatchObject({ status: "finished", run, segment: 1 });
+    expect(stages["train-high"]).toMatchObject({ status: "finished", run, segment: 1 });
+  });
+
+  it("one that died with the runner is taken up in a run of its own, once the other has ended", async () => {
+    const wanted = await oneAfterTheOther();
+    const project = await halves("[0, 1]");
+    const first = startApply(project);
+    await Promise.all([first.until(hasStep("train-low", 140)), first.until(hasStep("train-high", 10))]);
+    first.process.kill("SIGKILL");
+    await first.ended;
+    const [low, high] = [await trainerOf(project, "train-low"), await trainerOf(project, "train-high")];
+    process.kill(low, "SIGKILL");
+    expect(isAlive(high)).toBe(true);
+
+    const second = startApply(project);
+    expect(await second.ended).toBe(0);
+    expect(second.events.filter(({ type }) => type === "stage-started")).toMatchObject([
+      { stage: "train-high", attached: true },
+      { stage: "train-low", action: "resume", attached: false },
+    ]);
+    expect(second.events.filter(({ type }) => type === "run-started")).toHaveLength(2);
+    expect(await checkpointHashes(project)).toEqual(wanted);
+    expect((await project.run(["apply", FILE, "--auto-approve"])).stdout).toContain("No changes.");
+  });
+});
