@@ -210,6 +210,7 @@ function explainProblem(problem: Problem, { remedies }: Presets): string {
       ...(remedy.saves_vram_percent === undefined
         ? []
         : [{ label: "saves GPU memory", value: `${valueText(remedy.saves_vram_percent)} %` }]),
+      ...(remedy.costs === undefined ? [] : [{ label: "costs", value: both(remedy.costs) }]),
       { label: remedy.reason.en },
       { label: remedy.reason.zh },
     ]);

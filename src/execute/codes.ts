@@ -154,4 +154,20 @@ export const EXECUTE_CODES = {
     mend: "Lower `learning_rate`, see that `mixed_precision` fits the weights, look at the clips of the last steps, and train from the start; or go on in spite of it with `trainer: { on_nan: warn }`.",
     example: "train:\n  learning_rate: 10",
   },
+  noGpu: {
+    code: "A31",
+    severity: "error",
+    summary: "The trainer found no GPU that it can use",
+    why: "PyTorch needs an NVIDIA driver that is as new as its CUDA, a build of its own that knows CUDA and the card, and a card that is there.",
+    mend: "Let `wan22 doctor` look at this machine, and install or mend what it names: the driver, or PyTorch in the Python of `trainer.python`. Then apply again.",
+    example: "pip install torch   # a build for the CPU alone",
+  },
+  noStep: {
+    code: "A32",
+    severity: "warning",
+    summary: "Training has taken no step for much longer than one usually takes",
+    why: "It may be making samples or writing to a slow disk; it may also hang, and would do so all night.",
+    mend: "Look at the stage's log and at `nvidia-smi`. Where nothing moves, press Ctrl-C twice and apply again: what was saved stays.",
+    example: "a network drive that has gone away",
+  },
 } as const satisfies Record<string, DiagnosticKind>;

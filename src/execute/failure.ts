@@ -45,7 +45,12 @@ const SIGNS: readonly Sign[] = [
   {
     kind: EXECUTE_CODES.outOfGpuMemory,
     pattern:
-      /torch\.(?:cuda\.)?OutOfMemoryError|CUDA out of memory|CUBLAS_STATUS_ALLOC_FAILED|CUDNN_STATUS_ALLOC_FAILED/,
+      /torch\.(?:cuda\.)?OutOfMemoryError|CUDA out of memory|CUDA error: out of memory|CUBLAS_STATUS_ALLOC_FAILED|CUDNN_STATUS_ALLOC_FAILED/,
+  },
+  {
+    kind: EXECUTE_CODES.noGpu,
+    pattern:
+      /Torch not compiled with CUDA enabled|Found no NVIDIA driver|NVIDIA driver on your system is too old|CUDA driver version is insufficient|[Nn]o CUDA-capable device|No CUDA GPUs are available|no kernel image is available|CUDA unknown error|CUDA error: invalid device ordinal|(?:libcuda|libcudart|libnvrtc)[\w.-]*: cannot open shared object file/,
   },
   {
     kind: EXECUTE_CODES.diskFull,

@@ -33,6 +33,8 @@ export interface FollowOptions {
   /** Whether its last word was read before, by a runner that is gone. */
   readonly saidLastWord: boolean;
   readonly onEvents: (events: readonly TrainerEvent[]) => Promise<void>;
+  /** It was looked whether there is anything new: many times a second. */
+  readonly onLook: () => void;
   readonly signals: StopSignals;
   /** What a stop means to this backend: a file that it watches, or the end at once. */
   readonly stopFile: string | undefined;
@@ -111,6 +113,7 @@ export async function followProcess(options: FollowOptions): Promise<FollowResul
     // Seen before the events are read: what a process said before it ended is then all read.
     if (await isOver()) break;
     await onEvents(await source.poll());
+    options.onLook();
     const { stop, stopNow, detach } = signals;
     const waitMs = leaderGone ? Math.max(options.pollMs, LOOK_MS) : options.pollMs;
     await sleepUntil(

@@ -1,7 +1,9 @@
 import type { StageOutcome } from "../core/apply-event.ts";
 import type { Diagnostic } from "../core/diagnostic.ts";
+import { formatDuration } from "../core/duration.ts";
 import { pathInside } from "../core/paths.ts";
-import { nowSeconds } from "../host/clock.ts";
+import { type Stall, type StallOptions, watchForStall } from "../core/stall.ts";
+import { monotonicSeconds, nowSeconds } from "../host/clock.ts";
 import { runFiles, stageMark } from "../host/run-store.ts";
 import type { ApplyInput } from "./apply-input.ts";
 import { EXECUTE_CODES } from "./codes.ts";
@@ -53,6 +55,7 @@ const POLL_MS = { rehearsal: 50, bridge: 250, scripts: 250 } as const;
 /** Passes on what the process says: to the state, and to whoever watches. */
 function follow(input: StageInput, { identity, ended, source, progress }: Started): Promise<FollowResult> {
   const { apply, stage, recorder, report } = input;
+  const watch = watchForStall({ ...whatIsUsual(input), now: monotonicSeconds() });
   return followProcess({
     identity,
     mark: stageMark(recorder.run, stage.id),
@@ -63,6 +66,7 @@ function follow(input: StageInput, { identity, ended, source, progress }: Starte
     stopFile: stage.driver !== "scripts" ? runFiles.stop(recorder.runDir, stage.id) : undefined,
     pollMs: POLL_MS[stage.driver],
     onEvents: async (events) => {
+      watch.hear(events, monotonicSeconds());
       for (const event of events) {
         takeUp(progress, event);
         report({ type: "trainer", stage: stage.id, event });
@@ -74,6 +78,10 @@ function follow(input: StageInput, { identity, ended, source, progress }: Starte
       }
       await recorder.observe(stage.id, events);
     },
+    onLook: () => {
+      const stall = watch.look(monotonicSeconds());
+      if (stall !== undefined) report({ type: "note", stage: stage.id, severity: "warning", text: stallText(stall) });
+    },
     onOutlived: (members) => {
       const pids = members.map(({ pid }) => pid).join(", ");
       const text = `The process that was started, ${identity.pid}, has ended, and processes that came of it still run (${pids}). They are followed until they end.`;
@@ -84,6 +92,21 @@ function follow(input: StageInput, { identity, ended, source, progress }: Starte
       report({ type: "note", stage: stage.id, severity: "note", text });
     },
   });
+}
+
+/** Of an earlier part of the same training, so that a trainer is known that hangs when somebody attaches to it. */
+function whatIsUsual({ apply, stage, recorder }: StageInput): Pick<StallOptions, "usual" | "samples"> {
+  const measured = recorder.state()?.stages[stage.id]?.measured;
+  const parameters = apply.resolved.trainStages.find(({ id }) => id === stage.id)?.parameters;
+  return {
+    usual: measured === undefined || measured.steps === 0 ? undefined : measured.seconds / measured.steps,
+    samples: parameters?.sample_prompts !== undefined,
+  };
+}
+
+function stallText({ seconds, usual }: Stall): string {
+  const { summary, why, mend } = EXECUTE_CODES.noStep;
+  return `${summary}: nothing was heard of it for ${formatDuration(seconds)}, and a step usually takes ${formatDuration(usual)}. ${why} ${mend}`;
 }
 
 function endedAtOnceText({ signals }: ApplyInput): string {

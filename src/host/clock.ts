@@ -7,6 +7,11 @@ export function nowSeconds(): number {
   return Date.now() / 1000;
 }
 
+/** Seconds of a clock that nobody sets: for how long something takes. */
+export function monotonicSeconds(): number {
+  return performance.now() / 1000;
+}
+
 /** `YYYYMMDDTHHMMSSZ-NAME-4hex`: sorts by time, names its pipeline, and differs between two runs of one second. */
 export function newRunId(
   pipeline: string,

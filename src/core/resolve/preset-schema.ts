@@ -138,6 +138,8 @@ const remedy = z.strictObject({
   manual: z.record(z.string(), scalar).optional(),
   ram_gib: z.number().positive().optional(),
   saves_vram_percent: range.optional(),
+  /** In speed or in quality. */
+  costs: text.optional(),
   reason: text,
 });
 

@@ -10,6 +10,8 @@ export interface FittingRemedy {
   /** In English: what it does, and why. */
   readonly title: string;
   readonly reason: string;
+  /** In English: what it takes of speed or quality, as the manual says. */
+  readonly costs: string | undefined;
   /** Lines for the pipeline file; empty where it is advice. */
   readonly patch: readonly string[];
 }
@@ -33,13 +35,17 @@ export function findRemedies(problem: Problem, resolved: Resolved, presets: Pres
     const isAdvice = remedy.parameters === undefined && remedy.keys === undefined && remedy.by_task === undefined;
     if (!isAdvice && changes.length === 0 && keys.length === 0) return [];
     const patch = [...keys.map(([key, value]) => `${key}: ${String(value)}`), ...sectionLines(changes)];
-    return [{ id: remedy.id, title: remedy.title.en, reason: remedy.reason.en, patch }];
+    return [{ id: remedy.id, title: remedy.title.en, reason: remedy.reason.en, costs: remedy.costs?.en, patch }];
   });
 }
 
 /** Remedies as text to print: each a comment that says what it does, and the lines to write. */
 export function remedyLines(remedies: readonly FittingRemedy[]): readonly string[] {
-  return remedies.flatMap(({ title, reason, patch }, index) => [`# ${index + 1}. ${title}. ${reason}`, ...patch]);
+  return remedies.flatMap(({ title, reason, costs, patch }, index) => [
+    `# ${index + 1}. ${title}. ${reason}`,
+    ...(costs === undefined ? [] : [`#    Costs ${costs}.`]),
+    ...patch,
+  ]);
 }
 
 interface Change {

@@ -205,6 +205,7 @@ function drawEvent(
       run.remarks.push(`${event.stage}: ${describeUnlinked(event)}`);
       return;
     case "note": {
+      if (stage !== undefined) say(stage, printable(event.text));
       const of = event.stage === undefined ? "" : `${event.stage}: `;
       run.remarks.push(`${of}${style[event.severity](`${event.severity}:`)} ${printable(event.text)}`);
       return;
