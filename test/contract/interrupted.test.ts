@@ -12,6 +12,7 @@ import { type Applying, startApply, stepFrom } from "../rig/applying.ts";
 import { type MiniaturePipeline, miniaturePipeline } from "../rig/miniature-pipeline.ts";
 import {
   describeWithMusubi,
+  hasGpu,
   hasPackage,
   miniatureEnvironment,
   runScript,
@@ -85,7 +86,8 @@ interface Case {
   readonly task?: MiniaturePipeline["task"];
   readonly noise?: MiniaturePipeline["noise"];
   readonly batchSize?: number;
-  /** A package of Python's without which it is skipped. */
+  readonly mixedPrecision?: MiniaturePipeline["mixedPrecision"];
+  /** A package of Python's without which it is skipped, or a GPU. */
   readonly needs?: string;
   readonly train: string;
   readonly interruptions: readonly Interruption[];
@@ -110,6 +112,8 @@ const isEpoch = (epoch: number) => (event: TrainerEvent) => event.type === "epoc
 const isSample = (event: TrainerEvent) => event.type === "sample";
 const isState = (event: TrainerEvent) => event.type === "state";
 const isStep = (step: number) => (event: TrainerEvent) => event.type === "step" && event.step >= step;
+
+const GPU = "a GPU";
 
 const CASES: readonly Case[] = [
   {
@@ -233,6 +237,48 @@ const CASES: readonly Case[] = [
       { at: 33, manner: "ctrl-c" },
     ],
   },
+  {
+    name: "bf16",
+    mixedPrecision: "bf16",
+    train: "max_data_loader_n_workers: 0",
+    interruptions: [
+      { at: 12, manner: "ctrl-c" },
+      { at: 50, manner: "kill the trainer" },
+    ],
+  },
+  {
+    name: "fp16, whose losses are scaled",
+    mixedPrecision: "fp16",
+    train: "max_data_loader_n_workers: 0",
+    interruptions: [
+      { at: 12, manner: "ctrl-c" },
+      { at: 50, manner: "kill the trainer" },
+    ],
+  },
+  {
+    name: "weights in scaled eight bits",
+    mixedPrecision: "bf16",
+    train: "fp8_base: true\n  fp8_scaled: true\n  max_data_loader_n_workers: 1",
+    interruptions: [{ at: 30, manner: "ctrl-c" }],
+  },
+  {
+    name: "weights in eight bits, on a GPU",
+    needs: GPU,
+    mixedPrecision: "bf16",
+    train: "fp8_base: true\n  max_data_loader_n_workers: 0",
+    interruptions: [{ at: 30, manner: "ctrl-c" }],
+  },
+  {
+    name: "swapped blocks, optimizer in eight bits, on a GPU",
+    needs: GPU,
+    mixedPrecision: "bf16",
+    train:
+      "blocks_to_swap: 1\n  optimizer_type: adamw8bit\n  optimizer_args: [min_8bit_size=16]\n  network_dim: 64\n  max_data_loader_n_workers: 0",
+    interruptions: [
+      { at: 20, manner: "ctrl-c" },
+      { at: 58, manner: "kill the trainer" },
+    ],
+  },
 ];
 
 describeWithMusubi("a training that is interrupted on the real trainer", (musubi) => {
@@ -245,12 +291,14 @@ describeWithMusubi("a training that is interrupted on the real trainer", (musubi
   });
   afterAll(() => rm(shared, { recursive: true, force: true }));
 
-  function pipelineOf({ task = "t2v-A14B", noise = "dual", batchSize = 1, train }: Case): string {
+  function pipelineOf(tested: Case): string {
+    const { task = "t2v-A14B", noise = "dual", batchSize = 1, mixedPrecision = "no", train } = tested;
     const optimizer = train.includes("optimizer_type") ? "" : "  optimizer_type: adamw\n";
     return miniaturePipeline(
       {
         task,
         noise,
+        mixedPrecision,
         dataset: DATASET(batchSize),
         train: `${optimizer}  offload_inactive_dit: false\n  max_train_epochs: ${EPOCHS}\n  save_every_n_epochs: 1\n${train.includes("network_dim") ? "" : "  network_dim: 2\n"}  learning_rate: 1e-3\n  ${train}`,
         output: "  dir: out",
@@ -308,8 +356,8 @@ describeWithMusubi("a training that is interrupted on the real trainer", (musubi
   for (const tested of CASES) {
     it(tested.name, async (context) => {
       const { needs } = tested;
-      if (needs !== undefined && !(await hasPackage(musubi, needs)))
-        return context.skip(`needs ${needs} in MUSUBI_PYTHON`);
+      const has = needs === GPU ? hasGpu : hasPackage;
+      if (needs !== undefined && !(await has(musubi, needs))) return context.skip(`needs ${needs} in MUSUBI_PYTHON`);
       const project = await makeCase(tested);
       await expectApplied(project);
       const whole = await resultOf(project);

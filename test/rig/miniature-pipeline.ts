@@ -5,6 +5,8 @@ import { type Musubi, takesArgument } from "./musubi.ts";
 export interface MiniaturePipeline {
   readonly task: "t2v-A14B" | "i2v-A14B";
   readonly noise: "dual" | "low" | "separate";
+  /** `no` if left out. */
+  readonly mixedPrecision?: "no" | "bf16" | "fp16";
   /** Lines under these keys, as they stand in the file. */
   readonly dataset: string;
   readonly train: string;
@@ -12,7 +14,10 @@ export interface MiniaturePipeline {
 }
 
 /** The text of a pipeline that trains the miniature models on the CPU. */
-export function miniaturePipeline({ task, noise, dataset, train, output }: MiniaturePipeline, musubi: Musubi): string {
+export function miniaturePipeline(
+  { task, noise, mixedPrecision = "no", dataset, train, output }: MiniaturePipeline,
+  musubi: Musubi,
+): string {
   const { path, python } = musubi;
   const letter = task.slice(0, 3);
   return `version: 1
@@ -28,7 +33,7 @@ models:
   vae: models/wan_2.1_vae.safetensors
   t5: models/models_t5_umt5-xxl-enc-bf16.pth
 train:
-  mixed_precision: "no"
+  mixed_precision: "${mixedPrecision}"
 ${takenLines(train, musubi)}
 output:
 ${output}

@@ -97,6 +97,11 @@ export async function hasPackage(musubi: Musubi, name: string): Promise<boolean>
   return (await runPython(musubi, ["-c", `import ${name}`])).code === 0;
 }
 
+/** Whether the trainer's Python sees a GPU. */
+export async function hasGpu(musubi: Musubi): Promise<boolean> {
+  return (await runPython(musubi, ["-c", "import torch; torch.zeros(1).cuda()"])).code === 0;
+}
+
 /** The trainer's scripts, by the stage that runs them. */
 export const SCRIPT_FILES = {
   "cache-latents": "wan_cache_latents.py",

@@ -61,15 +61,21 @@ def replace_text_encoder(t5):
     t5.T5EncoderModel = TextEncoder
 
 
-def pretend_a_device():
-    """The text encoder's module asks for the current GPU in a default argument, also where there is none."""
+def settle_the_device():
+    """The text encoder's module asks for the current GPU in a default argument, also where there is none.
+
+    Where there is one, kernels are asked to repeat themselves, so that two runs compare.
+    """
     import torch
 
-    if not torch.cuda.is_available():
+    if torch.cuda.is_available():
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True, warn_only=True)
+    else:
         torch.cuda.current_device = lambda: 0
 
 
-BEFORE = {"musubi_tuner.wan.modules.t5": pretend_a_device}
+BEFORE = {"musubi_tuner.wan.modules.t5": settle_the_device}
 AFTER = {
     "musubi_tuner.wan.configs": narrow_configurations,
     "musubi_tuner.wan.modules.vae": narrow_vae,
