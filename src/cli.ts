@@ -130,11 +130,13 @@ function buildProgram(run: (work: () => Promise<ExitCode> | ExitCode) => Promise
       "explain a parameter, a section or key of a pipeline file, a tier, a problem, an argument of the trainer, or the code of a diagnostic",
     )
     .argument(
-      "<word>",
-      "such as network_dim, train, noise, hardware, high-end, buying, hints, sizes, out-of-memory, --sdpa or T1",
+      "[word]",
+      "what to explain; without one, what there is: such as network_dim, train, noise, hardware, high-end, buying, hints, sizes, out-of-memory, --sdpa or T1",
     )
     .allowUnknownOption()
-    .action((word: string) => run(async () => (await import("./commands/explain.ts")).runExplain(word, terminal)));
+    .action((word: string | undefined) =>
+      run(async () => (await import("./commands/explain.ts")).runExplain(word, terminal)),
+    );
 
   program
     .command("schema")

@@ -18,16 +18,22 @@ const SECTIONS = Object.values(SECTION_OF);
 /** What may stand before a parameter's name: its stage, as a plan says, or its section, as a pipeline file says. */
 const PREFIXES = [...STAGE_IDS, ...SECTIONS].map((prefix) => `${prefix}.`);
 
-/** `wan22 explain WORD`: a parameter, a section, a key, a page of the manual, an argument of the trainer, or a diagnostic's code. */
-export async function runExplain(word: string, terminal: Terminal): Promise<ExitCode> {
+/** `wan22 explain [WORD]`: what can be explained; or a parameter, a section, a key, a page of the manual, an argument of the trainer, or a diagnostic's code. */
+export async function runExplain(word: string | undefined, terminal: Terminal): Promise<ExitCode> {
   const { value: presets, diagnostics } = await readBuiltInPresets();
   if (presets === undefined) throw new Error(diagnostics.map(({ message }) => message).join("\n"));
+  if (word === undefined) {
+    terminal.out(listWordsToExplain(presets));
+    return EXIT.fine;
+  }
   const text = explain(word.replace(/^-+/, ""), presets);
   if (text !== undefined) {
     terminal.out(text);
     return EXIT.fine;
   }
-  terminal.err(`There is no parameter, key, argument or diagnostic \`${word}\`.${hintFor(word, presets)}`);
+  terminal.err(
+    `There is no parameter, key, argument or diagnostic \`${word}\`.${hintFor(word, presets)} \`wan22 explain\` lists what there is.`,
+  );
   return EXIT.error;
 }
 
@@ -50,6 +56,19 @@ export function explain(name: string, presets: Presets): string | undefined {
   if (keys.length === 0) return asArgument === undefined ? undefined : `${name}\n  ${asArgument}`;
   const explained = keys.map((key) => explainKey(key, presets)).join("\n\n");
   return asArgument === undefined ? explained : `${explained}\n\n${name} as an argument\n  ${asArgument}`;
+}
+
+/** What `explain` knows, group by group. */
+function listWordsToExplain(presets: Presets): string {
+  const keys = listKeys().flatMap(({ path }) => (path.includes(".") ? [] : [path]));
+  const groups: readonly (readonly [string, string])[] = [
+    ["keys of a pipeline file", keys.filter((key) => !SECTIONS.some((each) => each === key)).join(", ")],
+    ["sections, with every parameter", SECTIONS.join(", ")],
+    ["the manual", manualWords(presets).join(", ")],
+    ["diagnostics", "a code, such as T1 or A15"],
+    ["arguments of the trainer", "such as --sdpa"],
+  ];
+  return ["wan22 explain WORD", ...groups.flatMap(([title, words]) => ["", title, `  ${words}`])].join("\n");
 }
 
 /** What may have been meant: what other programs call so, or the nearest word. */

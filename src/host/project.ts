@@ -166,10 +166,18 @@ async function describeMissing(path: string, shown: string): Promise<string> {
   const other = existsSync(join(folder, PROJECT_FILE))
     ? `pipeline beside ${PROJECT_FILE}`
     : "other YAML file in that folder";
+  // What was meant as the value of an option, or a name without its folder.
+  const inPipelines = (await yamlFilesIn(join(folder, "pipelines"))).map((name) => join("pipelines", name));
   const near = nearest(basename(path), files) ?? files.find((name) => name.startsWith(`${basename(path)}.`));
   if (near !== undefined) return `There is no ${shown}. Did you mean ${join(dirname(shown), near)}?`;
+  if (files.length === 0 && inPipelines.length > 0)
+    return `There is no ${shown}. There ${inPipelines.length === 1 ? "is" : "are"} ${listFiles(inPipelines)}.`;
   if (files.length === 0) return `There is no ${shown}, nor any ${other}. Check the path.`;
-  return `There is no ${shown}. That folder holds ${files.slice(0, 5).join(", ")}${files.length > 5 ? " and others" : ""}.`;
+  return `There is no ${shown}. That folder holds ${listFiles(files)}.`;
+}
+
+function listFiles(files: readonly string[]): string {
+  return `${files.slice(0, 5).join(", ")}${files.length > 5 ? " and others" : ""}`;
 }
 
 async function yamlFilesIn(folder: string): Promise<string[]> {

@@ -161,7 +161,10 @@ function epochsReasons(from: number, to: number): readonly Reason[] {
       parameter: "max_train_epochs",
       from,
       to,
-      text: `max_train_epochs ${from} → ${to}`,
+      text:
+        to > from
+          ? `max_train_epochs ${from} → ${to}`
+          : `max_train_epochs ${from} → ${to}, and what is trained already stays`,
     },
   ];
 }

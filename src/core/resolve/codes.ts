@@ -202,4 +202,12 @@ export const RESOLVE_CODES = {
     mend: "Nothing has to be done. Write the full name if you want to see it in the pipeline.",
     example: "train:\n  optimizer_type: lion",
   },
+  unusedGpu: {
+    code: "R26",
+    severity: "note",
+    summary: "A GPU of the pipeline's is not used",
+    why: "The halves of `noise: separate` are trained by as many processes each, so one of an odd number of devices is left over.",
+    mend: "Name an even number of devices, or leave it to other pipelines.",
+    example: "noise: separate\ngpus: [0, 1, 2]",
+  },
 } as const satisfies Record<string, DiagnosticKind>;

@@ -29,6 +29,12 @@ export function devicesOf(stage: StageId, choice: DeviceChoice): readonly number
   return stage === "train-high" ? gpus.slice(share, 2 * share) : gpus.slice(0, share);
 }
 
+/** Devices that are named and that no train stage runs on. */
+export function unusedDevices(choice: DeviceChoice): readonly number[] {
+  const { gpus = [] } = choice;
+  return halvesRunTogether(choice) ? gpus.slice(2 * processesOf(choice)) : [];
+}
+
 /** The trainer's processes in each train stage: one for each of its devices, one where none is named. */
 export function processesOf(choice: DeviceChoice): number {
   const { gpus = [] } = choice;

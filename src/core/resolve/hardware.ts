@@ -68,7 +68,7 @@ function fromMachine(spec: Spec, tiers: TiersPreset, facts: Facts): Hardware {
       diagnostics: [
         diagnose(
           RESOLVE_CODES.noCard,
-          `${detail} The plan is made for the tier \`entry\`, which takes the least memory and trains the low-noise model only. Write the card that will train, for example \`hardware: RTX 4090\`, or a tier.`,
+          `${detail} The plan is made for the tier \`entry\`, which takes the least memory${spec.noise === undefined ? " and trains the low-noise model only" : ""}. Write the card that will train, for example \`hardware: RTX 4090\`, or a tier.`,
           { at: hardwarePlace(spec), path: "hardware", severity },
         ),
       ],

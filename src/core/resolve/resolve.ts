@@ -1,10 +1,12 @@
-import type { Diagnostic } from "../diagnostic.ts";
+import { type Diagnostic, diagnose } from "../diagnostic.ts";
 import type { Facts } from "../facts.ts";
 import type { Spec } from "../spec/spec.ts";
 import type { DatasetItems } from "../trainer/dataset.ts";
 import { computeItems } from "../trainer/items.ts";
 import type { Noise } from "../vocabulary.ts";
+import { RESOLVE_CODES } from "./codes.ts";
 import { resolveDataset } from "./dataset.ts";
+import { unusedDevices } from "./devices.ts";
 import { type Hardware, resolveHardware } from "./hardware.ts";
 import { layerParameters } from "./parameters.ts";
 import type { SizeRule } from "./preset-schema.ts";
@@ -63,9 +65,19 @@ export function resolve({ spec, presets, facts, sha256 }: ResolveInput): {
       ...layered.diagnostics,
       ...train.diagnostics,
       ...checkSuitability(suiting),
+      ...noteUnusedGpus(spec, noise),
     ]),
   };
   return { resolved, items };
+}
+
+function noteUnusedGpus(spec: Spec, noise: Noise): readonly Diagnostic[] {
+  const unused = unusedDevices({ gpus: spec.gpus, noise });
+  if (unused.length === 0) return [];
+  const detail = `Nothing is trained on device ${unused.join(", ")}. ${RESOLVE_CODES.unusedGpu.mend}`;
+  return [
+    diagnose(RESOLVE_CODES.unusedGpu, detail, { at: spec.places.get("gpus") ?? { file: spec.file }, path: "gpus" }),
+  ];
 }
 
 /** The first rule made for at least so many files, else the last. */

@@ -17,7 +17,7 @@ import { isFault, leavesSomethingToJudge, soundPart } from "./sound-part.ts";
 import type { SourceText, Spec } from "./spec.ts";
 import type { FileKind } from "./unknown-key.ts";
 import type { Environment } from "./variables.ts";
-import { entryAt, nodeAt, plainValue } from "./yaml-tree.ts";
+import { entryAt, type KeyPath, nodeAt, plainValue } from "./yaml-tree.ts";
 
 export interface ParseInput {
   /** Named relative to the root, or absolute where it lies outside. */
@@ -42,10 +42,12 @@ export interface ParsedPipeline extends Outcome<Spec> {
 export function parsePipeline(input: ParseInput): ParsedPipeline {
   const pipeline = readFile(input.pipeline, "pipeline", pipelineShape);
   const project = input.project === undefined ? undefined : readShared(input.project);
+  const { environment: variables } = input;
   const overrides = pipeline.shaped?.root;
+  const isUnread = unreadPaths(pipeline.shaped, project?.shaped);
   const diagnostics = [
-    ...(project === undefined ? [] : judge(project, input.environment, overrides)),
-    ...judge(pipeline, input.environment, undefined),
+    ...(project === undefined ? [] : judge(project, { variables, overrides, isUnread })),
+    ...judge(pipeline, { variables, overrides: undefined, isUnread }),
     ...checkBackend(pipeline.shaped, project?.shaped),
   ];
   const faults = diagnostics.filter(isFault);
@@ -116,15 +118,23 @@ function readFile<T extends PipelineFile | ProjectFile>(
 /** Nobody reads more of one file; the rest shows once these are mended. */
 const MAX_FINDINGS = 100;
 
+interface JudgeOptions {
+  readonly variables: Environment;
+  /** The file whose values count before this one's. */
+  readonly overrides: ShapedFile["root"] | undefined;
+  readonly isUnread: (path: KeyPath) => boolean;
+}
+
 /** What reading and the rules say about a file, in the order of the lines. */
-function judge<T>(file: ReadFile<T>, environment: Environment, over: ShapedFile["root"] | undefined): Diagnostic[] {
+function judge<T>(file: ReadFile<T>, { variables, overrides, isUnread }: JudgeOptions): Diagnostic[] {
   const rules =
     file.shaped === undefined
       ? []
       : checkRules({
           file: file.shaped,
-          environment,
-          isOverridden: (path) => over !== undefined && nodeAt(over, path) !== undefined,
+          environment: variables,
+          isOverridden: (path) => overrides !== undefined && nodeAt(overrides, path) !== undefined,
+          isUnread,
         });
   const found = [...file.diagnostics, ...rules].sort(byPosition);
   const more = file.more + Math.max(0, found.length - MAX_FINDINGS);
@@ -143,6 +153,15 @@ function byPosition(a: Diagnostic, b: Diagnostic): number {
 }
 
 /** `backend: musubi` in one file, `path` in the other. */
+/** A project can be rehearsed before its models are there, and before anybody has set where they will be. */
+function unreadPaths(pipeline: ShapedFile | undefined, project: ShapedFile | undefined): JudgeOptions["isUnread"] {
+  const valueAt = (path: KeyPath) =>
+    [pipeline, project].flatMap((file) => (file === undefined ? [] : [nodeAt(file.root, path)])).find(Boolean);
+  const backend = valueAt(["trainer", "backend"]);
+  const isRehearsal = backend?.kind === "scalar" && backend.value === "rehearsal";
+  return ([section, key]) => isRehearsal && (section === "models" || (section === "trainer" && key === "path"));
+}
+
 function checkBackend(pipeline: ShapedFile | undefined, project: ShapedFile | undefined): Diagnostic[] {
   const files = [pipeline, project].filter((file) => file !== undefined && file.trustedUntil === undefined);
   if (pipeline === undefined || files.length < (project === undefined ? 1 : 2)) return [];

@@ -26,6 +26,8 @@ export interface RuleInput {
   readonly environment: Environment;
   /** Whether a later file replaces the value at this path: what does not count needs no variable. */
   readonly isOverridden: (path: KeyPath) => boolean;
+  /** Whether nobody reads what is at this path: the rehearsal has no use for models. */
+  readonly isUnread: (path: KeyPath) => boolean;
 }
 
 type Report = (kind: DiagnosticKind, path: KeyPath, detail: string, severity?: Severity) => void;
@@ -239,7 +241,7 @@ function variablesStandInPaths({ file }: RuleInput, report: Report): void {
 }
 
 /** What `expandPath` finds in the path values that count. */
-function pathsAreWhole({ file, environment, isOverridden }: RuleInput, report: Report): void {
+function pathsAreWhole({ file, environment, isOverridden, isUnread }: RuleInput, report: Report): void {
   walk(file.root, (node, path) => {
     if (node.kind !== "scalar" || typeof node.value !== "string") return;
     if (fieldAt(file.shape, path)?.wants !== "path" || isOverridden(path)) return;
@@ -252,7 +254,7 @@ function pathsAreWhole({ file, environment, isOverridden }: RuleInput, report: R
         `\`${clip(part)}\` in \`${name}\` is neither \`\${NAME}\` nor \`\${NAME:-default}\`. ${part.lastIndexOf("${") > 0 ? "Write a default without a variable of its own." : "Close the brace, and use letters, digits and underscores in the name."}`,
       );
     }
-    for (const variable of unset) {
+    for (const variable of isUnread(path) ? [] : unset) {
       const mend =
         variable === "HOME" && node.value.startsWith("~")
           ? "`~` stands for it. Set it, or write the folder out."

@@ -1,4 +1,5 @@
 import { readdir, readFile, stat } from "node:fs/promises";
+import { posix } from "node:path";
 import pLimit from "p-limit";
 import type { CaptionFacts, FileProblem, MediaFacts, SourceFacts } from "../../core/facts.ts";
 import { folderOf, joinPath, pathInside } from "../../core/paths.ts";
@@ -67,7 +68,7 @@ async function describeMissing(path: string, problem: FileProblem, noun: "file" 
 }
 
 /** Whether a source's path can be scanned: undefined if so. */
-async function inputProblem(source: SourceSpec, path: string): Promise<FileProblem | undefined> {
+async function inputProblem(source: SourceSpec, path: string, root: string): Promise<FileProblem | undefined> {
   const { unset } = source.input;
   if (unset.length > 0) {
     return { kind: "missing", text: `the environment variable ${unset.join(" and ")} is not set` };
@@ -91,8 +92,25 @@ async function inputProblem(source: SourceSpec, path: string): Promise<FileProbl
     }
     return undefined;
   } catch (error) {
-    return describeMissing(path, fileProblem(error), wantsFolder ? "folder" : "file");
+    const problem = fileProblem(error);
+    const noun = wantsFolder ? "folder" : "file";
+    const meant = problem.kind === "missing" ? await seenFromRoot(source, root) : undefined;
+    if (meant === undefined) return describeMissing(path, problem, noun);
+    const { written } = source.input;
+    return {
+      kind: "missing",
+      text: `there is no such ${noun}; paths are relative to the file that they stand in, and ${written} lies in the project's root: write \`${meant}\``,
+    };
   }
+}
+
+/** How a path would have to be written that is right only as seen from the project's root. */
+async function seenFromRoot({ input }: SourceSpec, root: string): Promise<string | undefined> {
+  const { written, place } = input;
+  const folder = posix.dirname(place.file);
+  if (folder === "." || folder.startsWith("/") || written.startsWith("/")) return undefined;
+  const isThere = (await stat(joinPath(root, written)).catch(() => undefined)) !== undefined;
+  return isThere ? posix.relative(folder, written) : undefined;
 }
 
 /** Base names, without extension, of the caption files that the trainer finds for images (`glob_images`). */
@@ -169,7 +187,7 @@ function tooMany(files: number): Listed {
 
 async function listSource(source: SourceSpec, options: ScanOptions): Promise<Listed> {
   const path = joinPath(options.root, source.input.path);
-  const problem = await inputProblem(source, path);
+  const problem = await inputProblem(source, path, options.root);
   if (problem !== undefined) return { candidates: [], problem };
   try {
     const listed = isFolderKind(source.kind)

@@ -1,5 +1,5 @@
 import { DefaultRenderer, Listr, ListrLogger, type ListrTask, type ListrTaskWrapper, ProcessOutput } from "listr2";
-import type { ApplyEvent } from "../../core/apply-event.ts";
+import type { ApplyEvent, StageOutcome } from "../../core/apply-event.ts";
 import { printable } from "../../core/printable.ts";
 import type { StageId } from "../../core/vocabulary.ts";
 import { advanceProgress, type StageProgress, startProgress } from "../progress.ts";
@@ -111,7 +111,12 @@ function drawRun(
   const other = options.stream === process.stderr ? process.stdout : process.stderr;
   const drawStage = (id: StageId): DrawnTask => ({ title: id, task: (_, task) => follow(id, stages.get(id), task) });
   const list = new Listr<unknown, typeof TerminalRenderer, typeof TerminalRenderer>(
-    turnsOf(event).flatMap((turn) => (turn.length === 1 ? turn.map(drawStage) : [drawTogether(turn, drawStage)])),
+    turnsOf(event).flatMap((turn) => {
+      const tasks = turn.map(drawStage);
+      if (tasks.length === 1) return tasks;
+      const ends = turn.map(async (id) => (await stages.get(id)?.ended)?.outcome);
+      return [drawTogether(`${listWords(turn)}, at the same time`, tasks, Promise.all(ends))];
+    }),
     {
       // A stopped stage ends the pipeline by what `apply` does, not by what is drawn; signals belong to `apply` as well.
       exitOnError: false,
@@ -129,10 +134,20 @@ function drawRun(
   return { stages, remarks: [], finished };
 }
 
-function drawTogether(turn: readonly StageId[], drawStage: (id: StageId) => DrawnTask): DrawnTask {
+/** Stages under a line that says done only when all of them did finish. */
+function drawTogether(
+  title: string,
+  tasks: readonly DrawnTask[],
+  ends: Promise<readonly (StageOutcome | undefined)[]>,
+): DrawnTask {
   return {
-    title: `${listWords(turn)}, at the same time`,
-    task: (_, task) => task.newListr(turn.map(drawStage), BESIDE),
+    title,
+    task: (_, task) => {
+      void ends.then((outcomes) => {
+        if (outcomes.some((outcome) => outcome !== "finished")) task.skip(title);
+      });
+      return task.newListr([...tasks], BESIDE);
+    },
   };
 }
 

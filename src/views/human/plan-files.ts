@@ -1,6 +1,7 @@
 import { baseName, folderOf } from "../../core/paths.ts";
 import type { PipelinePlan } from "../../core/plan/plan.ts";
 import { printable } from "../../core/printable.ts";
+import { count } from "../text/quantity.ts";
 import { formatValue, type PlanContext, ROW_INDENT, section } from "./plan-context.ts";
 
 /** What the trainer will be given: the files it reads and its arguments, as they are. */
@@ -9,7 +10,7 @@ import { formatValue, type PlanContext, ROW_INDENT, section } from "./plan-conte
 export function viewBuckets(pipeline: PipelinePlan, context: PlanContext): readonly string[] {
   const rows = pipeline.dataset.buckets.map(
     ({ source, width, height, frames, items, batches }) =>
-      `${indent()}source ${source + 1}: ${width}x${height}, ${frames} frames: ${items} items, ${batches} batches`,
+      `${indent()}source ${source + 1}: ${width}x${height}, ${count(frames, "frame")}: ${count(items, "item")}, ${count(batches, "batch", "batches")}`,
   );
   return section("Buckets", rows, context);
 }

@@ -96,6 +96,8 @@ function doneEpochs(stage: StagePlan): string {
   return ` (${count(stage.done_epochs, "epoch")}${batches} done)`;
 }
 
+const NAMED_AT_MOST = 2;
+
 function describeMoves(stage: StagePlan, details: PlanDetails): readonly string[] {
   const renames = (stage.renames ?? []).map(
     ({ from, to }) => `renames ${printable(baseName(from))} to ${printable(baseName(to))}`,
@@ -103,9 +105,9 @@ function describeMoves(stage: StagePlan, details: PlanDetails): readonly string[
   const archived = stage.archive ?? [];
   if (archived.length === 0) return renames;
   const folder = printable(archiveFolder(stage.output_dir, "RUN_ID"));
-  const names = details === "full" ? `: ${listWords(archived.map((file) => printable(baseName(file))))}` : "";
-  return [
-    ...renames,
-    `archives ${count(archived.length, "file or folder", "files and folders")} into ${folder}${names}; nothing is deleted`,
-  ];
+  const names = listWords(archived.map((file) => printable(baseName(file))));
+  const number = count(archived.length, "file or folder", "files and folders");
+  // A few are named at once: what is moved away is what a reader asks first.
+  const what = archived.length <= NAMED_AT_MOST ? names : details === "full" ? `${number} (${names})` : number;
+  return [...renames, `archives ${what} into ${folder}; nothing is deleted`];
 }

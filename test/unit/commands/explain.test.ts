@@ -11,7 +11,7 @@ function explained(word: string): string {
   return text;
 }
 
-async function answer(word: string) {
+async function answer(word?: string) {
   const out: string[] = [];
   const err: string[] = [];
   const exitCode = await runExplain(word, {
@@ -35,6 +35,14 @@ function figuresOf(node: unknown, key = ""): readonly string[] {
   }
   return [typeof node === "number" ? valueText(node) : String(node)];
 }
+
+test("Without a word, explain lists what there is; an unknown word points there", async () => {
+  const { out, exitCode } = await answer();
+  expect(exitCode).toBe(0);
+  for (const word of ["noise", "cache_latents, cache_text, train", "out-of-memory", "buying", "T1"])
+    expect(out).toContain(word);
+  expect((await answer("overfitting")).err).toContain("`wan22 explain` lists what there is.");
+});
 
 describe("every figure of the manual reaches a reader", () => {
   const words = [

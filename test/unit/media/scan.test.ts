@@ -23,9 +23,14 @@ async function write(files: Readonly<Record<string, string | Buffer>>): Promise<
   }
 }
 
-async function scan(kind: SourceKind, path: string, settings: DatasetSettings = {}): Promise<SourceFacts> {
-  const place = { file: "fox.yaml" };
-  const source = { kind, input: { written: path, path, place, unset: [] }, place };
+async function scan(
+  kind: SourceKind,
+  path: string,
+  settings: DatasetSettings = {},
+  { written, file } = { written: path, file: "fox.yaml" },
+): Promise<SourceFacts> {
+  const place = { file };
+  const source = { kind, input: { written, path, place, unset: [] }, place };
   const [facts] = await scanSources([source], { root, settings, statCache, ffprobe: "/nowhere/ffprobe" });
   if (facts === undefined) throw new Error("no facts");
   return facts;
@@ -73,6 +78,15 @@ describe("a folder", () => {
       kind: "missing",
       text: "there is no such folder; `fox` lies beside it, and may be meant",
     });
+    const seenFromRoot = await scan(
+      "videos",
+      "pipelines/data/fox",
+      {},
+      { written: "data/fox", file: "pipelines/a.yaml" },
+    );
+    expect(seenFromRoot.problem?.text).toBe(
+      "there is no such folder; paths are relative to the file that they stand in, and data/fox lies in the project's root: write `../data/fox`",
+    );
     expect((await scan("videos", "rows.jsonl")).problem?.kind).toBe("unsupported");
     expect((await scan("video_jsonl", "data")).problem?.kind).toBe("unsupported");
   });

@@ -147,12 +147,24 @@ describe("auto asks the machine", () => {
     expect(resolveWith("hardware: auto\ngpus: [1]", { gpus }).resolved.tier).toBe("mid");
   });
 
+  test("leaves a device over where the halves can't share an odd number, and says which", () => {
+    const noted = (text: string) =>
+      resolveWith(text).diagnostics.flatMap(({ code, detail }) => (code === "R26" ? [detail] : []));
+    expect(noted("noise: separate\ngpus: [0, 1, 2]")[0]).toMatch(/^Nothing is trained on device 2\./);
+    expect(noted("noise: separate\ngpus: [0, 1]")).toEqual([]);
+    expect(noted("noise: separate\ngpus: [2]")).toEqual([]);
+    expect(noted("noise: dual\ngpus: [0, 1, 2]")).toEqual([]);
+  });
+
   test("without a card assumes the tier that needs least, and says how to do better", () => {
     const { resolved, diagnostics } = resolveWith("trainer:\n  backend: musubi\n  path: musubi");
     expect(resolved.tier).toBe("entry");
     const found = diagnostics.find((each) => each.code === "R7");
     expect(found?.severity).toBe("warning");
     expect(found?.detail).toContain("hardware: RTX 4090");
+    expect(found?.detail).toContain("and trains the low-noise model only");
+    const both = resolveWith("noise: separate\ntrainer:\n  backend: musubi\n  path: musubi").diagnostics;
+    expect(both.find((each) => each.code === "R7")?.detail).not.toContain("the low-noise model only");
   });
 
   test("in a rehearsal, where no card is needed, that is a note", () => {

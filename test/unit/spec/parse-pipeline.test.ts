@@ -171,6 +171,18 @@ test("A variable in a value that the pipeline overrides need not be set", () => 
   ).toEqual([]);
 });
 
+test("A rehearsal needs no variable in what only the real trainer reads, whichever file says that it is one", () => {
+  const models = "models:\n  vae: ${NOWHERE}/vae\n";
+  const trainer = "trainer:\n  backend: rehearsal\n  path: ${NOWHERE}/musubi\n";
+  expect(parse(pipelineWith(models + trainer)).diagnostics).toEqual([]);
+  expect(parse(pipelineWith(trainer), models).diagnostics).toEqual([]);
+  expect(parse(pipelineWith(models), trainer).diagnostics).toEqual([]);
+  const real = trainer.replace("rehearsal", "musubi");
+  expect(parse(pipelineWith(real), models + trainer).diagnostics.map(({ code }) => code)).toEqual(["S31", "S31"]);
+  const python = parse(pipelineWith("trainer:\n  backend: rehearsal\n  python: ${NOWHERE}/bin/python"));
+  expect(python.diagnostics.map(({ code }) => code)).toEqual(["S31"]);
+});
+
 test("A variable named like a part of every object is not set", () => {
   expect(parse(pipelineWith("models:\n  vae: ${constructor}/vae")).diagnostics).toMatchObject([{ code: "S31" }]);
 });

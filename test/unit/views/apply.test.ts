@@ -224,7 +224,7 @@ describe("apply in a terminal", () => {
       .split("\n")
       .filter((line) => line.trim() !== "");
     expect(drawn.slice(-4)).toEqual([
-      expect.stringMatching(/^. train-low and train-high, at the same time$/),
+      expect.stringMatching(/^↓ train-low and train-high, at the same time$/),
       expect.stringMatching(/^ {2}. train-low {2}finished in 8 s \(40\/40\)$/),
       expect.stringMatching(/^ {2}. train-high {2}failed at 3\/40 after 8 s; log runs\/train.log$/),
       expect.stringMatching(/^fox: failed/),

@@ -290,8 +290,8 @@ describe("stages", () => {
           -/+  train-low      replace because learning_rate 2e-4 → 1e-4 (fox.yaml:17);
                               2 captions changed
                               64 steps in 4 epochs
-                              archives 2 files and folders into archive/RUN_ID;
-                              nothing is deleted
+                              archives fox.safetensors and fox-state into
+                              archive/RUN_ID; nothing is deleted
           …    train-high     wait"
     `);
   });
