@@ -2,7 +2,7 @@ import { hostname } from "node:os";
 import { join, resolve } from "node:path";
 import type { Diagnostic } from "../core/diagnostic.ts";
 import { pathInside } from "../core/paths.ts";
-import type { StageId } from "../core/vocabulary.ts";
+import { STAGE_IDS, type StageId } from "../core/vocabulary.ts";
 import { applyPipeline } from "../execute/apply-pipeline.ts";
 import { lockPipeline } from "../execute/lock-pipeline.ts";
 import { settlePipeline } from "../execute/settle.ts";
@@ -78,7 +78,11 @@ export async function runApply(files: readonly string[], options: ApplyOptions, 
     // Settled by now, so that the next plan says nothing of it.
     showDiagnostics(damaged, first, options, terminal);
     // Planned again under the lock: what another apply did between is in it.
-    const prepared = await plan();
+    const { prepared, unsettled } = await planSettled(plan, locks, terminal);
+    if (unsettled !== undefined) {
+      showDiagnostics([unsettled], prepared, options, terminal);
+      return EXIT.error;
+    }
     showPlan(prepared, options, terminal);
     const end = (codes: readonly ExitCode[]) => {
       const code = verdict(prepared, codes);
@@ -95,6 +99,37 @@ export async function runApply(files: readonly string[], options: ApplyOptions, 
   }
 }
 
+/** Each stage can end once. */
+const MAX_LOOKS = STAGE_IDS.length;
+
+/** A trainer may end while a plan is made: its end belongs in the journal before anything is carried out on it. */
+async function planSettled(
+  plan: () => Promise<Prepared>,
+  locks: readonly LockedPipeline[],
+  terminal: Terminal,
+): Promise<{ readonly prepared: Prepared; readonly unsettled?: Diagnostic }> {
+  for (let looks = 1; ; looks += 1) {
+    const prepared = await plan();
+    const locked = new Set(locks.map(({ pipeline }) => placeOf(pipeline).stateFile));
+    const late = prepared.known.filter((pipeline) => pipeline.unsettled && locked.has(placeOf(pipeline).stateFile));
+    if (late.length === 0 || looks === MAX_LOOKS) return { prepared };
+    for (const pipeline of late) {
+      const unsettled = await settle(pipeline, terminal);
+      if (unsettled !== undefined) return { prepared, unsettled };
+    }
+  }
+}
+
+/** Where a pipeline's record is. */
+function placeOf({ root, spec }: KnownPipeline) {
+  const stateDir = resolve(root, spec.stateDir);
+  return { root, stateDir, pipeline: spec.name, stateFile: statePaths(stateDir, spec.name).stateFile };
+}
+
+function settle(pipeline: KnownPipeline, terminal: Terminal): Promise<Diagnostic | undefined> {
+  return settlePipeline({ ...placeOf(pipeline), host: hostname(), onWaiting: (text) => terminal.err(text) });
+}
+
 interface LockedPipeline {
   readonly pipeline: KnownPipeline;
   readonly lock: Lock;
@@ -103,11 +138,9 @@ interface LockedPipeline {
 /** Gives the locks back; not that of a pipeline whose trainer lives on, which another machine could not see otherwise. */
 async function releaseAll(locks: readonly LockedPipeline[]): Promise<void> {
   for (const { pipeline, lock } of locks) {
-    const { root, spec } = pipeline;
-    const stateDir = resolve(root, spec.stateDir);
-    const { stateFile } = statePaths(stateDir, spec.name);
-    const shownFile = pathInside(root, stateFile);
-    const { alive } = await loadState({ root, stateDir, pipeline: spec.name, shownFile, host: hostname() });
+    const { stateFile, ...place } = placeOf(pipeline);
+    const shownFile = pathInside(place.root, stateFile);
+    const { alive } = await loadState({ ...place, shownFile, host: hostname() });
     if (alive.length === 0) await lock.release();
   }
 }
@@ -119,14 +152,12 @@ interface Refusal {
 
 /** Takes a pipeline's lock and puts in order what a killed runner left, before anything is planned on it; or says why not. */
 async function takeOver(pipeline: KnownPipeline, terminal: Terminal): Promise<LockedPipeline | Refusal> {
-  const { root, spec } = pipeline;
-  const place = { root, stateDir: resolve(root, spec.stateDir), pipeline: spec.name };
-  const result = await lockPipeline(place);
+  const result = await lockPipeline(placeOf(pipeline));
   if (result.kind !== "acquired") {
     return { diagnostic: result.diagnostic, exitCode: result.kind === "locked" ? EXIT.locked : EXIT.error };
   }
   if (result.note !== undefined) terminal.err(result.note);
-  const diagnostic = await settlePipeline({ ...place, host: hostname(), onWaiting: (text) => terminal.err(text) });
+  const diagnostic = await settle(pipeline, terminal);
   if (diagnostic === undefined) return { pipeline, lock: result.lock };
   await result.lock.release();
   return { diagnostic, exitCode: EXIT.error };

@@ -7,7 +7,7 @@ import { pathInside } from "../core/paths.ts";
 import type { StagePlan } from "../core/plan/plan.ts";
 import { turnsOf } from "../core/plan/turns.ts";
 import { workFolder } from "../core/render/work-files.ts";
-import type { Driver, StageId } from "../core/vocabulary.ts";
+import type { Driver } from "../core/vocabulary.ts";
 import { copyWholeFile, writeWholeFile } from "../host/atomic-file.ts";
 import { newRunId, nowSeconds } from "../host/clock.ts";
 import { errorCode } from "../host/read-file.ts";
@@ -37,7 +37,8 @@ export async function applyPipeline(input: ApplyInput): Promise<ApplyResult> {
 async function carryOut(input: ApplyInput): Promise<ApplyResult> {
   const stages = input.plan.stages.filter(({ action }) => action !== "none" && action !== "wait");
   if (stages.length === 0) return { outcome: "finished", run: undefined, state: input.state, diagnostics: [] };
-  const later = stages.filter((stage) => endedInAdoptedRun(stage, stages, input));
+  const again = stages.findIndex((stage) => endedInAdoptedRun(stage, stages, input));
+  const later = again < 0 ? [] : stages.slice(again).filter((stage) => !isRunning(stage, input));
   const first = await carryOutRun(
     input,
     stages.filter((stage) => !later.includes(stage)),
@@ -49,8 +50,8 @@ async function carryOut(input: ApplyInput): Promise<ApplyResult> {
 }
 
 /**
- * One half that ended while nobody watched, beside the other that still runs: a run's files hold one attempt of each stage,
- * so it gets a run of its own when the other's has ended.
+ * A stage that ended while nobody watched, in the run of a trainer that still lives: a run's files hold one attempt of each
+ * stage, so it gets a run of its own when the other's has ended, with the stages after it.
  */
 function endedInAdoptedRun(stage: StagePlan, stages: readonly StagePlan[], input: ApplyInput): boolean {
   if (isRunning(stage, input)) return false;
@@ -86,9 +87,10 @@ async function carryOutRun(
     run: recorder.run,
     folder: pathInside(input.root, recorder.runDir),
     plan_digest: input.plan.digest,
-    stages: turns.flatMap((turn, position) => turn.map(({ id, action }) => ({ id, action, turn: position }))),
+    stages: [...turns, ...turnsOf(later)].flatMap((turn, position) =>
+      turn.map(({ id, action }) => ({ id, action, turn: position })),
+    ),
   });
-  for (const { id } of later) report({ type: "note", severity: "note", text: laterText(id, stages) });
   const diagnostics: Diagnostic[] = [];
   let last: StageOutcome = "finished";
   let lastDriver: Driver | undefined;
@@ -110,11 +112,6 @@ async function carryOutRun(
   if (outcome !== "detached") await writeRunResult(recorder, { outcome, diagnostics });
   report({ type: "run-ended", run: recorder.run, outcome, checkpoints, seconds });
   return { outcome, run: recorder.run, state: recorder.state(), diagnostics };
-}
-
-function laterText(id: StageId, stages: readonly StagePlan[]): string {
-  const others = stages.map((stage) => stage.id).join(", ");
-  return `${id} ended while nobody watched, and ${others} of the same run goes on: ${id} is taken up when that has ended.`;
 }
 
 /**

@@ -17,6 +17,13 @@ export interface EndedRun {
   readonly state: () => State | undefined;
 }
 
+/** What a run came to, by all its stages: one that was lost while nobody watched counts as well as those that were followed. */
+function outcomeOfRun(state: State | undefined, run: string): ApplyOutcome {
+  const statuses = Object.values(state?.stages ?? {}).flatMap((record) => (record.run === run ? [record.status] : []));
+  if (statuses.some((status) => status === "failed" || status === "lost")) return "failed";
+  return statuses.includes("stopped") ? "stopped" : "finished";
+}
+
 export async function writeRunResult(
   { run, runDir, state }: EndedRun,
   { outcome, diagnostics }: RunEnd,
@@ -26,7 +33,7 @@ export async function writeRunResult(
     version: 1,
     run,
     pipeline: known?.pipeline,
-    outcome,
+    outcome: outcome === "finished" ? outcomeOfRun(known, run) : outcome,
     stages: (known?.history ?? []).filter((entry) => entry.run === run),
     checkpoints: known?.checkpoints ?? [],
     diagnostics: diagnostics.map(({ severity, code, message }) => ({ severity, code, message })),

@@ -24,9 +24,9 @@ export interface StageResult {
 
 export async function runStage(input: StageInput): Promise<StageResult> {
   const startedAt = nowSeconds();
-  const started = await input.startGate(() =>
-    isRunning(input.stage, input.apply) ? attachStage(input) : startOrExplain(input),
-  );
+  const started = await input.startGate(() => begin(input));
+  // Told to stop while another stage of its turn was started: it has no record, as one that comes later.
+  if (started === undefined) return { outcome: "stopped", diagnostics: [] };
   if (started.kind === "failed")
     return endStage(input, started.progress, startedAt, judgeUnstarted(started.diagnostic));
   const { progress } = started;
@@ -36,6 +36,12 @@ export async function runStage(input: StageInput): Promise<StageResult> {
     return { outcome: "detached", diagnostics: [] };
   }
   return endStage(input, progress, startedAt, await judgeStage(input, progress, followed));
+}
+
+async function begin(input: StageInput): Promise<Started | NotStarted | undefined> {
+  const { stop, stopNow } = input.apply.signals;
+  if (isRunning(input.stage, input.apply)) return attachStage(input);
+  return stop.aborted || stopNow.aborted ? undefined : startOrExplain(input);
 }
 
 /** A folder that is closed, or a disk that is full, before anything was started: a failed stage like any other. */

@@ -11,8 +11,8 @@ import { findClosedFolder } from "./written-folders.ts";
 
 export type TurnInput = Omit<StageInput, "stage" | "startGate">;
 
-/** Worst last: the outcome of stages that ran together is that of the one that needs most attention. */
-const BY_WEIGHT: readonly StageOutcome[] = ["finished", "stopped", "lost", "failed", "detached"];
+/** The last of them that any stage of a turn has is the turn's: as among pipelines, a stop comes before a failure. */
+const BY_WEIGHT: readonly StageOutcome[] = ["finished", "lost", "failed", "stopped", "detached"];
 
 /** Comes back when all have ended: one that fails leaves the others to their work, which is worth as much without it. */
 export async function runTurn(turn: readonly StagePlan[], input: TurnInput): Promise<StageResult> {
@@ -24,7 +24,7 @@ export async function runTurn(turn: readonly StagePlan[], input: TurnInput): Pro
     if (refused === undefined) startable.push(stage);
     else results.push({ outcome: "failed", diagnostics: [refused] });
   }
-  const settled = await Promise.allSettled(startable.map((stage) => runStage({ ...input, stage, startGate })));
+  const settled = await Promise.allSettled(startable.map((stage) => runAmong({ ...input, stage, startGate }, turn)));
   for (const each of settled) {
     if (each.status === "rejected") throw each.reason;
     results.push(each.value);
@@ -34,6 +34,19 @@ export async function runTurn(turn: readonly StagePlan[], input: TurnInput): Pro
     outcome: BY_WEIGHT[Math.max(...weights)] ?? "finished",
     diagnostics: results.flatMap(({ diagnostics }) => diagnostics),
   };
+}
+
+/** An error that ends the run is said when it comes, though the other stages of its turn are seen to their end first. */
+async function runAmong(input: StageInput, turn: readonly StagePlan[]): Promise<StageResult> {
+  try {
+    return await runStage(input);
+  } catch (error) {
+    if (turn.length > 1) {
+      const text = `${input.stage.id} can't be followed any more: ${error instanceof Error ? error.message : String(error)}. What runs beside it is followed to its end.`;
+      input.report({ type: "note", stage: input.stage.id, severity: "warning", text });
+    }
+    throw error;
+  }
 }
 
 /** Why these stages can't be started here: no Python that would run them, or a folder that can't be written to. */

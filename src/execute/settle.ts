@@ -77,12 +77,23 @@ async function settle({ root, stateDir, pipeline, host, onWaiting }: SettleOptio
     await appendJournal(runFiles.journal(runDir), digests);
     const proved: State = foldState(state, digests) ?? state;
     state = proved;
-    if (!(await isThere(runFiles.result(runDir)))) {
-      const outcome = entry.outcome === "lost" ? "failed" : entry.outcome;
-      await writeRunResult({ run, runDir, state: () => proved }, { outcome, diagnostics: [] });
-    }
   }
+  await writeResults(state, { loaded, runsDir });
   if (unrecorded.length > 0 || damagedFile !== undefined) await saveState(state, { stateDir, damagedFile });
+}
+
+/** Of the runs that have come to their end: not of one in which a trainer still lives. */
+async function writeResults(
+  state: State,
+  { loaded: { unrecorded, alive }, runsDir }: { readonly loaded: LoadedState; readonly runsDir: string },
+): Promise<void> {
+  const living = new Set(alive.map((stage) => state.stages[stage]?.run));
+  const ended = new Set(unrecorded.flatMap(({ run, entry }) => (entry.type === "end" ? [run] : [])));
+  for (const run of ended) {
+    const runDir = join(runsDir, run);
+    if (living.has(run) || (await isThere(runFiles.result(runDir)))) continue;
+    await writeRunResult({ run, runDir, state: () => state }, { outcome: "finished", diagnostics: [] });
+  }
 }
 
 /** What a trainer that was killed, or failed, left of itself must have ended before another is started. */

@@ -49,6 +49,8 @@ export async function attachStage(input: StageInput): Promise<Started | NotStart
   const known = await readEvents(recorder.runDir, stage.id);
   const progress = initialProgress(stage);
   for (const event of known) takeUp(progress, event);
+  // What it said after the state was read, that the plan was made from, is in no state yet.
+  await recorder.observe(stage.id, known);
   const identity = recorder.state()?.stages[stage.id]?.process;
   if (identity === undefined) {
     return { kind: "failed", progress, diagnostic: diagnose(EXECUTE_CODES.lost, lostText(stage)) };
@@ -127,8 +129,8 @@ export async function startStage(input: StageInput): Promise<Started | NotStarte
 }
 
 function stageEntry(stage: StagePlan) {
-  const { total_epochs, steps_per_epoch, done_epochs, done_steps, output_dir, output_name } = stage;
-  const optional = { total_epochs, steps_per_epoch, done_epochs, done_steps, output_dir, output_name };
+  const { total_epochs, steps_per_epoch, done_epochs, done_steps, output_dir, output_name, gpus } = stage;
+  const optional = { total_epochs, steps_per_epoch, done_epochs, done_steps, output_dir, output_name, gpus };
   return {
     stage: stage.id,
     action: stage.action,

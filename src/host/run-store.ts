@@ -64,14 +64,23 @@ async function appendLines(
 ): Promise<void> {
   if (lines.length === 0) return;
   await mkdir(dirname(file), { recursive: true });
-  const start = (await endsWithNewline(file)) ? "" : "\n";
-  const text = start + lines.map((line) => `${JSON.stringify(line)}\n`).join("");
+  const text = lines.map((line) => `${JSON.stringify(line)}\n`).join("");
+  try {
+    await append(file, (await endsWithNewline(file)) ? text : `\n${text}`, { durability });
+  } catch (error) {
+    throw namingFile(error, { path: file, bytes: Buffer.byteLength(text) });
+  }
+}
+
+async function append(
+  file: string,
+  text: string,
+  { durability }: { readonly durability: "full" | "none" },
+): Promise<void> {
   const handle = await open(file, "a");
   try {
     await handle.writeFile(text);
     if (durability === "full") await handle.sync();
-  } catch (error) {
-    throw namingFile(error, { path: file, bytes: Buffer.byteLength(text) });
   } finally {
     await handle.close();
   }

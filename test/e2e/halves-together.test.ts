@@ -53,6 +53,15 @@ async function trainerOf(project: Project, stage: StageId): Promise<number> {
   return (await readState(project)).stages[stage]?.process?.pid ?? 0;
 }
 
+/** The record knows every checkpoint that is there, with its digest, and no other. */
+async function expectRecorded(project: Project): Promise<void> {
+  const { checkpoints } = await readState(project);
+  const recorded = checkpoints.map(({ file }) => file.replace("output/quickstart/", "")).sort();
+  const there = Object.keys(await checkpointHashes(project)).filter((name) => !name.includes("-state/"));
+  expect(recorded).toEqual(there.sort());
+  expect(checkpoints.every(({ sha256 }) => sha256 !== undefined)).toBe(true);
+}
+
 describe("halves that are trained at the same time", () => {
   it("both start before either ends, and end with the bytes that they have one after the other", async () => {
     const project = await halves("[0, 1]");
@@ -130,6 +139,46 @@ describe("halves that are trained at the same time", () => {
     const { stages, run } = await readState(project);
     expect(stages["train-low"]).toMatchObject({ status: "finished", run, segment: 1 });
     expect(stages["train-high"]).toMatchObject({ status: "finished", run, segment: 1 });
+    await expectRecorded(project);
+  });
+
+  it("are followed together, and stop together, though the pipeline gives them one GPU by now", async () => {
+    const project = await halves("[0, 1]");
+    const first = startApply(project);
+    await Promise.all([first.until(hasStep("train-low", 10)), first.until(hasStep("train-high", 10))]);
+    first.process.kill("SIGKILL");
+    await first.ended;
+    await project.write(FILE, (await project.read(FILE)).replace("gpus: [0, 1]", "gpus: [0]"));
+    const planned = (await project.plan(FILE)).pipelines[0]?.stages ?? [];
+    expect(planned.slice(2)).toMatchObject([{ gpus: [0] }, { id: "train-high", gpus: [1] }]);
+
+    const second = startApply(project);
+    await Promise.all([second.until(LOW), second.until(HIGH)]);
+    second.process.kill("SIGINT");
+    expect(await second.ended).toBe(85);
+    const { stages } = await readState(project);
+    expect([stages["train-low"]?.status, stages["train-high"]?.status]).toEqual(["stopped", "stopped"]);
+
+    expect((await project.run(["apply", FILE, "--auto-approve"])).exitCode).toBe(0);
+    expect(await checkpointHashes(project)).toEqual(await oneAfterTheOther());
+    await expectRecorded(project);
+  });
+
+  it("are not left to themselves by a pipeline that has no such stages any more", async () => {
+    const project = await halves("[0, 1]");
+    const first = startApply(project);
+    await Promise.all([first.until(hasStep("train-low", 10)), first.until(hasStep("train-high", 10))]);
+    first.process.kill("SIGKILL");
+    await first.ended;
+    const separate = await project.read(FILE);
+    await project.write(FILE, separate.replace("noise: separate", "noise: low"));
+    const refused = await project.run(["apply", FILE, "--auto-approve"]);
+    expect(refused.exitCode).toBe(4);
+    expect(refused.stdout + refused.stderr).toMatch(/P4(?:.|\n)*train-low(?:.|\n)*P4(?:.|\n)*train-high/);
+
+    await project.write(FILE, separate);
+    expect((await project.run(["apply", FILE, "--auto-approve"])).exitCode).toBe(0);
+    await expectRecorded(project);
   });
 
   it("one that died with the runner is taken up in a run of its own, once the other has ended", async () => {
@@ -149,8 +198,12 @@ describe("halves that are trained at the same time", () => {
       { stage: "train-high", attached: true },
       { stage: "train-low", action: "resume", attached: false },
     ]);
-    expect(second.events.filter(({ type }) => type === "run-started")).toHaveLength(2);
+    const runs = second.events.flatMap((event) => (event.type === "run-started" ? [event.run] : []));
+    expect(runs).toHaveLength(2);
+    const results = runs.map(async (run) => JSON.parse(await project.read(`.wan22/runs/${run}/result.json`)).outcome);
+    expect(await Promise.all(results)).toEqual(["failed", "finished"]);
     expect(await checkpointHashes(project)).toEqual(wanted);
+    await expectRecorded(project);
     expect((await project.run(["apply", FILE, "--auto-approve"])).stdout).toContain("No changes.");
   });
 });

@@ -15,7 +15,7 @@ import { PLAN_CODES } from "./codes.ts";
 import { fingerprintOf, type StageInputs } from "./fingerprint.ts";
 import { latentInputs, textInputs } from "./inputs.ts";
 import type { Reason, StageAction } from "./plan.ts";
-import { type PlannedStage, type Planning, renderedStage, stageDevices } from "./stage.ts";
+import { type PlannedStage, type Planning, recordedDevices, renderedStage, stageDevices } from "./stage.ts";
 import { countText, namesText, takeBack } from "./wording.ts";
 
 /** Plans the two caching stages: which files there will be, which of them are to be made, and why (design §5). */
@@ -53,7 +53,7 @@ export function planCaching(id: CachingId, planning: Planning): PlannedStage {
       action: decision.action,
       reasons: [...decision.reasons],
       driver: planning.driverOf(id),
-      ...stageDevices(id, resolved),
+      ...(running ? recordedDevices(record) : stageDevices(id, resolved)),
       argv: [...argv],
       files: { ...files },
       cache_files: wanted.map(({ file }) => file),

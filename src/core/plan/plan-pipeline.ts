@@ -21,6 +21,7 @@ import { planCaching } from "./plan-caching.ts";
 import { planTraining } from "./plan-training.ts";
 import { stageLength, trainedModules } from "./schedule.ts";
 import type { PlannedStage, Planning } from "./stage.ts";
+import { takeBack } from "./wording.ts";
 
 /** What a pipeline's plan is made from; no check has found an error in it. */
 export interface PlanInput {
@@ -110,6 +111,7 @@ export function planPipeline(input: PlanInput): Outcome<PipelinePlan> {
   });
   const diagnostics = [
     ...unknownStages(input, stages),
+    ...abandonedTrainers(planning, stages),
     ...(sameHost ? [] : [otherHost(state, resolved, stages)]),
     ...planned.flatMap((stage) => stage.diagnostics),
     ...shortages,
@@ -170,6 +172,21 @@ function unknownStages({ replace = [], resolved }: PlanInput, stages: readonly S
         PLAN_CODES.noSuchStage,
         `${name} has no stage ${id} to start over. Its stages are ${known.join(", ")}; name one of these.`,
         { at: { file } },
+      ),
+    );
+}
+
+/** Trainers that live, of stages that the pipeline has no more: nobody would follow them, or stop them. */
+function abandonedTrainers({ alive, state, resolved }: Planning, stages: readonly StagePlan[]): readonly Diagnostic[] {
+  const { name, file } = resolved.spec;
+  const known = stages.map(({ id }) => id);
+  return [...alive]
+    .filter((id) => !known.includes(id))
+    .map((id) =>
+      diagnose(
+        PLAN_CODES.runningSomethingElse,
+        `The stage ${id} of ${name} is running (run ${state?.stages[id]?.run ?? ""}), and with \`noise: ${resolved.noise}\` the pipeline has no such stage. ${takeBack(file)}`,
+        { at: resolved.spec.places.get("noise") ?? { file }, path: "noise" },
       ),
     );
 }

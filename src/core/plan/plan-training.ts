@@ -14,7 +14,7 @@ import { type OutputFile, type StageOutputs, stageOutputs } from "./outputs.ts";
 import type { Reason, StageAction, StagePlan } from "./plan.ts";
 import { type LastFilesMoves, moveLastFiles } from "./renames.ts";
 import { allowsExtend, checkpointOptions, numberOf, type StageLength, stageLength, textOf } from "./schedule.ts";
-import { type PlannedStage, type Planning, renderedStage, stageDevices } from "./stage.ts";
+import { type PlannedStage, type Planning, recordedDevices, renderedStage, stageDevices } from "./stage.ts";
 import { decideTrainAction, type TrainAction } from "./train-action.ts";
 import { countText, namesText, takeBack } from "./wording.ts";
 
@@ -186,7 +186,8 @@ function assemble(training: Training, decision: TrainAction): PlannedStage {
       action: course.action,
       reasons: [...decision.reasons],
       driver: planning.driverOf(stage.id),
-      ...stageDevices(stage.id, planning.resolved),
+      // A living trainer stays where it was started.
+      ...(decision.action === "follow" ? recordedDevices(decision.record) : stageDevices(stage.id, planning.resolved)),
       argv: [...(course.resumeFrom === undefined ? argv : withResume(argv, course.resumeFrom))],
       files: { ...files },
       fingerprint,

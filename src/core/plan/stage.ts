@@ -3,7 +3,7 @@ import type { DiskFacts } from "../facts.ts";
 import type { Rendered, RenderedStage } from "../render/rendered.ts";
 import { deviceChoice, devicesOf } from "../resolve/devices.ts";
 import type { Resolved } from "../resolve/resolved.ts";
-import type { State } from "../state/state.ts";
+import type { StageRecord, State } from "../state/state.ts";
 import type { DatasetItems } from "../trainer/dataset.ts";
 import type { Driver, StageId } from "../vocabulary.ts";
 import type { Sha256 } from "./canonical.ts";
@@ -45,6 +45,11 @@ export interface PlannedStage {
 /** The devices of a stage as a plan holds them. */
 export function stageDevices(id: StageId, resolved: Resolved): Pick<StagePlan, "gpus"> {
   const gpus = devicesOf(id, deviceChoice(resolved));
+  return gpus === undefined ? {} : { gpus: [...gpus] };
+}
+
+/** The devices that a stage's last process was started on. */
+export function recordedDevices({ gpus }: Pick<StageRecord, "gpus">): Pick<StagePlan, "gpus"> {
   return gpus === undefined ? {} : { gpus: [...gpus] };
 }
 

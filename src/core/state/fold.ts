@@ -1,6 +1,6 @@
 import type { TrainerEvent } from "../event.ts";
 import { normalizePath } from "../paths.ts";
-import type { StageId } from "../vocabulary.ts";
+import { STAGE_IDS, type StageId } from "../vocabulary.ts";
 import type { JournalEntry } from "./journal.ts";
 import { type CheckpointRecord, emptyState, type StageRecord, type State, type TrainingStateRecord } from "./state.ts";
 
@@ -54,10 +54,15 @@ function finished(draft: Draft): State {
   return {
     ...draft.state,
     stages: Object.fromEntries(draft.stages),
-    checkpoints: [...draft.checkpoints.values()],
-    training_states: [...draft.trainingStates.values()],
+    checkpoints: byStage(draft.checkpoints),
+    training_states: byStage(draft.trainingStates),
     history: draft.history,
   };
+}
+
+/** Each stage's in the order they were made: of stages that run at the same time, a journal does not say which came first. */
+function byStage<Made extends { readonly stage: StageId }>(made: ReadonlyMap<string, Made>): Made[] {
+  return [...made.values()].sort((a, b) => STAGE_IDS.indexOf(a.stage) - STAGE_IDS.indexOf(b.stage));
 }
 
 /** A run of another lineage is another history: nothing of the old one holds for it. */
@@ -177,6 +182,7 @@ function startStage(draft: Draft, entry: StageEntry): void {
       from_steps: entry.done_steps,
       output_dir: entry.output_dir,
       output_name: entry.output_name,
+      gpus: entry.gpus,
       caches: before?.caches,
       measured: same ? before.measured : undefined,
       vram_peak_bytes: same ? before.vram_peak_bytes : undefined,
@@ -235,7 +241,7 @@ function foldStep(draft: Draft, { stage, step, seconds, vram_bytes }: Event<"ste
 
 function addCheckpoint(draft: Draft, { stage, epoch, step, bytes, ...entry }: Event<"checkpoint">): void {
   const file = normalizePath(entry.file);
-  draft.checkpoints.set(file, { stage, file, epoch, step, bytes });
+  put(draft.checkpoints, file, { stage, file, epoch, step, bytes });
 }
 
 function addDigest(draft: Draft, entry: Extract<JournalEntry, { type: "digest" }>): void {
@@ -249,7 +255,13 @@ function addTrainingState(draft: Draft, entry: Event<"state">): void {
   const dir = normalizePath(entry.dir);
   const batches = entry.done_batches;
   const done_batches = typeof batches === "number" && Number.isInteger(batches) && batches >= 0 ? batches : undefined;
-  draft.trainingStates.set(dir, { stage, dir, done_epochs, done_steps, ...present({ done_batches }) });
+  put(draft.trainingStates, dir, { stage, dir, done_epochs, done_steps, ...present({ done_batches }) });
+}
+
+/** In its old place, unless it was another stage's. */
+function put<Made extends { readonly stage: StageId }>(made: Map<string, Made>, name: string, value: Made): void {
+  if (made.get(name)?.stage !== value.stage) made.delete(name);
+  made.set(name, value);
 }
 
 function forget(draft: Draft, path: string): void {

@@ -40,6 +40,7 @@ export const journalSchema = z.discriminatedUnion("type", [
     done_steps: count.optional(),
     output_dir: z.string().optional(),
     output_name: z.string().optional(),
+    gpus: z.array(count).optional(),
   }),
   z.looseObject({
     ...base,

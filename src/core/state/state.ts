@@ -53,6 +53,10 @@ const stageRecordSchema = z.strictObject({
     .optional()
     .describe("Steps that were timed for this fingerprint, each process's first left out, and how long they took"),
   vram_peak_bytes: count.optional().describe("The most GPU memory that a step reported, for this fingerprint"),
+  gpus: z
+    .array(count)
+    .optional()
+    .describe("Devices that its last process was started on, where the pipeline named them"),
   output_dir: z.string().optional().describe("Folder of the checkpoints"),
   output_name: z.string().optional().describe("What their names begin with"),
   caches: z

@@ -1,9 +1,16 @@
 import { expect, test } from "vitest";
+import type { StagePlan } from "../../../src/core/plan/plan.ts";
 import { turnsOf } from "../../../src/core/plan/turns.ts";
 import type { StageId } from "../../../src/core/vocabulary.ts";
 import { PIPELINE, planWorld } from "./world.ts";
 
-const stage = (id: StageId, gpus?: number[]) => (gpus === undefined ? { id } : { id, gpus });
+type Cause = StagePlan["reasons"][number]["cause"];
+
+const stage = (id: StageId, gpus?: number[], cause: Cause = "no-record") => ({
+  id,
+  reasons: [{ cause, text: "" }],
+  ...(gpus === undefined ? {} : { gpus }),
+});
 const ids = (stages: Parameters<typeof turnsOf>[0]) => turnsOf(stages).map((turn) => turn.map(({ id }) => id));
 
 test("the halves run at the same time where each has GPUs of its own", () => {
@@ -26,6 +33,23 @@ test.each([
 test("caching never runs beside anything", () => {
   expect(ids([stage("cache-latents", [0]), stage("cache-text", [1]), stage("train-high", [2])])).toHaveLength(3);
   expect(ids([])).toEqual([]);
+});
+
+test("trainers that live are followed together and first, wherever they stand and whatever they run on", () => {
+  const living = (id: StageId, gpus?: number[]) => stage(id, gpus, "running");
+  expect(ids([living("train-low", [0]), living("train-high", [0])])).toEqual([["train-low", "train-high"]]);
+  expect(ids([stage("cache-latents"), living("train-low"), stage("train-high")])).toEqual([
+    ["train-low"],
+    ["cache-latents"],
+    ["train-high"],
+  ]);
+});
+
+test("beside one that lives a half is begun that never was; one that ended there waits for it", () => {
+  const low = stage("train-low", [0], "running");
+  expect(ids([low, stage("train-high", [1])])).toEqual([["train-low", "train-high"]]);
+  expect(ids([low, stage("train-high", [1], "unfinished")])).toEqual([["train-low"], ["train-high"]]);
+  expect(ids([low, stage("train-high", [0])])).toEqual([["train-low"], ["train-high"]]);
 });
 
 test("a plan's time is that of the longer half, its memory that of both", () => {
