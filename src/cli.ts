@@ -1,4 +1,5 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { parseDuration } from "./commands/duration.ts";
 import { EXIT, type ExitCode } from "./commands/exit-code.ts";
 import type { SchemaName } from "./commands/schema.ts";
 import { openTerminal } from "./commands/terminal.ts";
@@ -26,6 +27,12 @@ function toStage(text: string, previous: readonly StageId[]): readonly StageId[]
   const stage = STAGE_IDS.find((id) => id === text);
   if (stage === undefined) throw new InvalidArgumentError(`It is one of ${STAGE_IDS.join(", ")}.`);
   return [...previous, stage];
+}
+
+function toMilliseconds(text: string): number {
+  const milliseconds = parseDuration(text);
+  if (milliseconds === undefined) throw new InvalidArgumentError("It is a duration such as 90s, 10m or 2h.");
+  return milliseconds;
 }
 
 function listSchemas(): string {
@@ -94,11 +101,16 @@ function buildProgram(run: (work: () => Promise<ExitCode> | ExitCode) => Promise
         .default("human"),
     )
     .addOption(replaceOption())
+    .addOption(
+      new Option("--lock-timeout <duration>", "wait this long (90s, 10m, 2h) for a pipeline or GPU that another has")
+        .argParser(toMilliseconds)
+        .default(0, "do not wait"),
+    )
     .option(
       "--detach-on-signal",
       "Ctrl-C and SIGTERM end wan22 alone and training goes on, instead of stopping it; always so under GITHUB_ACTIONS, and when the terminal is closed",
     )
-    .action((files: string[], { autoApprove, format, replace, detachOnSignal }) =>
+    .action((files: string[], { autoApprove, format, replace, lockTimeout, detachOnSignal }) =>
       run(async () =>
         (await import("./commands/apply.ts")).runApply(
           files,
@@ -106,6 +118,7 @@ function buildProgram(run: (work: () => Promise<ExitCode> | ExitCode) => Promise
             format,
             approval: autoApprove ? "auto" : "ask",
             replace,
+            lockTimeoutMs: lockTimeout,
             onSignal: detachOnSignal || terminal.environment.GITHUB_ACTIONS === "true" ? "detach" : "stop",
           },
           terminal,

@@ -3,7 +3,8 @@ import { join, resolve } from "node:path";
 import type { Diagnostic } from "../core/diagnostic.ts";
 import { pathInside } from "../core/paths.ts";
 import { STAGE_IDS, type StageId } from "../core/vocabulary.ts";
-import { applyPipeline } from "../execute/apply-pipeline.ts";
+import { type ApplyResult, applyPipeline } from "../execute/apply-pipeline.ts";
+import { EXECUTE_CODES } from "../execute/codes.ts";
 import { lockPipeline } from "../execute/lock-pipeline.ts";
 import { settlePipeline } from "../execute/settle.ts";
 import { HOST_CODES } from "../host/codes.ts";
@@ -28,6 +29,8 @@ export interface ApplyOptions {
   /** `auto` asks nobody. */
   readonly approval: "ask" | "auto";
   readonly replace: readonly StageId[];
+  /** How long to wait for a pipeline or a GPU that another has. */
+  readonly lockTimeoutMs: number;
   readonly onSignal: OnSignal;
 }
 
@@ -67,7 +70,7 @@ export async function runApply(files: readonly string[], options: ApplyOptions, 
   try {
     const refused: Refusal[] = [];
     for (const pipeline of concerned) {
-      const taken = await takeOver(pipeline, terminal);
+      const taken = await takeOver(pipeline, options, terminal);
       if ("lock" in taken) locks.push(taken);
       else refused.push(taken);
     }
@@ -151,8 +154,13 @@ interface Refusal {
 }
 
 /** Takes a pipeline's lock and puts in order what a killed runner left, before anything is planned on it; or says why not. */
-async function takeOver(pipeline: KnownPipeline, terminal: Terminal): Promise<LockedPipeline | Refusal> {
-  const result = await lockPipeline(placeOf(pipeline));
+async function takeOver(
+  pipeline: KnownPipeline,
+  { lockTimeoutMs }: ApplyOptions,
+  terminal: Terminal,
+): Promise<LockedPipeline | Refusal> {
+  const patience = { timeoutMs: lockTimeoutMs, onWaiting: terminal.err };
+  const result = await lockPipeline({ ...placeOf(pipeline), patience });
   if (result.kind !== "acquired") {
     return { diagnostic: result.diagnostic, exitCode: result.kind === "locked" ? EXIT.locked : EXIT.error };
   }
@@ -189,6 +197,7 @@ async function applyAll(
     colour: terminal.colour,
   });
   const codes: ExitCode[] = [];
+  let detached = false;
   const found: Diagnostic[] = [];
   try {
     for (const { root, resolved, items, plan, state, alive, facts, presets } of pipelines) {
@@ -201,6 +210,8 @@ async function applyAll(
         state,
         alive,
         sources: facts.sources,
+        gpus: facts.gpus,
+        lockTimeoutMs: options.lockTimeoutMs,
         presets,
         root,
         trainer: facts.trainer,
@@ -211,7 +222,8 @@ async function applyAll(
         signals,
       });
       found.push(...result.diagnostics);
-      codes.push(exitCodeOf(result.outcome));
+      codes.push(exitCodeOf(result));
+      detached ||= result.outcome === "detached";
     }
   } finally {
     await view.close();
@@ -222,20 +234,22 @@ async function applyAll(
     const names = pipelines.map((pipeline) => fileFrom(terminal.folder, pipeline));
     const command = commandLine(["apply", ...names], terminal);
     terminal.err(
-      signals.detach.aborted
-        ? `Detached: training goes on. Follow it with: ${command}`
-        : `Stopped. Resume with: ${command}`,
+      detached ? `Detached: training goes on. Follow it with: ${command}` : `Stopped. Resume with: ${command}`,
     );
   }
   return codes;
 }
 
-function exitCodeOf(outcome: Awaited<ReturnType<typeof applyPipeline>>["outcome"]): ExitCode {
+function exitCodeOf({ outcome, diagnostics }: ApplyResult): ExitCode {
   switch (outcome) {
     case "finished":
       return EXIT.fine;
-    case "failed":
-      return EXIT.stageFailed;
+    case "failed": {
+      const errors = diagnostics.filter(({ severity }) => severity === "error");
+      // Only a GPU that another has was in the way.
+      const isLocked = errors.length > 0 && errors.every(({ code }) => code === EXECUTE_CODES.gpuLocked.code);
+      return isLocked ? EXIT.locked : EXIT.stageFailed;
+    }
     case "stopped":
     case "detached":
       return EXIT.stopped;
@@ -244,9 +258,10 @@ function exitCodeOf(outcome: Awaited<ReturnType<typeof applyPipeline>>["outcome"
   }
 }
 
-/** The worst that happened: an end at once before a stop, a stop before a failure, a failure before an invalid pipeline. */
+/** The worst that happened: an end at once before a stop, a stop before a failure, a failure before a GPU that another has. */
 function verdict({ plan }: Prepared, codes: readonly ExitCode[]): ExitCode {
-  for (const code of [EXIT.interrupted, EXIT.stopped, EXIT.stageFailed]) if (codes.includes(code)) return code;
+  for (const code of [EXIT.interrupted, EXIT.stopped, EXIT.stageFailed, EXIT.locked])
+    if (codes.includes(code)) return code;
   return planExitCode(plan);
 }
 

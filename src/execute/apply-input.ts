@@ -1,6 +1,6 @@
 import type { ApplyEvent, ApplyOutcome } from "../core/apply-event.ts";
 import type { Diagnostic } from "../core/diagnostic.ts";
-import type { SourceFacts, TrainerFacts } from "../core/facts.ts";
+import type { GpuFacts, SourceFacts, TrainerFacts } from "../core/facts.ts";
 import type { PipelinePlan } from "../core/plan/plan.ts";
 import type { Presets } from "../core/resolve/presets.ts";
 import type { Resolved } from "../core/resolve/resolved.ts";
@@ -16,6 +16,10 @@ export interface ApplyInput {
   readonly items: DatasetItems;
   /** What was observed of the dataset: `Facts.sources`. */
   readonly sources: readonly SourceFacts[];
+  /** Those of this machine: `Facts.gpus`. */
+  readonly gpus: readonly GpuFacts[];
+  /** How long to wait for a GPU that another has. */
+  readonly lockTimeoutMs: number;
   /** The state that the plan was made from, read after `settlePipeline`. */
   readonly state: State | undefined;
   /** Stages whose process was found alive: they are followed, not started. */

@@ -7,7 +7,7 @@ export const EXECUTE_CODES = {
     severity: "error",
     summary: "Another apply is at work on this pipeline",
     why: "Two trainers on one stage would overwrite each other's caches, checkpoints and states.",
-    mend: "Wait until the other one has ended, or stop it. If its machine is gone for good, remove the lock file that the message names.",
+    mend: "Wait until the other one has ended, or stop it. If its machine is gone for good, `wan22 state unlock NAME` removes its lock.",
     example: "wan22 apply fox.yaml   # twice at the same time",
   },
   noPython: {
@@ -169,5 +169,29 @@ export const EXECUTE_CODES = {
     why: "It may be making samples or writing to a slow disk; it may also hang, and would do so all night.",
     mend: "Look at the stage's log and at `nvidia-smi`. Where nothing moves, press Ctrl-C twice and apply again: what was saved stays.",
     example: "a network drive that has gone away",
+  },
+  noLocks: {
+    code: "A50",
+    severity: "error",
+    summary: "The state folder's file system can't hold a lock",
+    why: "One apply at a time is made sure of by a hard link, which only one of several can make, also over NFS. Where there are none, two could train on one pipeline.",
+    mend: "Name a folder on another disk under `state_dir`: caches and checkpoints can stay where they are.",
+    example: "state_dir: /media/usb-stick/wan22   # a FAT file system",
+  },
+  gpuLocked: {
+    code: "A51",
+    severity: "error",
+    summary: "Another training uses the GPU",
+    why: "Two trainings on one card run out of its memory, or take each other's time.",
+    mend: "Wait until the other one has ended (`--lock-timeout 2h` does), stop it, or name another card under `gpus`.",
+    example: "gpus: [0]   # in two pipelines that are applied at the same time",
+  },
+  gpuLockUnwritable: {
+    code: "A52",
+    severity: "error",
+    summary: "The lock of a GPU can't be written",
+    why: "Who uses a GPU is written down in a folder of the user's, for all pipelines and projects. Without it two trainings could start on one card.",
+    mend: "Give yourself the right to write there, or name another folder on a local disk in the environment variable `XDG_STATE_HOME`, the same for every apply.",
+    example: "HOME=/nonexistent wan22 apply fox.yaml",
   },
 } as const satisfies Record<string, DiagnosticKind>;

@@ -1,8 +1,10 @@
 import { join, resolve } from "node:path";
+import type { GpuFacts } from "../core/facts.ts";
 import type { StagePlan } from "../core/plan/plan.ts";
 import type { Spec } from "../core/spec/spec.ts";
 import { scriptOf } from "../core/vocabulary.ts";
 import { stageMark } from "../host/run-store.ts";
+import { devicesToShow } from "./devices.ts";
 
 /** How a stage's process is started (design §7, "Start"). */
 
@@ -23,6 +25,8 @@ export interface CommandInput {
   /** `STAGE.context.json`, relative to the root where inside it. */
   readonly contextFile: string;
   readonly run: string;
+  /** Those of this machine. */
+  readonly gpus: readonly GpuFacts[];
   readonly environment: Readonly<Record<string, string | undefined>>;
 }
 
@@ -81,7 +85,14 @@ const REMOVED = /^(?:ACCELERATE_.*|RUNNER_TRACKING_ID)$/;
 /** Settings of Python that say where it is and where it may write, not what it does. */
 const KEPT: readonly string[] = ["PYTHONHOME", "PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX"];
 
-function stageEnvironment({ stage, spec, root, run, environment }: CommandInput): Readonly<Record<string, string>> {
+function stageEnvironment({
+  stage,
+  spec,
+  root,
+  run,
+  gpus,
+  environment,
+}: CommandInput): Readonly<Record<string, string>> {
   const env: Record<string, string> = {};
   for (const [name, value] of Object.entries(environment)) {
     if (value !== undefined && !REMOVED.test(name)) env[name] = value;
@@ -93,8 +104,9 @@ function stageEnvironment({ stage, spec, root, run, environment }: CommandInput)
     const source = join(musubiFolder(root, spec), "src");
     env.PYTHONPATH = env.PYTHONPATH === undefined || env.PYTHONPATH === "" ? source : `${source}:${env.PYTHONPATH}`;
   }
-  if (stage.gpus !== undefined) {
-    env.CUDA_VISIBLE_DEVICES = stage.gpus.join(",");
+  const devices = devicesToShow({ stage, backend: spec.trainer.backend, gpus, environment });
+  if (devices !== undefined) {
+    env.CUDA_VISIBLE_DEVICES = devices.join(",");
     // Ids are nvidia-smi's; CUDA by itself counts the fastest card first.
     env.CUDA_DEVICE_ORDER = "PCI_BUS_ID";
   }

@@ -7,8 +7,10 @@ import { monotonicSeconds, nowSeconds } from "../host/clock.ts";
 import { runFiles, stageMark } from "../host/run-store.ts";
 import type { ApplyInput } from "./apply-input.ts";
 import { EXECUTE_CODES } from "./codes.ts";
+import { devicesInUse } from "./devices.ts";
 import { type FollowResult, followProcess } from "./follow.ts";
 import { type Judgement, judgeStage, judgeUnstarted } from "./judge-stage.ts";
+import { adoptGpus, type GpuLocks, type GpuLocksResult, lockGpus } from "./lock-gpus.ts";
 import { stamp } from "./recorder.ts";
 import { initialProgress, isRunning, type Progress, type StageInput, takeUp } from "./stage.ts";
 import { attachStage, type NotStarted, type Started, startStage } from "./start-stage.ts";
@@ -23,12 +25,30 @@ export interface StageResult {
 }
 
 export async function runStage(input: StageInput): Promise<StageResult> {
+  const gpus = await takeGpus(input);
+  if (gpus.kind === "cancelled") return { outcome: "stopped", diagnostics: [] };
+  // Nothing was touched: the record stays as it is.
+  if (gpus.kind !== "acquired") return { outcome: "failed", diagnostics: [gpus.diagnostic] };
+  for (const text of gpus.notes) input.report({ type: "note", stage: input.stage.id, severity: "note", text });
+  let outcome: StageOutcome | undefined;
+  try {
+    const result = await runWithGpus(input, gpus);
+    outcome = result.outcome;
+    return result;
+  } finally {
+    // Of a stage that goes on without its runner they are the trainer's.
+    if (outcome !== "detached") await gpus.release();
+  }
+}
+
+async function runWithGpus(input: StageInput, gpus: GpuLocks): Promise<StageResult> {
   const startedAt = nowSeconds();
   const started = await input.startGate(() => begin(input));
   // Told to stop while another stage of its turn was started: it has no record, as one that comes later.
   if (started === undefined) return { outcome: "stopped", diagnostics: [] };
   if (started.kind === "failed")
     return endStage(input, started.progress, startedAt, judgeUnstarted(started.diagnostic));
+  await gpus.nameProcess(started.identity);
   const { progress } = started;
   const followed = await follow(input, started);
   if (followed.manner === "detached") {
@@ -42,6 +62,20 @@ async function begin(input: StageInput): Promise<Started | NotStarted | undefine
   const { stop, stopNow } = input.apply.signals;
   if (isRunning(input.stage, input.apply)) return attachStage(input);
   return stop.aborted || stopNow.aborted ? undefined : startOrExplain(input);
+}
+
+function takeGpus({ apply, stage, recorder, report }: StageInput): Promise<GpuLocksResult> {
+  const { root, resolved, gpus, environment, signals, lockTimeoutMs } = apply;
+  const work = { project: root, pipeline: apply.plan.name, stage: stage.id, run: recorder.run };
+  if (isRunning(stage, apply)) return adoptGpus({ work, environment });
+  const devices = devicesInUse({ stage, backend: resolved.spec.trainer.backend, gpus, environment });
+  const onWaiting = (text: string) => report({ type: "note", stage: stage.id, severity: "note", text });
+  const cancelled = [signals.stop, signals.stopNow, signals.detach];
+  return lockGpus(devices, {
+    work,
+    environment,
+    patience: { timeoutMs: lockTimeoutMs, onWaiting, signals: cancelled },
+  });
 }
 
 /** A folder that is closed, or a disk that is full, before anything was started: a failed stage like any other. */

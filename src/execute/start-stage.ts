@@ -116,6 +116,7 @@ export async function startStage(input: StageInput): Promise<Started | NotStarte
     pythonDir: apply.pythonDir,
     contextFile: contextPath(input.workPath, stage.id),
     run: recorder.run,
+    gpus: apply.gpus,
     environment: apply.environment,
   });
   const result = await startDetached({ ...command, cwd: root, logFile: runFiles.log(recorder.runDir, stage.id) });

@@ -1,56 +1,57 @@
-import { link, mkdir, rename, unlink, writeFile } from "node:fs/promises";
-import { hostname, userInfo } from "node:os";
+import { link, mkdir, rename, stat, unlink, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
-import * as z from "zod";
 import { removeLeftBehind, temporaryOf } from "./atomic-file.ts";
 import { sha256 } from "./hash.ts";
-import { identifyThisProcess, isProcessAlive } from "./process.ts";
+import {
+  describeThisOwner,
+  type LockOwner,
+  type LockWork,
+  type OwnerStanding,
+  parseOwner,
+  standingOf,
+  withProcess,
+} from "./lock-owner.ts";
+import { type FileSystem, fileSystemOf } from "./machine.ts";
+import type { ProcessIdentity } from "./process.ts";
 import { errorCode, readTextFile } from "./read-file.ts";
 
-/** One `apply` at a time on a pipeline: a file that only one process can make, and that says who did. */
-
-const ownerSchema = z.looseObject({
-  version: z.literal(1),
-  who: z.string(),
-  host: z.string(),
-  pid: z.number().int(),
-  boot_id: z.string(),
-  start_time: z.string(),
-  since: z.string(),
-});
-
-export type LockOwner = z.infer<typeof ownerSchema>;
+/**
+ * One process at a time on a pipeline, or a GPU: a file that only one can make, and that says who did (docs/decisions/0011,
+ * also for why it holds on NFS).
+ */
 
 export interface Lock {
   /** The dead owner whose lock was taken over. */
   readonly tookOverFrom?: LockOwner;
+  /** Writes down which process does the work: from now on the lock lasts as long as that lives. */
+  readonly nameProcess: (process: ProcessIdentity) => Promise<void>;
   /** Gives it back, if it is still ours. */
   readonly release: () => Promise<void>;
 }
 
+/** One that somebody has, or may have. */
+export type HeldLock = Extract<OwnerStanding, { kind: "held" }> & { readonly file: string };
+
 export type LockResult =
   | { readonly kind: "acquired"; readonly lock: Lock }
-  /** `owner` is undefined where the file can't be understood. */
-  | { readonly kind: "held"; readonly file: string; readonly owner: LockOwner | undefined };
+  | HeldLock
+  /** Hard links are what makes a lock one process's alone, and this file system has none. */
+  | { readonly kind: "unsupported"; readonly file: string; readonly fileSystem: FileSystem };
+
+export interface LockOptions {
+  /** What the lock is for: it is then held as long as that goes on. Work that goes on already takes its own lock over. */
+  readonly work?: LockWork;
+  /** Of the lock's folder; asked where it is left out. */
+  readonly fileSystem?: FileSystem;
+}
 
 /** How a lock stands, seen from this process. */
-export type LockStanding =
-  | { readonly kind: "free" | "own" }
-  /** By a living process, or one of another machine. `owner` is undefined where the file can't be understood. */
-  | { readonly kind: "held"; readonly owner: LockOwner | undefined }
-  | { readonly kind: "dead"; readonly owner: LockOwner };
+export type LockStanding = { readonly kind: "free" } | OwnerStanding;
 
 /** Looks at a lock without taking it. Nothing is thrown: one that can't be read may be anybody's. */
 export async function lookAtLock(file: string): Promise<LockStanding> {
   const content = await readIfThere(file).catch(() => "");
-  return content === undefined ? { kind: "free" } : standingOf(content);
-}
-
-async function standingOf(content: string): Promise<Exclude<LockStanding, { kind: "free" }>> {
-  const owner = parseOwner(content);
-  if (owner === undefined || owner.host !== hostname()) return { kind: "held", owner };
-  if (!(await isProcessAlive(owner))) return { kind: "dead", owner };
-  return owner.pid === process.pid ? { kind: "own" } : { kind: "held", owner };
+  return content === undefined ? { kind: "free" } : standingOf(content, await fileSystemOf(dirname(file)));
 }
 
 /** Two attempts are enough for a lock that vanishes between looking and taking; more only under a storm of starts. */
@@ -62,93 +63,148 @@ const RUBBISH_MS = 60_000;
  * Takes a lock file, or says who holds it. The owner's file appears whole (a link to one that was written before). A lock
  * whose owner on this machine is dead is taken over. Throws system errors (a folder that can't be written to).
  */
-export async function acquireLock(file: string): Promise<LockResult> {
+export async function acquireLock(file: string, options: LockOptions = {}): Promise<LockResult> {
   await mkdir(dirname(file), { recursive: true });
-  const mine = await describeOwner();
+  const fileSystem = options.fileSystem ?? (await fileSystemOf(dirname(file)));
+  const owner = await describeThisOwner(options.work);
+  // Looked at first: of many that ask, all but a few need nothing on disk to be told so.
+  const content = await readIfThere(file);
+  const standing = content === undefined ? undefined : await standingOf(content, fileSystem);
+  if (standing?.kind === "held" && ownWork(standing, owner) === undefined) return { ...standing, file };
   await removeLeftBehind(file, { olderThanMs: RUBBISH_MS });
   const temporary = temporaryOf(file);
-  await writeFile(temporary, mine, { flag: "wx" });
   try {
-    for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt += 1) {
-      if (await linkIfFree(temporary, file)) return acquired(file, mine, undefined);
-      const content = await readIfThere(file);
-      if (content === undefined) continue;
-      const standing = await standingOf(content);
-      if (standing.kind !== "dead") return { kind: "held", file, owner: parseOwner(content) };
-      if (await replaceDeadLock({ file, temporary, deadContent: content })) {
-        return acquired(file, mine, standing.owner);
-      }
-    }
-    return { kind: "held", file, owner: parseOwner((await readIfThere(file)) ?? "") };
-  } finally {
-    await unlink(temporary).catch(() => undefined);
+    return await withOwnerFile(temporary, owner, () => take({ file, temporary, owner, fileSystem }));
+  } catch (error) {
+    if (error instanceof NoLinks) return { kind: "unsupported", file, fileSystem };
+    throw error;
   }
 }
 
-function acquired(file: string, mine: string, tookOverFrom: LockOwner | undefined): LockResult {
-  const release = async () => {
-    if ((await readIfThere(file)) === mine) await unlink(file).catch(() => undefined);
-  };
-  return { kind: "acquired", lock: { release, ...(tookOverFrom === undefined ? {} : { tookOverFrom }) } };
+/** A file with the owner's text, as long as it is used. On disk before: a lock that is empty after the power was lost is nobody's. */
+async function withOwnerFile<T>(file: string, owner: LockOwner, use: () => Promise<T>): Promise<T> {
+  try {
+    await writeFile(file, textOf(owner), { flag: "wx", flush: true });
+    return await use();
+  } finally {
+    await unlink(file).catch(() => undefined);
+  }
 }
 
-async function describeOwner(): Promise<string> {
-  const owner: LockOwner = {
-    version: 1,
-    who: userName(),
-    host: hostname(),
-    ...(await identifyThisProcess()),
-    since: new Date().toISOString(),
-  };
+function textOf(owner: LockOwner): string {
   return `${JSON.stringify(owner)}\n`;
 }
 
-function userName(): string {
-  try {
-    return userInfo().username;
-  } catch {
-    // A user id without an entry, as in many containers.
-    return `uid ${process.getuid?.() ?? "unknown"}`;
-  }
+interface Taking {
+  readonly file: string;
+  /** Holds the owner's text. */
+  readonly temporary: string;
+  readonly owner: LockOwner;
+  readonly fileSystem: FileSystem;
 }
 
+async function take(taking: Taking): Promise<LockResult> {
+  const { file, temporary, owner, fileSystem } = taking;
+  for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt += 1) {
+    if (await linkIfFree(temporary, file)) return acquired(file, owner, undefined);
+    const content = await readIfThere(file);
+    if (content === undefined) continue;
+    const standing = await standingOf(content, fileSystem);
+    if (standing.kind === "dead") {
+      if (await replace({ ...taking, content })) return acquired(file, owner, standing.owner);
+      continue;
+    }
+    if (standing.kind === "own") return { kind: "held", file, owner: parseOwner(content), by: "runner" };
+    const work = ownWork(standing, owner);
+    if (work === undefined) return { ...standing, file };
+    const adopted: LockOwner = { ...owner, work };
+    if (await replaceBy(adopted, { ...taking, content })) return acquired(file, adopted, undefined);
+  }
+  return { kind: "held", file, owner: parseOwner((await readIfThere(file)) ?? ""), by: "runner" };
+}
+
+/** The work of a lock whose runner is gone, if it is the very work that this one is taken for. */
+function ownWork({ owner, by }: Extract<OwnerStanding, { kind: "held" }>, mine: LockOwner): LockWork | undefined {
+  const same = owner?.work?.run === mine.work?.run && owner?.work?.stage === mine.work?.stage;
+  return by === "work" && same ? owner?.work : undefined;
+}
+
+function acquired(file: string, owner: LockOwner, tookOverFrom: LockOwner | undefined): LockResult {
+  let mine = owner;
+  const isOurs = async () => (await readIfThere(file)) === textOf(mine);
+  const nameProcess = async (process: ProcessIdentity) => {
+    if (!(await isOurs())) return;
+    const named = withProcess(mine, process);
+    const temporary = temporaryOf(file);
+    await withOwnerFile(temporary, named, () => rename(temporary, file));
+    mine = named;
+  };
+  const release = async () => {
+    if (await isOurs()) await unlink(file).catch(() => undefined);
+  };
+  return {
+    kind: "acquired",
+    lock: { nameProcess, release, ...(tookOverFrom === undefined ? {} : { tookOverFrom }) },
+  };
+}
+
+class NoLinks extends Error {}
+
+/** What systems say that have no hard links: FAT, and several that are reached over a network or through FUSE. */
+const NO_LINKS: readonly (string | undefined)[] = ["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EMLINK"];
+
+/** Whether the file got this name. Where a server's answer was lost the system says EEXIST of what it has done itself. */
 async function linkIfFree(temporary: string, file: string): Promise<boolean> {
   try {
     await link(temporary, file);
     return true;
   } catch (error) {
-    if (errorCode(error) === "EEXIST") return false;
-    throw error;
+    const code = errorCode(error);
+    if (code === "EEXIST") return isSameFile(temporary, file);
+    throw NO_LINKS.includes(code) ? new NoLinks() : error;
   }
 }
 
-interface DeadLock {
-  readonly file: string;
-  readonly temporary: string;
-  readonly deadContent: string;
+async function isSameFile(one: string, other: string): Promise<boolean> {
+  const [first, second] = await Promise.all(
+    [one, other].map((file) => stat(file, { bigint: true }).catch(() => undefined)),
+  );
+  return first !== undefined && first.ino === second?.ino && first.dev === second.dev;
+}
+
+interface Replacing extends Taking {
+  /** What the lock holds that is replaced. */
+  readonly content: string;
 }
 
 /**
- * Puts our lock in a dead one's place. Of several that see the same dead lock, only the one that makes the claim file, whose
- * name comes from the dead lock's content, may replace it; and only while it is still there.
+ * Puts our lock in another's place. Of several that see the same one, only that which has the claim file, whose name comes
+ * from the lock's content, may replace it; and only while it is still there. A claim is itself a lock: of one that was killed
+ * while it had it, it is taken over in the same way.
  */
-async function replaceDeadLock({ file, temporary, deadContent }: DeadLock): Promise<boolean> {
-  const claim = `${file}.claim-${sha256(deadContent).slice(0, 12)}`;
-  if (!(await linkIfFree(temporary, claim))) {
-    const claimant = parseOwner((await readIfThere(claim)) ?? "");
-    // One that died while it held the claim must not block the lock for ever.
-    if (claimant !== undefined && !(await isProcessAlive(claimant))) await unlink(claim).catch(() => undefined);
-    return false;
-  }
+async function replace({ content, ...taking }: Replacing): Promise<boolean> {
+  const { file, temporary } = taking;
+  const claimed = await take({ ...taking, file: `${file}.claim-${sha256(content).slice(0, 12)}` });
+  if (claimed.kind !== "acquired") return false;
+  const replacement = temporaryOf(file);
   try {
-    if ((await readIfThere(file)) !== deadContent) return false;
-    const replacement = temporaryOf(file);
+    if ((await readIfThere(file)) !== content) return false;
     await link(temporary, replacement);
-    await rename(replacement, file);
+    await rename(replacement, file).catch(async (error: unknown) => {
+      // Done, though the server's answer was lost.
+      if (errorCode(error) !== "ENOENT" || !(await isSameFile(temporary, file))) throw error;
+    });
     return true;
   } finally {
-    await unlink(claim).catch(() => undefined);
+    await unlink(replacement).catch(() => undefined);
+    await claimed.lock.release();
   }
+}
+
+/** The same with an owner whose text is not written yet. */
+function replaceBy(owner: LockOwner, replacing: Omit<Replacing, "owner" | "temporary">): Promise<boolean> {
+  const temporary = temporaryOf(replacing.file);
+  return withOwnerFile(temporary, owner, () => replace({ ...replacing, owner, temporary }));
 }
 
 async function readIfThere(file: string): Promise<string | undefined> {
@@ -158,18 +214,4 @@ async function readIfThere(file: string): Promise<string | undefined> {
     if (errorCode(error) === "ENOENT") return undefined;
     throw error;
   }
-}
-
-function parseOwner(content: string): LockOwner | undefined {
-  try {
-    const parsed = ownerSchema.safeParse(JSON.parse(content));
-    return parsed.success ? parsed.data : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-/** Who holds a lock, and since when; a main clause. Whoever waits for an answer to its question holds it too. */
-export function holderText({ who, host, pid, since }: LockOwner, pipeline: string): string {
-  return `${who} on ${host} has an apply of ${pipeline} open since ${since} (process ${pid}), which is at work or waits for its question to be answered`;
 }

@@ -56,6 +56,44 @@ export async function freeBytes(path: string): Promise<number | undefined> {
   }
 }
 
+/** Where a folder lies. `shared` may be seen by other machines too, as far as one can tell. */
+export interface FileSystem {
+  readonly kind: "local" | "shared";
+  /** `NFS`; undefined for one without a name here. */
+  readonly name?: string;
+}
+
+/** By the numbers that Linux gives them (`statfs(2)`). FUSE is whatever somebody made of it, often another machine's disk. */
+const SHARED_FILE_SYSTEMS: Readonly<Record<number, string>> = {
+  26985: "NFS",
+  20859: "SMB",
+  4283649346: "CIFS",
+  4266872130: "SMB2",
+  1397113167: "AFS",
+  12805120: "Ceph",
+  198183888: "Lustre",
+  1196443219: "GPFS",
+  428016422: "BeeGFS",
+  18225520: "GFS2",
+  1952539503: "OCFS2",
+  16914839: "9P",
+  1702057286: "FUSE",
+};
+
+/** The file system of a folder that is there. One that can't be asked counts as shared: that is the careful side. */
+export async function fileSystemOf(folder: string): Promise<FileSystem> {
+  try {
+    return fileSystemOfType((await statfs(folder)).type);
+  } catch {
+    return { kind: "shared" };
+  }
+}
+
+function fileSystemOfType(type: number): FileSystem {
+  const name = process.platform === "linux" ? SHARED_FILE_SYSTEMS[type >>> 0] : undefined;
+  return name === undefined ? { kind: "local" } : { kind: "shared", name };
+}
+
 /** Where the disk that `path` is on, or would be on, is mounted: the topmost folder above it on the same device. */
 export function mountOf(path: string): string {
   let mount: { readonly folder: string; readonly device: number } | undefined;

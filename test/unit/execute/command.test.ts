@@ -26,6 +26,7 @@ function commandFor(changes: Partial<CommandInput>) {
     pythonDir: "/wan22/python",
     contextFile: ".wan22/work/fox/train.context.json",
     run: "20260701T000000Z-fox-abcd",
+    gpus: [],
     environment: {},
     ...changes,
   });

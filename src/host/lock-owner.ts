@@ -1,0 +1,117 @@
+import { readFileSync } from "node:fs";
+import { hostname, userInfo } from "node:os";
+import * as z from "zod";
+import { STAGE_IDS } from "../core/vocabulary.ts";
+import type { FileSystem } from "./machine.ts";
+import { identifyThisProcess, isOfThisBoot, isProcessAlive, type ProcessIdentity } from "./process.ts";
+import { findMembers } from "./process-group.ts";
+import { stageMark } from "./run-store.ts";
+
+/** What a lock says about who has it, and whether that one lives. */
+
+const processSchema = z.looseObject({ pid: z.number().int(), boot_id: z.string(), start_time: z.string() });
+
+/** A stage that is at work: the lock is its process's too, and lasts as long as either the runner or that lives. */
+const workSchema = z.looseObject({
+  project: z.string(),
+  pipeline: z.string(),
+  stage: z.enum(STAGE_IDS),
+  run: z.string(),
+  /** Absent until it is started, and where its runner was killed before it came to write it down. */
+  process: processSchema.optional(),
+});
+
+const ownerSchema = processSchema.extend({
+  version: z.literal(1),
+  who: z.string(),
+  host: z.string(),
+  /** The installation's id: hosts of the same name are told apart by it. Absent where the machine has none. */
+  machine_id: z.string().optional(),
+  since: z.string(),
+  work: workSchema.optional(),
+});
+
+export type LockOwner = z.infer<typeof ownerSchema>;
+export type LockWork = z.infer<typeof workSchema>;
+
+/** What is not of this process is somebody's, or nobody's any more. */
+export type OwnerStanding =
+  | { readonly kind: "own" }
+  /** `by`: who lives. Neither can be seen from another machine. `owner` is undefined where the lock can't be understood. */
+  | { readonly kind: "held"; readonly owner: LockOwner | undefined; readonly by: "runner" | "work" | "unseen" }
+  | { readonly kind: "dead"; readonly owner: LockOwner };
+
+/** `fileSystem`: of the lock. On one that several machines share, a start of this machine and another machine look alike. */
+export async function standingOf(content: string, fileSystem: FileSystem): Promise<OwnerStanding> {
+  const owner = parseOwner(content);
+  if (owner === undefined || !isOfThisMachine(owner, fileSystem)) return { kind: "held", owner, by: "unseen" };
+  if (await isProcessAlive(owner)) {
+    return owner.pid === process.pid ? { kind: "own" } : { kind: "held", owner, by: "runner" };
+  }
+  return (await isAtWork(owner.work)) ? { kind: "held", owner, by: "work" } : { kind: "dead", owner };
+}
+
+function isOfThisMachine(owner: LockOwner, { kind }: FileSystem): boolean {
+  if (owner.host !== hostname()) return false;
+  const own = readMachineId();
+  if (owner.machine_id !== undefined && own !== undefined) return owner.machine_id === own;
+  return kind === "local" || isOfThisBoot(owner);
+}
+
+/** Whether anything lives that came of the stage: also what nobody came to write down, and what outlived its parent. */
+async function isAtWork(work: LockWork | undefined): Promise<boolean> {
+  if (work === undefined) return false;
+  return (await findMembers({ leader: work.process, mark: stageMark(work.run, work.stage) })).length > 0;
+}
+
+/** Undefined for what is no lock of ours, or one that is torn. */
+export function parseOwner(content: string): LockOwner | undefined {
+  try {
+    const parsed = ownerSchema.safeParse(JSON.parse(content));
+    return parsed.success ? parsed.data : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** This process, with what it is about to do. */
+export async function describeThisOwner(work: LockWork | undefined): Promise<LockOwner> {
+  const machine_id = readMachineId();
+  return {
+    version: 1,
+    who: userName(),
+    host: hostname(),
+    ...(machine_id === undefined ? {} : { machine_id }),
+    ...(await identifyThisProcess()),
+    since: new Date().toISOString(),
+    ...(work === undefined ? {} : { work }),
+  };
+}
+
+/** The owner once its stage's process is known. */
+export function withProcess(owner: LockOwner, process: ProcessIdentity): LockOwner {
+  return owner.work === undefined ? owner : { ...owner, work: { ...owner.work, process: { ...process } } };
+}
+
+function userName(): string {
+  try {
+    return userInfo().username;
+  } catch {
+    // A user id without an entry, as in many containers.
+    return `uid ${process.getuid?.() ?? "unknown"}`;
+  }
+}
+
+function readMachineId(): string | undefined {
+  try {
+    return readFileSync("/etc/machine-id", "utf8").trim() || undefined;
+  } catch {
+    // Outside Linux, and in many containers.
+    return undefined;
+  }
+}
+
+/** Who holds a pipeline's lock, and since when; a main clause. Whoever waits for an answer to its question holds it too. */
+export function holderText({ who, host, pid, since }: LockOwner, pipeline: string): string {
+  return `${who} on ${host} has an apply of ${pipeline} open since ${since} (process ${pid}), which is at work or waits for its question to be answered`;
+}
