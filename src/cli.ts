@@ -151,6 +151,23 @@ function buildProgram(run: (work: () => Promise<ExitCode> | ExitCode) => Promise
       run(async () => (await import("./commands/explain.ts")).runExplain(word, terminal)),
     );
 
+  const state = program
+    .command("state")
+    .description("look at what is recorded of pipelines, and put right what is wrong with it");
+  const stateDir = () => new Option("--state-dir <dir>", "where records lie; what the project's files say if left out");
+
+  state
+    .command("unlock")
+    .description("remove a lock whose owner is gone for good")
+    .argument("<lock>", "the pipeline's name or file, or a lock file")
+    .option("--force", "do not ask, and do not stop at an owner that is alive")
+    .addOption(stateDir())
+    .action((word: string, { force, stateDir }) =>
+      run(async () =>
+        (await import("./commands/state-unlock.ts")).runUnlock(word, { force: force === true, stateDir }, terminal),
+      ),
+    );
+
   program
     .command("schema")
     .description("print a JSON Schema, for editors and other tools")

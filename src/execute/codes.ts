@@ -194,4 +194,12 @@ export const EXECUTE_CODES = {
     mend: "Give yourself the right to write there, or name another folder on a local disk in the environment variable `XDG_STATE_HOME`, the same for every apply.",
     example: "HOME=/nonexistent wan22 apply fox.yaml",
   },
+  ownerLives: {
+    code: "A53",
+    severity: "error",
+    summary: "The lock's owner is alive",
+    why: "Without its lock a second apply would start beside it, and both would write the same files.",
+    mend: "Wait until it has ended, or end it. If you know better, `--force` removes its lock all the same.",
+    example: "wan22 state unlock fox   # while `wan22 apply fox.yaml` trains",
+  },
 } as const satisfies Record<string, DiagnosticKind>;

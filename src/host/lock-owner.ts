@@ -115,3 +115,10 @@ function readMachineId(): string | undefined {
 export function holderText({ who, host, pid, since }: LockOwner, pipeline: string): string {
   return `${who} on ${host} has an apply of ${pipeline} open since ${since} (process ${pid}), which is at work or waits for its question to be answered`;
 }
+
+/** Whose a lock is, whatever it is for; a main clause. */
+export function ownerText({ who, host, pid, since, work }: LockOwner): string {
+  if (work === undefined) return `${who} on ${host} has it since ${since} (process ${pid})`;
+  const process = work.process?.pid ?? pid;
+  return `${work.stage} of ${work.pipeline} in ${work.project} has it since ${since} (${who} on ${host}, process ${process})`;
+}

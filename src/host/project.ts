@@ -11,7 +11,7 @@ import { fileProblem } from "./read-file.ts";
 
 /** Finding a project and reading its two files as text. What they say is core's business. */
 
-const PROJECT_FILE = "wan22.yaml";
+export const PROJECT_FILE = "wan22.yaml";
 
 /** Where a project keeps its pipelines, by custom. */
 export const PIPELINES_FOLDER = "pipelines";

@@ -2,7 +2,7 @@ import { hostname } from "node:os";
 import { expect, it } from "vitest";
 import { stepFrom } from "../rig/applying.ts";
 import { FILE, longQuickstart, readState, startApply } from "../rig/long-quickstart.ts";
-import { makeQuickstart, startCommand } from "../rig/project.ts";
+import { answerCommand, makeQuickstart, startCommand } from "../rig/project.ts";
 
 /** One apply at a time on a pipeline, and what becomes of the next. */
 
@@ -62,4 +62,50 @@ it("two machines on one folder: the other's lock is told with its host, and left
   expect(flat(stderr)).toContain("If gpu-7 is gone for good, `wan22 state unlock quickstart` removes its lock.");
   expect(JSON.parse(await project.read(LOCK))).toEqual(ELSEWHERE);
   expect(await project.list(".wan22/runs")).toEqual([]);
+});
+
+it("`state unlock` removes the lock of a machine that is gone, by name or file, whatever else is broken", async () => {
+  const project = await makeQuickstart();
+  const unlock = async (word: string, ...args: readonly string[]) => project.run(["state", "unlock", word, ...args]);
+  await project.write("wan22.yaml", "models: [}");
+  for (const word of ["quickstart", FILE, LOCK]) {
+    await project.write(LOCK, JSON.stringify(ELSEWHERE));
+    const asked = await unlock(word);
+    expect([asked.exitCode, asked.stderr]).toEqual([1, expect.stringContaining("--force")]);
+    expect(await project.list(".wan22")).toEqual(["state/quickstart.lock"]);
+
+    const { exitCode, stdout } = await unlock(word, "--force");
+    expect(exitCode).toBe(0);
+    expect(stdout).toContain(`${LOCK}: ada on gpu-7 has it since 2026-07-01T00:00:00Z (process 4711).`);
+    expect(await project.list(".wan22")).toEqual([]);
+  }
+  await project.write(FILE, "name: [");
+  await project.write(LOCK, "\u0000 torn");
+  expect((await unlock("quickstart", "--force")).stdout).toContain("it can't be read");
+  expect(await unlock(LOCK)).toMatchObject({ exitCode: 0, stdout: `Nothing is locked: there is no ${LOCK}.` });
+  expect(await unlock("quickstart")).toMatchObject({ exitCode: 1, stderr: expect.stringContaining("--state-dir") });
+});
+
+it("`state unlock` asks first, and takes only a whole yes for one", async () => {
+  const project = await makeQuickstart();
+  await project.write(LOCK, JSON.stringify(ELSEWHERE));
+  const unlock = ["state", "unlock", "quickstart"];
+  expect(await answerCommand(project, unlock, "y")).toMatchObject({ exitCode: 1 });
+  expect(await project.list(".wan22/state")).toEqual(["quickstart.lock"]);
+  expect(await answerCommand(project, unlock, "yes")).toMatchObject({ exitCode: 0 });
+  expect(await project.list(".wan22/state")).toEqual([]);
+});
+
+it("`state unlock` leaves a living owner its lock unless it is forced", async () => {
+  const project = await longQuickstart();
+  const applying = startApply(project);
+  await applying.until(stepFrom(20));
+  const refused = await project.run(["state", "unlock", "quickstart"]);
+  expect(refused.exitCode).toBe(4);
+  expect(flat(refused.stderr)).toMatch(/error\[A53\].* on \S+ has it since \S+ \(process \d+\)\. Wait/);
+  expect((await project.run(APPLY)).exitCode).toBe(4);
+  expect((await project.run(["state", "unlock", "quickstart", "--force"])).exitCode).toBe(0);
+  expect(await project.list(".wan22/state")).not.toContain("quickstart.lock");
+  applying.process.kill("SIGINT");
+  expect(await applying.ended).toBe(85);
 });

@@ -5,6 +5,7 @@ import { parametersOf } from "../trainer/parameters.ts";
 import { type ParameterValue, SCRIPTS, SECTION_OF, type Section } from "../vocabulary.ts";
 import { type PipelineFile, type ProjectFile, RESOLUTION_PATTERN, SOURCE_KINDS } from "./shape.ts";
 import type { DatasetSettings, HardwareRequest, LocatedPath, Override, SourceSpec, Spec } from "./spec.ts";
+import { DEFAULT_STATE_DIR } from "./state-dir.ts";
 import { type Environment, expandPath, locatePath } from "./variables.ts";
 import { dotted, entryAt, type KeyPath, markAt, walk, type YamlNode } from "./yaml-tree.ts";
 
@@ -35,7 +36,7 @@ export function buildSpec(input: BuildInput): Spec {
   const noise = value.noise;
   const gpus = value.gpus ?? shared?.gpus;
   const templatesDir = path(["templates"]);
-  const stateDir = path(["state_dir"])?.path ?? ".wan22";
+  const stateDir = path(["state_dir"])?.path ?? DEFAULT_STATE_DIR;
   const outputDir: LocatedPath = path(["output", "dir"]) ?? {
     written: `output/${value.name}`,
     path: `output/${value.name}`,

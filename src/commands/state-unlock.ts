@@ -1,0 +1,77 @@
+import { resolve } from "node:path";
+import { diagnose } from "../core/diagnostic.ts";
+import { pathInside } from "../core/paths.ts";
+import { printable } from "../core/printable.ts";
+import { EXECUTE_CODES } from "../execute/codes.ts";
+import { explainSystemError } from "../execute/system-error.ts";
+import { findLock } from "../host/break-lock.ts";
+import { ownerText } from "../host/lock-owner.ts";
+import { statePaths } from "../host/run-store.ts";
+import { EXIT, type ExitCode } from "./exit-code.ts";
+import { findRecord, rootOf, type StatePlaceOptions, sayDiagnostics } from "./state-place.ts";
+import { askYes, type Terminal } from "./terminal.ts";
+
+export interface UnlockOptions extends StatePlaceOptions {
+  /** Asks nobody, and stops at no living owner. */
+  readonly force: boolean;
+}
+
+/** `wan22 state unlock`: removes a lock whose owner is gone for good. `word`: a pipeline's name or file, or a lock file. */
+export async function runUnlock(word: string, options: UnlockOptions, terminal: Terminal): Promise<ExitCode> {
+  const root = rootOf(terminal);
+  const file = await lockFileOf(word, options, terminal);
+  if (file === undefined) return EXIT.error;
+  const shown = printable(pathInside(root, file));
+  const lock = await findLock(file);
+  if (lock === undefined) {
+    terminal.out(`Nothing is locked: there is no ${shown}.`);
+    return EXIT.fine;
+  }
+  const { standing } = lock;
+  const whose = standing.kind === "own" ? undefined : standing.owner;
+  if (standing.kind === "held" && standing.by !== "unseen" && whose !== undefined && !options.force) {
+    const detail = `${ownerText(whose)}. ${EXECUTE_CODES.ownerLives.mend}`;
+    sayDiagnostics(terminal, [diagnose(EXECUTE_CODES.ownerLives, detail)]);
+    return EXIT.locked;
+  }
+  terminal.out(
+    `${shown}: ${printable(whose === undefined ? "it can't be read, so nobody can tell whose it is" : ownerText(whose))}.`,
+  );
+  if (standing.kind === "dead") terminal.out("Its owner is gone.");
+  if (!options.force && !(await isAgreed(terminal))) return EXIT.error;
+  try {
+    if ((await lock.remove()) === "changed") {
+      terminal.err("Nothing was removed: the lock has changed meanwhile. Look at it again.");
+      return EXIT.locked;
+    }
+  } catch (error) {
+    const diagnostic = await explainSystemError(error, root);
+    if (diagnostic === undefined) throw error;
+    sayDiagnostics(terminal, [diagnostic]);
+    return EXIT.error;
+  }
+  terminal.out(`${shown} was removed.`);
+  return EXIT.fine;
+}
+
+async function lockFileOf(word: string, options: UnlockOptions, terminal: Terminal): Promise<string | undefined> {
+  if (word.endsWith(".lock")) return resolve(terminal.folder, word);
+  const record = await findRecord(word, options, terminal);
+  return record === undefined ? undefined : statePaths(record.stateDir, record.pipeline).lockFile;
+}
+
+async function isAgreed(terminal: Terminal): Promise<boolean> {
+  if (!terminal.interactive) {
+    terminal.err("Nothing was removed: there is nobody to ask. Add --force to remove it without asking.");
+    return false;
+  }
+  if (
+    await askYes(
+      "If it works after all, two may train at the same time. Remove the lock? Only `yes` is taken as consent: ",
+    )
+  ) {
+    return true;
+  }
+  terminal.err("Nothing was removed: only `yes`, written out, removes a lock.");
+  return false;
+}

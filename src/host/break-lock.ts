@@ -1,0 +1,42 @@
+import { readdir, unlink } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import { type OwnerStanding, standingOf } from "./lock-owner.ts";
+import { fileSystemOf } from "./machine.ts";
+import { errorCode, readTextFile } from "./read-file.ts";
+
+/** A lock that is to be removed by whoever did not take it. */
+
+export interface BreakableLock {
+  readonly standing: OwnerStanding;
+  /** Removes it, unless it is another's by now, and what applies that were killed left of taking it over. Throws system errors. */
+  readonly remove: () => Promise<"removed" | "changed">;
+}
+
+/** Undefined where there is none. What can't be read, whatever it is, can be removed all the same. */
+export async function findLock(file: string): Promise<BreakableLock | undefined> {
+  const content = await readIfReadable(file);
+  if (content === undefined) return undefined;
+  const standing = await standingOf(content, await fileSystemOf(dirname(file)));
+  const remove = async () => {
+    if ((await readIfReadable(file)) !== content) return "changed";
+    await unlink(file);
+    await removeClaims(file);
+    return "removed";
+  };
+  return { standing, remove };
+}
+
+/** Undefined where nothing is there; empty where it can't be read. */
+async function readIfReadable(file: string): Promise<string | undefined> {
+  try {
+    return await readTextFile(file);
+  } catch (error) {
+    const code = errorCode(error);
+    return code === "ENOENT" || code === "ENOTDIR" ? undefined : "";
+  }
+}
+
+async function removeClaims(file: string): Promise<void> {
+  const claims = (await readdir(dirname(file))).filter((name) => name.startsWith(`${basename(file)}.claim-`));
+  await Promise.all(claims.map((name) => unlink(join(dirname(file), name)).catch(() => undefined)));
+}
