@@ -22,6 +22,8 @@ const VALIDATE_FORMATS = ["human", "json", "github"] as const;
 const PLAN_FORMATS = ["human", "json", "markdown", "github"] as const;
 const DOCTOR_FORMATS = ["human", "json"] as const;
 const APPLY_FORMATS = ["human", "json"] as const;
+const STATE_FORMATS = ["human", "json"] as const;
+const RESTORE_SOURCES = ["best", "backup", "runs"] as const;
 
 function toStage(text: string, previous: readonly StageId[]): readonly StageId[] {
   const stage = STAGE_IDS.find((id) => id === text);
@@ -45,6 +47,12 @@ function replaceOption(): Option {
   return new Option("--replace <stage>", "start this stage over; what exists is archived (may be given several times)")
     .argParser(toStage)
     .default([], "none");
+}
+
+function lockTimeoutOption(): Option {
+  return new Option("--lock-timeout <duration>", "wait this long (90s, 10m, 2h) for a pipeline or GPU that another has")
+    .argParser(toMilliseconds)
+    .default(0, "do not wait");
 }
 
 function buildProgram(run: (work: () => Promise<ExitCode> | ExitCode) => Promise<void>): Command {
@@ -101,11 +109,7 @@ function buildProgram(run: (work: () => Promise<ExitCode> | ExitCode) => Promise
         .default("human"),
     )
     .addOption(replaceOption())
-    .addOption(
-      new Option("--lock-timeout <duration>", "wait this long (90s, 10m, 2h) for a pipeline or GPU that another has")
-        .argParser(toMilliseconds)
-        .default(0, "do not wait"),
-    )
+    .addOption(lockTimeoutOption())
     .option(
       "--detach-on-signal",
       "Ctrl-C and SIGTERM end wan22 alone and training goes on, instead of stopping it; always so under GITHUB_ACTIONS, and when the terminal is closed",
@@ -155,6 +159,55 @@ function buildProgram(run: (work: () => Promise<ExitCode> | ExitCode) => Promise
     .command("state")
     .description("look at what is recorded of pipelines, and put right what is wrong with it");
   const stateDir = () => new Option("--state-dir <dir>", "where records lie; what the project's files say if left out");
+
+  state
+    .command("list")
+    .description("every record: how far it is, on which machine, who has its lock")
+    .addOption(stateDir())
+    .action(({ stateDir }) =>
+      run(async () => (await import("./commands/state-show.ts")).runStateList({ stateDir }, terminal)),
+    );
+
+  state
+    .command("show")
+    .description("one record; json is as `wan22 schema state` describes it")
+    .argument("<pipeline>", "its name or file")
+    .addOption(new Option("--format <format>").choices(STATE_FORMATS).default("human"))
+    .addOption(stateDir())
+    .action((word: string, { format, stateDir }) =>
+      run(async () => (await import("./commands/state-show.ts")).runStateShow(word, { format, stateDir }, terminal)),
+    );
+
+  state
+    .command("history")
+    .description("every run with its outcome, time and steps")
+    .argument("<pipeline>", "its name or file")
+    .addOption(stateDir())
+    .action((word: string, { stateDir }) =>
+      run(async () => (await import("./commands/state-show.ts")).runStateHistory(word, { stateDir }, terminal)),
+    );
+
+  state
+    .command("restore")
+    .description("put a record back; shows what would change, asks, and keeps the one that is replaced")
+    .argument("<pipeline>", "its name or file")
+    .addOption(
+      new Option("--from <source>", "its backup, the journals of its runs, or the best that comes of both")
+        .choices(RESTORE_SOURCES)
+        .default("best"),
+    )
+    .option("--auto-approve", "do not ask before it is replaced")
+    .addOption(lockTimeoutOption())
+    .addOption(stateDir())
+    .action((word: string, { from, autoApprove, lockTimeout, stateDir }) =>
+      run(async () =>
+        (await import("./commands/state-restore.ts")).runStateRestore(
+          word,
+          { from, approval: autoApprove ? "auto" : "ask", lockTimeoutMs: lockTimeout, stateDir },
+          terminal,
+        ),
+      ),
+    );
 
   state
     .command("unlock")

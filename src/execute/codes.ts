@@ -202,4 +202,20 @@ export const EXECUTE_CODES = {
     mend: "Wait until it has ended, or end it. If you know better, `--force` removes its lock all the same.",
     example: "wan22 state unlock fox   # while `wan22 apply fox.yaml` trains",
   },
+  stateInUse: {
+    code: "A54",
+    severity: "error",
+    summary: "The record can't be replaced while its trainer is at work",
+    why: "The record is how the trainer is found again. An older one does not know it, and a second trainer would be started beside it.",
+    mend: "Stop it first, or wait until it has ended.",
+    example: "wan22 state restore fox   # while fox trains",
+  },
+  nothingToRestore: {
+    code: "A55",
+    severity: "error",
+    summary: "There is nothing to restore the record from",
+    why: "A record is restored from its backup, or from the journals of its runs.",
+    mend: "See whether the state folder is the right one (`--state-dir`). Without a record the next apply begins anew, and archives what it finds.",
+    example: "wan22 state restore fox   # after rm -r .wan22/runs .wan22/state",
+  },
 } as const satisfies Record<string, DiagnosticKind>;

@@ -6,7 +6,7 @@ import { pathInside } from "../core/paths.ts";
 import { foldState, type StateEntry } from "../core/state/fold.ts";
 import type { JournalEntry } from "../core/state/journal.ts";
 import { readState } from "../core/state/migrate.ts";
-import { type Rebuilt, rebuildState } from "../core/state/rebuild.ts";
+import { type Rebuilt, type RecordedRun, rebuildState } from "../core/state/rebuild.ts";
 import type { State } from "../core/state/state.ts";
 import { unseenEntry } from "../core/state/unseen.ts";
 import { STAGE_IDS, type StageId } from "../core/vocabulary.ts";
@@ -27,6 +27,8 @@ import { readUnwrittenEvents } from "./unwritten-events.ts";
 
 export interface LoadedState {
   readonly state: State | undefined;
+  /** What is in the file, and no more; undefined where that holds no state. */
+  readonly recorded?: State | undefined;
   readonly diagnostics: readonly Diagnostic[];
   /** Whether another apply is at work, or one was that is dead. */
   readonly lock: LockStanding;
@@ -83,7 +85,7 @@ function unreadable(error: unknown, { root, shownFile }: StateRequest): Diagnost
   return diagnose(HOST_CODES.stateUnreadable, detail, { at: { file } });
 }
 
-type FoundState = Pick<LoadedState, "state" | "diagnostics" | "damagedFile">;
+type FoundState = Pick<LoadedState, "state" | "recorded" | "diagnostics" | "damagedFile">;
 
 async function findState(request: StateRequest, paths: StatePaths): Promise<FoundState> {
   let text: string;
@@ -94,16 +96,16 @@ async function findState(request: StateRequest, paths: StatePaths): Promise<Foun
     if (code !== "ENOENT" && code !== "ENOTDIR") throw error;
     // A backup alone is no history: whoever removed both the state and its runs meant to begin anew.
     const isNew = (await listRuns(paths.runsDir, request.pipeline)).length === 0;
-    return { state: isNew ? undefined : (await recoverState(request, paths)).state, diagnostics: [] };
+    return { state: isNew ? undefined : (await recoverState(request, paths, "best")).state, diagnostics: [] };
   }
   const reading = readState(text, { file: request.shownFile, pipeline: request.pipeline });
   switch (reading.kind) {
     case "state":
-      return { state: reading.state, diagnostics: [] };
+      return { state: reading.state, recorded: reading.state, diagnostics: [] };
     case "refused":
       return { state: undefined, diagnostics: [reading.diagnostic] };
     case "damaged": {
-      const { state, from } = await recoverState(request, paths);
+      const { state, from } = await recoverState(request, paths, "best");
       const detail = `${reading.why.replace(/\.$/, "")}. So ${RECOVERED[from]}; the damaged file will be kept beside it under another name.`;
       const diagnostics = [diagnose(HOST_CODES.stateRebuilt, detail, { at: { file: request.shownFile } })];
       return { state, diagnostics, damagedFile: paths.stateFile };
@@ -117,11 +119,21 @@ const RECOVERED: Readonly<Record<Rebuilt["from"], string>> = {
   nothing: "nothing was left to rebuild it from",
 };
 
-async function recoverState(request: StateRequest, paths: StatePaths): Promise<Rebuilt> {
-  const folders = await listRuns(paths.runsDir, request.pipeline);
-  const runs = folders.map(async (folder) => ({ name: basename(folder), entries: await readRun(folder) }));
-  const { pipeline } = request;
-  return rebuildState({ pipeline, runs: await Promise.all(runs), backup: await readBackup(request, paths) });
+/** Puts the record together from what is beside it: `best` is all of that, the others one thing alone. */
+export async function recoverState(
+  request: StateRequest,
+  paths: StatePaths,
+  source: "best" | "backup" | "runs",
+): Promise<Rebuilt> {
+  const backup = source === "runs" ? undefined : await readBackup(request, paths);
+  if (source === "backup") return { state: backup, from: backup === undefined ? "nothing" : "backup" };
+  return rebuildState({ pipeline: request.pipeline, runs: await readRuns(request), backup });
+}
+
+/** Everything that the runs of a pipeline recorded. Throws system errors. */
+export async function readRuns({ stateDir, pipeline }: StateRequest): Promise<readonly RecordedRun[]> {
+  const folders = await listRuns(statePaths(stateDir, pipeline).runsDir, pipeline);
+  return Promise.all(folders.map(async (folder) => ({ name: basename(folder), entries: await readRun(folder) })));
 }
 
 async function readBackup({ pipeline }: StateRequest, { stateFile }: StatePaths): Promise<State | undefined> {
@@ -207,9 +219,14 @@ export interface SaveOptions {
 export async function saveState(state: State, { stateDir, damagedFile }: SaveOptions): Promise<void> {
   const { stateFile } = statePaths(stateDir, state.pipeline);
   if (damagedFile !== undefined) await setDamagedAside(damagedFile);
-  await writeWholeFile(stateFile, `${JSON.stringify(state, null, 2)}\n`, {
+  await writeWholeFile(stateFile, textOfState(state), {
     previous: damagedFile === undefined ? "keep" : "drop",
   });
+}
+
+/** A state as its file holds it. */
+export function textOfState(state: State): string {
+  return `${JSON.stringify(state, null, 2)}\n`;
 }
 
 /** Moves a damaged state file out of the way, under a name that says what it is and when. Throws system errors. */

@@ -2,6 +2,7 @@ import type { ApplyEvent } from "../core/apply-event.ts";
 import type { Diagnostic } from "../core/diagnostic.ts";
 import type { Finding } from "../core/doctor/examination.ts";
 import type { Plan } from "../core/plan/plan.ts";
+import type { State } from "../core/state/state.ts";
 
 /** Data for programs. The same data gives the same bytes. */
 
@@ -28,6 +29,11 @@ export function viewExaminedJson(examined: {
   readonly diagnostics: readonly Diagnostic[];
 }): string {
   return `${escapeUnprintable(JSON.stringify(examined, null, 2))}\n`;
+}
+
+/** A record as `schemas/state.schema.json` describes it. */
+export function viewStateJson(state: State): string {
+  return `${escapeUnprintable(JSON.stringify(state, null, 2))}\n`;
 }
 
 /** One event of `apply`, a line of NDJSON. */

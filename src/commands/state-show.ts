@@ -1,0 +1,84 @@
+import type { Diagnostic } from "../core/diagnostic.ts";
+import { pathInside } from "../core/paths.ts";
+import { historyOf } from "../core/state/run-history.ts";
+import type { LockStanding } from "../host/lock.ts";
+import { ownerText } from "../host/lock-owner.ts";
+import { type LoadedState, loadState, readRuns, type StateRequest } from "../host/state-store.ts";
+import { type ListedState, viewHistory, viewState, viewStateList } from "../views/human/state.ts";
+import { viewStateJson } from "../views/json.ts";
+import { EXIT, type ExitCode } from "./exit-code.ts";
+import { findRecord, findRecords, rootOf, type StatePlaceOptions, sayDiagnostics } from "./state-place.ts";
+import type { Terminal } from "./terminal.ts";
+
+/** `wan22 state list`, `show` and `history`: what is recorded. Nothing is changed. */
+
+export async function runStateList(options: StatePlaceOptions, terminal: Terminal): Promise<ExitCode> {
+  const requests = await findRecords(options, terminal);
+  if (requests.length === 0) {
+    terminal.out(`Nothing is recorded in ${rootOf(terminal)} yet.`);
+    return EXIT.fine;
+  }
+  const listed: ListedState[] = [];
+  for (const request of requests) listed.push(listedAs(request, await loadState(request)));
+  terminal.out(viewStateList(listed, terminal));
+  return EXIT.fine;
+}
+
+export interface StateShowOptions extends StatePlaceOptions {
+  readonly format: "human" | "json";
+}
+
+export async function runStateShow(word: string, options: StateShowOptions, terminal: Terminal): Promise<ExitCode> {
+  const request = await findRecord(word, options, terminal);
+  if (request === undefined) return EXIT.error;
+  const loaded = await loadState(request);
+  if (options.format === "human") {
+    sayDiagnostics(terminal, loaded.diagnostics);
+    terminal.out(viewState(listedAs(request, { ...loaded, diagnostics: [] }), terminal));
+  } else {
+    sayDiagnostics(terminal, loaded.diagnostics);
+    if (loaded.state !== undefined) terminal.out(viewStateJson(loaded.state));
+    else terminal.err(`There is no record of ${request.pipeline} yet.`);
+  }
+  return loaded.state === undefined || hasError(loaded.diagnostics) ? EXIT.error : EXIT.fine;
+}
+
+export async function runStateHistory(word: string, options: StatePlaceOptions, terminal: Terminal): Promise<ExitCode> {
+  const request = await findRecord(word, options, terminal);
+  if (request === undefined) return EXIT.error;
+  const loaded = await loadState(request);
+  sayDiagnostics(terminal, loaded.diagnostics);
+  if (hasError(loaded.diagnostics)) return EXIT.error;
+  terminal.out(viewHistory(request.pipeline, historyOf(loaded.state, await readRuns(request)), terminal));
+  return EXIT.fine;
+}
+
+function hasError(diagnostics: readonly Diagnostic[]): boolean {
+  return diagnostics.some(({ severity }) => severity === "error");
+}
+
+function listedAs({ root, pipeline, stateDir, host }: StateRequest, loaded: LoadedState): ListedState {
+  const { state, lock, alive, diagnostics } = loaded;
+  const remarks = [
+    ...diagnostics.map(({ code, detail }) => `${code}: ${detail}`),
+    ...(state === undefined || state.host === host
+      ? []
+      : [`It speaks of the disk of ${state.host}, not of this machine's.`]),
+    ...(alive.length === 0 ? [] : [`At work: ${alive.join(", ")}.`]),
+    ...lockRemarks(lock),
+    ...(pathInside(root, stateDir) === ".wan22" ? [] : [`In ${pathInside(root, stateDir)}.`]),
+  ];
+  return { name: pipeline, state, remarks };
+}
+
+function lockRemarks(lock: LockStanding): readonly string[] {
+  switch (lock.kind) {
+    case "free":
+    case "own":
+      return [];
+    case "dead":
+      return [`Locked by an apply that is gone: ${ownerText(lock.owner)}. The next one takes it over.`];
+    case "held":
+      return [lock.owner === undefined ? "Its lock can't be read." : `Locked: ${ownerText(lock.owner)}.`];
+  }
+}
