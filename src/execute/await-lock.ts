@@ -23,11 +23,12 @@ export async function askPatiently<Answer>(
   whyHeld: (answer: Answer) => string | undefined,
   patience: LockPatience | undefined,
 ): Promise<Answer> {
-  const until = Date.now() + (patience?.timeoutMs ?? 0);
+  // A clock that does not jump.
+  const until = performance.now() + (patience?.timeoutMs ?? 0);
   for (let asked = 1; ; asked += 1) {
     const answer = await ask();
     const why = whyHeld(answer);
-    const remaining = until - Date.now();
+    const remaining = until - performance.now();
     if (why === undefined || patience === undefined || remaining <= 0 || isCancelled(patience)) return answer;
     if (asked === 1) patience.onWaiting(why);
     await sleep(Math.min(ASK_AGAIN_MS, remaining), patience);

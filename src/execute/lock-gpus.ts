@@ -1,7 +1,7 @@
 import { type Diagnostic, diagnose } from "../core/diagnostic.ts";
 import { type Environment, findGpuLocks, gpuLockFile, gpuLocksFolder } from "../host/gpu-locks.ts";
 import { acquireLock, type HeldLock, type Lock } from "../host/lock.ts";
-import type { LockOwner, LockWork } from "../host/lock-owner.ts";
+import { isAtWork, type LockOwner, type LockWork } from "../host/lock-owner.ts";
 import type { ProcessIdentity } from "../host/process.ts";
 import { errorCode, fileProblem } from "../host/read-file.ts";
 import { askPatiently, isCancelled, type LockPatience } from "./await-lock.ts";
@@ -15,6 +15,8 @@ export interface GpuLocks {
   readonly notes: readonly string[];
   readonly nameProcess: (process: ProcessIdentity) => Promise<void>;
   readonly release: () => Promise<void>;
+  /** Gives back what nothing uses any more: the trainer keeps it otherwise. */
+  readonly leave: () => Promise<void>;
 }
 
 export type GpuLocksResult =
@@ -57,7 +59,7 @@ export async function adoptGpus({ work, environment }: Omit<GpuLockOptions, "pat
     const result = await acquireLock(file, { work }).catch(ignoreSystemError);
     if (result?.kind === "acquired") locks.push(result.lock);
   }
-  return asOne(locks, []);
+  return asOne(locks, work, []);
 }
 
 interface HeldGpu {
@@ -72,7 +74,7 @@ async function takeAll(
 ): Promise<GpuLocks | Unwritable | HeldGpu> {
   const locks: Lock[] = [];
   const notes: string[] = [];
-  const giveBack = () => asOne(locks, []).release();
+  const giveBack = () => asOne(locks, work, []).release();
   for (const device of devices) {
     const file = gpuLockFile(device, environment);
     try {
@@ -96,7 +98,7 @@ async function takeAll(
       return unwritable(`${gpuLocksFolder(environment)} can't be written to: ${reasonOf(error)}`);
     }
   }
-  return asOne(locks, notes);
+  return asOne(locks, work, notes);
 }
 
 interface Unwritable {
@@ -116,16 +118,22 @@ function reasonOf(error: unknown): string {
   return code === "EACCES" || code === "EPERM" ? "you have no permission" : fileProblem(error).text;
 }
 
-function asOne(locks: readonly Lock[], notes: readonly string[]): GpuLocks {
+function asOne(locks: readonly Lock[], work: LockWork, notes: readonly string[]): GpuLocks {
+  let started: ProcessIdentity | undefined;
+  const release = async () => {
+    for (const lock of locks) await lock.release();
+  };
   return {
     kind: "acquired",
     notes,
     nameProcess: async (process) => {
       // A full disk: the trainer is found by its mark, where systems show environments, and must not end for this.
+      started = process;
       for (const lock of locks) await lock.nameProcess(process).catch(ignoreSystemError);
     },
-    release: async () => {
-      for (const lock of locks) await lock.release();
+    release,
+    leave: async () => {
+      if (!(await isAtWork(started === undefined ? work : { ...work, process: { ...started } }))) await release();
     },
   };
 }

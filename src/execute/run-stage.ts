@@ -13,7 +13,7 @@ import { type Judgement, judgeStage, judgeUnstarted } from "./judge-stage.ts";
 import { adoptGpus, type GpuLocks, type GpuLocksResult, lockGpus } from "./lock-gpus.ts";
 import { stamp } from "./recorder.ts";
 import { initialProgress, isRunning, type Progress, type StageInput, takeUp } from "./stage.ts";
-import { attachStage, type NotStarted, type Started, startStage } from "./start-stage.ts";
+import { attachStage, type Launched, launchStage, type NotStarted, recordStart, type Started } from "./start-stage.ts";
 import { explainSystemError } from "./system-error.ts";
 import { findIncompleteCaches, proveCheckpoints } from "./verify.ts";
 
@@ -30,14 +30,14 @@ export async function runStage(input: StageInput): Promise<StageResult> {
   // Nothing was touched: the record stays as it is.
   if (gpus.kind !== "acquired") return { outcome: "failed", diagnostics: [gpus.diagnostic] };
   for (const text of gpus.notes) input.report({ type: "note", stage: input.stage.id, severity: "note", text });
-  let outcome: StageOutcome | undefined;
+  let ended = false;
   try {
     const result = await runWithGpus(input, gpus);
-    outcome = result.outcome;
+    ended = result.outcome !== "detached";
     return result;
   } finally {
-    // Of a stage that goes on without its runner they are the trainer's.
-    if (outcome !== "detached") await gpus.release();
+    // A trainer that goes on without its runner keeps them, also where it goes on because nothing could be written down.
+    await (ended ? gpus.release() : gpus.leave());
   }
 }
 
@@ -80,13 +80,15 @@ function takeGpus({ apply, stage, recorder, report }: StageInput): Promise<GpuLo
 
 /** A folder that is closed, or a disk that is full, before anything was started: a failed stage like any other. */
 async function startOrExplain(input: StageInput): Promise<Started | NotStarted> {
+  let launched: Launched | NotStarted;
   try {
-    return await startStage(input);
+    launched = await launchStage(input);
   } catch (error) {
     const diagnostic = await explainSystemError(error, input.apply.root);
     if (diagnostic === undefined) throw error;
     return { kind: "failed", progress: initialProgress(input.stage), diagnostic };
   }
+  return launched.kind === "failed" ? launched : recordStart(input, launched);
 }
 
 /** Progress bars that show a rate need no more often than this. */

@@ -4,7 +4,7 @@ import { pathInside } from "../core/paths.ts";
 import type { StagePlan } from "../core/plan/plan.ts";
 import { isPythonTooOld } from "../core/trainer/python-version.ts";
 import { scriptOf } from "../core/vocabulary.ts";
-import { type ProcessEnd, type ProcessIdentity, startDetached } from "../host/process.ts";
+import { type ProcessEnd, type ProcessIdentity, type StartedProcess, startDetached } from "../host/process.ts";
 import { readEvents, runFiles } from "../host/run-store.ts";
 import { writesNoEvents } from "../host/unwritten-events.ts";
 import type { ApplyInput } from "./apply-input.ts";
@@ -72,8 +72,15 @@ export function whyNotStartable({ python, pythonVersion, problem }: ApplyInput["
   return diagnose(kind, `Nothing was started, since ${problem}. ${kind.mend}`);
 }
 
+/** A process that runs, and that nothing on disk speaks of yet but its mark. */
+export interface Launched {
+  readonly kind: "launched";
+  readonly process: StartedProcess;
+  readonly progress: Progress;
+}
+
 /** Makes room, writes what the stage reads, and starts it. Everything is in the journal before it happens. */
-export async function startStage(input: StageInput): Promise<Started | NotStarted> {
+export async function launchStage(input: StageInput): Promise<Launched | NotStarted> {
   const { apply, stage, recorder } = input;
   const { root, resolved } = apply;
   const { python } = apply.trainer;
@@ -123,8 +130,16 @@ export async function startStage(input: StageInput): Promise<Started | NotStarte
   if (result.kind === "failed") {
     return { kind: "failed", progress, diagnostic: explainStart(stage, command.command, result.code) };
   }
-  const { identity, ended } = result.process;
-  await recorder.record({ ...stamp(), type: "process", stage: stage.id, ...identity });
+  return { kind: "launched", process: result.process, progress };
+}
+
+/**
+ * Writes down which process it is. Where that can't be written the process runs all the same, and is found by its mark: what
+ * is thrown here is no stage that failed.
+ */
+export async function recordStart(input: StageInput, { process, progress }: Launched): Promise<Started> {
+  const { identity, ended } = process;
+  await input.recorder.record({ ...stamp(), type: "process", stage: input.stage.id, ...identity });
   reportStart(input, progress, { pid: identity.pid, attached: false });
   return { kind: "started", identity, ended, source: eventSource(input, []), progress };
 }

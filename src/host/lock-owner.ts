@@ -59,7 +59,7 @@ function isOfThisMachine(owner: LockOwner, { kind }: FileSystem): boolean {
 }
 
 /** Whether anything lives that came of the stage: also what nobody came to write down, and what outlived its parent. */
-async function isAtWork(work: LockWork | undefined): Promise<boolean> {
+export async function isAtWork(work: LockWork | undefined): Promise<boolean> {
   if (work === undefined) return false;
   return (await findMembers({ leader: work.process, mark: stageMark(work.run, work.stage) })).length > 0;
 }

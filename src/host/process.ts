@@ -70,7 +70,8 @@ export async function startDetached(options: StartOptions): Promise<StartResult>
     const ended = subprocess.then((result) => ({ exitCode: result.exitCode ?? null, signal: result.signal ?? null }));
     return { kind: "started", process: { identity: await identifyProcess(pid), ended } };
   } finally {
-    await log.close();
+    // Nothing was written through it: a process that runs must not be taken for one that could not be started.
+    await log.close().catch(() => undefined);
   }
 }
 

@@ -108,6 +108,12 @@ export async function readJournal(runDir: string): Promise<readonly JournalEntry
   return (await readLines(runFiles.journal(runDir))).flatMap((line) => parseJournalLine(line) ?? []);
 }
 
+/** How many lines of a run's journal say nothing that can be understood: cut off, overwritten, or of a newer version. */
+export async function countUnreadable(runDir: string): Promise<number> {
+  const lines = (await readLines(runFiles.journal(runDir))).filter((line) => line.trim() !== "");
+  return lines.filter((line) => parseJournalLine(line) === undefined).length;
+}
+
 function parseJournalLine(line: string): JournalEntry | undefined {
   if (line.trim() === "") return undefined;
   try {

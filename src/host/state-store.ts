@@ -17,7 +17,16 @@ import { type LockStanding, lookAtLock } from "./lock.ts";
 import { isProcessAlive, type ProcessIdentity } from "./process.ts";
 import { findMembers, identifyLeader } from "./process-group.ts";
 import { errorCode, fileProblem, readTextFile } from "./read-file.ts";
-import { listRuns, readEvents, readRun, type StatePaths, stageMark, statePaths } from "./run-store.ts";
+import {
+  countUnreadable,
+  listRuns,
+  readEvents,
+  readRun,
+  runFiles,
+  type StatePaths,
+  stageMark,
+  statePaths,
+} from "./run-store.ts";
 import { readUnwrittenEvents } from "./unwritten-events.ts";
 
 /**
@@ -106,11 +115,22 @@ async function findState(request: StateRequest, paths: StatePaths): Promise<Foun
       return { state: undefined, diagnostics: [reading.diagnostic] };
     case "damaged": {
       const { state, from } = await recoverState(request, paths, "best");
-      const detail = `${reading.why.replace(/\.$/, "")}. So ${RECOVERED[from]}; the damaged file will be kept beside it under another name.`;
+      const detail = `${reading.why.replace(/\.$/, "")}. So ${RECOVERED[from]}; the damaged file will be kept beside it under another name.${await tornText(request)}`;
       const diagnostics = [diagnose(HOST_CODES.stateRebuilt, detail, { at: { file: request.shownFile } })];
       return { state, diagnostics, damagedFile: paths.stateFile };
     }
   }
+}
+
+/** What may be missing in what was rebuilt: a sentence after another, or nothing. */
+async function tornText({ root, stateDir, pipeline }: StateRequest): Promise<string> {
+  const folders = await listRuns(statePaths(stateDir, pipeline).runsDir, pipeline);
+  const torn: string[] = [];
+  for (const folder of folders) {
+    const unreadable = await countUnreadable(folder);
+    if (unreadable > 0) torn.push(`${pathInside(root, runFiles.journal(folder))} (${unreadable})`);
+  }
+  return torn.length === 0 ? "" : ` Lines of journals that can't be read were passed over: ${torn.join(", ")}.`;
 }
 
 const RECOVERED: Readonly<Record<Rebuilt["from"], string>> = {

@@ -67,6 +67,46 @@ testWithSmallDisk(
   },
 );
 
+testWithSmallDisk(
+  "a record on a read-only disk is shown and planned on, and nothing is begun",
+  async (mountSmallDisk) => {
+    const project = await longQuickstart();
+    const disk = await mountSmallDisk({ kibibytes: 8192, at: project.path(".wan22") });
+    await project.run(["validate", FILE]);
+    disk.remount("ro");
+    expect((await project.run(["plan", FILE])).exitCode).toBe(0);
+    const { exitCode, stderr } = await project.run(APPLY);
+    expect(exitCode).toBe(1);
+    expect(stderr.replace(/\s+/g, " ")).toMatch(
+      /error\[A18\].*Nothing can be written in \.wan22.*: the file system is read-only/,
+    );
+    expect(await project.list("output")).toEqual([]);
+    disk.remount("rw");
+    expect((await project.run(APPLY)).exitCode).toBe(0);
+    disk.remount("ro");
+    expect((await project.run(["state", "show", "quickstart"])).exitCode).toBe(0);
+    expect((await project.run(["state", "restore", "quickstart", "--auto-approve"])).stderr).toContain("error[A18]");
+    expect((await project.run(APPLY)).stdout).toContain("No changes.");
+  },
+);
+
+testWithSmallDisk(
+  "a record whose disk becomes read-only while training goes on is caught up on",
+  async (mountSmallDisk) => {
+    const project = await longQuickstart();
+    const disk = await mountSmallDisk({ kibibytes: 8192, at: project.path(".wan22/state") });
+    const applying = startApply(project);
+    await applying.until(stepFrom(1));
+    disk.remount("ro");
+    expect(await applying.ended).toBe(6);
+    expect((await applying.process).stderr.replace(/\s+/g, " ")).toMatch(/"A18".*\.wan22\/state.*read-only/i);
+    disk.remount("rw");
+    expect(await startApply(project).ended).toBe(0);
+    expect((await readState(project)).stages.train?.segment).toBe(1);
+    expect(await checkpointHashes(project)).toEqual(await undisturbed());
+  },
+);
+
 testWithSmallDisk("a disk that becomes full under the record leaves the record whole", async (mountSmallDisk) => {
   const project = await longQuickstart();
   const disk = await mountSmallDisk({ kibibytes: 24, at: project.path(".wan22/state") });

@@ -25,6 +25,29 @@ test("A damaged state is rebuilt where nothing is to do, and said once", async (
   expect(third.stdout + third.stderr).not.toMatch(/A1|damaged/);
 });
 
+test("A journal with torn lines still gives all that its sound ones say, and they are told", async () => {
+  const project = await makeQuickstart();
+  expect((await project.run(APPLY)).exitCode).toBe(0);
+  const sound = JSON.parse(await project.read(STATE));
+  const [run = ""] = (await project.list(".wan22/runs")).filter((name) => name.endsWith("journal.ndjson"));
+  const journal = await project.read(`.wan22/runs/${run}`);
+  const [first = "", ...rest] = journal.split("\n");
+  await project.write(
+    `.wan22/runs/${run}`,
+    [first, first.slice(0, 40), ...rest, '{"v":1,"t":1,"type":"sta'].join("\n"),
+  );
+  await project.write(STATE, "{ torn");
+
+  const { exitCode, stdout, stderr } = await project.run(APPLY);
+  expect(exitCode).toBe(0);
+  expect(stderr.replace(/\s+/g, " ")).toContain(
+    `Lines of journals that can't be read were passed over: .wan22/runs/${run} (2).`,
+  );
+  expect(stdout).toContain("No changes");
+  const { serial: _counted, ...rebuilt } = JSON.parse(await project.read(STATE));
+  expect({ ...rebuilt, serial: sound.serial }).toEqual(sound);
+});
+
 test("A damaged state of which nothing else is left is kept, and so is all that was trained", async () => {
   const project = await makeQuickstart();
   expect((await project.run(APPLY)).exitCode).toBe(0);

@@ -1,6 +1,8 @@
 import { hostname } from "node:os";
 import { expect, it } from "vitest";
+import { observeMachine } from "../../src/host/machine.ts";
 import { stepFrom } from "../rig/applying.ts";
+import { type Fault, faultEnvironment, readCalls } from "../rig/faults.ts";
 import { FILE, longQuickstart, readState, startApply } from "../rig/long-quickstart.ts";
 import { answerCommand, makeQuickstart, startCommand } from "../rig/project.ts";
 
@@ -62,6 +64,29 @@ it("two machines on one folder: the other's lock is told with its host, and left
   expect(flat(stderr)).toContain("If gpu-7 is gone for good, `wan22 state unlock quickstart` removes its lock.");
   expect(JSON.parse(await project.read(LOCK))).toEqual(ELSEWHERE);
   expect(await project.list(".wan22/runs")).toEqual([]);
+});
+
+it("a lock is had where a server made it, or put it in a dead one's place, and its answer was lost, as NFS does it", async () => {
+  const project = await makeQuickstart();
+  const applyWith = (fault: Pick<Fault, "site" | "how">) =>
+    project.run(APPLY, { environment: faultEnvironment(project.path("calls"), { ...fault, occurrence: 1 }) });
+  expect((await applyWith({ site: "link lock", how: "answer lost" })).exitCode).toBe(0);
+  expect(await project.list(".wan22/state")).toEqual(["quickstart.json", "quickstart.json.backup"]);
+
+  await project.write(FILE, (await project.read(FILE)).replace("max_train_epochs: 4", "max_train_epochs: 5"));
+  await project.write(LOCK, JSON.stringify({ ...ELSEWHERE, host: hostname(), boot_id: observeMachine().bootId }));
+  const { exitCode, stderr } = await applyWith({ site: "rename lock", how: "answer lost" });
+  expect([exitCode, stderr]).toEqual([0, expect.stringContaining("is gone; its lock was taken over.")]);
+  expect((await readCalls(project.path("calls"))).filter(({ isAsked }) => isAsked)).toHaveLength(2);
+});
+
+it("a file system without hard links is refused with that reason", async () => {
+  const project = await makeQuickstart();
+  const environment = faultEnvironment(project.path("calls"), { site: "link lock", occurrence: 1, how: "EPERM" });
+  const { exitCode, stderr } = await project.run(APPLY, { environment });
+  expect(exitCode).toBe(1);
+  expect(flat(stderr)).toMatch(/error\[A50\].*The file system of \.wan22( \(\w+\))? has no hard links.*`state_dir`/);
+  expect(await project.list(".wan22/state")).toEqual([]);
 });
 
 it("`state unlock` removes the lock of a machine that is gone, by name or file, whatever else is broken", async () => {
