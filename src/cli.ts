@@ -16,6 +16,7 @@ const SCHEMAS: Readonly<Record<SchemaName, string>> = {
   plan: "what `wan22 plan --format json` prints",
   "apply-events": "a line of `wan22 apply --format json`",
   events: "a line of STAGE.events.ndjson, and of `trainer` in apply-events",
+  status: "what `wan22 status --format json` prints",
   state: "the record of a pipeline, .wan22/state/NAME.json",
 };
 const VALIDATE_FORMATS = ["human", "json", "github"] as const;
@@ -24,6 +25,7 @@ const DOCTOR_FORMATS = ["human", "json"] as const;
 const APPLY_FORMATS = ["human", "json"] as const;
 const STATE_FORMATS = ["human", "json"] as const;
 const RESTORE_SOURCES = ["best", "backup", "runs"] as const;
+const STATUS_FORMATS = ["human", "json"] as const;
 
 function toStage(text: string, previous: readonly StageId[]): readonly StageId[] {
   const stage = STAGE_IDS.find((id) => id === text);
@@ -35,6 +37,12 @@ function toMilliseconds(text: string): number {
   const milliseconds = parseDuration(text);
   if (milliseconds === undefined) throw new InvalidArgumentError("It is a duration such as 90s, 10m or 2h.");
   return milliseconds;
+}
+
+function toCount(text: string): number {
+  const count = Number(text);
+  if (!Number.isInteger(count) || count < 0) throw new InvalidArgumentError("It is a whole number from 0.");
+  return count;
 }
 
 function listSchemas(): string {
@@ -57,6 +65,8 @@ function lockTimeoutOption(): Option {
 
 function buildProgram(run: (work: () => Promise<ExitCode> | ExitCode) => Promise<void>): Command {
   const terminal = openTerminal();
+  const onSignal = (isDetaching: boolean | undefined) =>
+    isDetaching || terminal.environment.GITHUB_ACTIONS === "true" ? "detach" : "stop";
   const program = new Command("wan22")
     .description("Train Wan2.2 video LoRAs the way a good team ships infrastructure.")
     .version(WAN22_VERSION)
@@ -114,7 +124,9 @@ function buildProgram(run: (work: () => Promise<ExitCode> | ExitCode) => Promise
       "--detach-on-signal",
       "Ctrl-C and SIGTERM end wan22 alone and training goes on, instead of stopping it; always so under GITHUB_ACTIONS, and when the terminal is closed",
     )
-    .action((files: string[], { autoApprove, format, replace, lockTimeout, detachOnSignal }) =>
+    .option("--detach", "carry the plan out in the background, and come back with 85 when its first trainer runs")
+    .addOption(new Option("--planned-as <mark>", "the plan that was agreed to").hideHelp())
+    .action((files: string[], { autoApprove, format, replace, lockTimeout, detachOnSignal, detach, plannedAs }) =>
       run(async () =>
         (await import("./commands/apply.ts")).runApply(
           files,
@@ -123,8 +135,69 @@ function buildProgram(run: (work: () => Promise<ExitCode> | ExitCode) => Promise
             approval: autoApprove ? "auto" : "ask",
             replace,
             lockTimeoutMs: lockTimeout,
-            onSignal: detachOnSignal || terminal.environment.GITHUB_ACTIONS === "true" ? "detach" : "stop",
+            onSignal: onSignal(detachOnSignal),
+            runner: detach ? "detached" : "here",
+            plannedAs,
           },
+          terminal,
+        ),
+      ),
+    );
+
+  program
+    .command("status")
+    .description("say how pipelines stand: how far each stage is, whether its trainer lives, who is at work on it")
+    .argument("[files...]", "pipeline files or names; all of the project if left out")
+    .addOption(new Option("--format <format>").choices(STATUS_FORMATS).default("human"))
+    .action((files: string[], { format }) =>
+      run(async () => (await import("./commands/status.ts")).runStatus(files, { format }, terminal)),
+    );
+
+  program
+    .command("logs")
+    .description("print the log of what runs, or of what ran last: the trainer's own words")
+    .argument("[file]", "a pipeline file or name; the one at work if left out")
+    .argument("[stage]", `one of ${STAGE_IDS.join(", ")}`)
+    .option("-f, --follow", "go on until the run's stages have ended; Ctrl-C ends this alone")
+    .option("-n, --lines <number>", "that many lines from the end; all if left out", toCount)
+    .action((file: string | undefined, stage: string | undefined, { follow = false, lines }) =>
+      run(async () => {
+        const words = [file, stage].filter((word) => word !== undefined);
+        return (await import("./commands/logs.ts")).runLogs(words, { follow, lines }, terminal);
+      }),
+    );
+
+  program
+    .command("stop")
+    .description("end what is at work, with the training state saved where the trainer can; the same `apply` goes on")
+    .argument("[files...]", "pipeline files or names; all of the project if left out")
+    .option("--now", "end it at once, with all that came of it; what was saved before stays")
+    .option("--no-wait", "come back when it is asked, not when it has ended")
+    .action((files: string[], { now, wait }) =>
+      run(async () =>
+        (await import("./commands/stop.ts")).runStop(
+          files,
+          { manner: now ? "now" : "save", wait: wait ? "until-ended" : "none" },
+          terminal,
+        ),
+      ),
+    );
+
+  program
+    .command("attach")
+    .description("follow what is at work on a pipeline to its end, as its `apply` does; nothing new is started")
+    .argument("[file]", "a pipeline file or name; the one at work if left out")
+    .addOption(
+      new Option("--format <format>", "json is an event a line, as `wan22 schema apply-events` describes it")
+        .choices(APPLY_FORMATS)
+        .default("human"),
+    )
+    .option("--detach-on-signal", "Ctrl-C and SIGTERM end the watching alone, instead of stopping the trainer")
+    .action((file: string | undefined, { format, detachOnSignal }) =>
+      run(async () =>
+        (await import("./commands/attach.ts")).runAttach(
+          file,
+          { format, onSignal: onSignal(detachOnSignal) },
           terminal,
         ),
       ),

@@ -1,16 +1,14 @@
 import { hostname } from "node:os";
 import { join, resolve } from "node:path";
-import type { Diagnostic } from "../core/diagnostic.ts";
-import { pathInside } from "../core/paths.ts";
+import { type Diagnostic, diagnose } from "../core/diagnostic.ts";
+import { findRemedies, remedyLines } from "../core/resolve/remedies.ts";
 import { STAGE_IDS, type StageId } from "../core/vocabulary.ts";
-import { type ApplyResult, applyPipeline } from "../execute/apply-pipeline.ts";
+import { applyPipeline } from "../execute/apply-pipeline.ts";
 import { EXECUTE_CODES } from "../execute/codes.ts";
-import { lockPipeline } from "../execute/lock-pipeline.ts";
 import { settlePipeline } from "../execute/settle.ts";
+import { giveBack, type PipelinePlace, takeOver } from "../execute/take-over.ts";
 import { HOST_CODES } from "../host/codes.ts";
 import type { Lock } from "../host/lock.ts";
-import { statePaths } from "../host/run-store.ts";
-import { loadState } from "../host/state-store.ts";
 import { installationFolder } from "../prepare/built-in.ts";
 import { type KnownPipeline, type Prepared, prepare } from "../prepare/prepare.ts";
 import { openApplyView } from "../views/apply.ts";
@@ -18,7 +16,8 @@ import { viewDiagnostics } from "../views/human/diagnostics.ts";
 import { viewPlanHuman } from "../views/human/plan.ts";
 import { viewDiagnosticsJson } from "../views/json.ts";
 import { commandLine, fileFrom } from "./command-line.ts";
-import { EXIT, type ExitCode, planExitCode } from "./exit-code.ts";
+import { detach, planMark } from "./detach.ts";
+import { EXIT, type ExitCode, exitCodeOf, planExitCode } from "./exit-code.ts";
 import { pipelineFiles } from "./pipeline-files.ts";
 import { showScan } from "./plan.ts";
 import { listenForSignals, type OnSignal } from "./signals.ts";
@@ -32,6 +31,10 @@ export interface ApplyOptions {
   /** How long to wait for a pipeline or a GPU that another has. */
   readonly lockTimeoutMs: number;
   readonly onSignal: OnSignal;
+  /** `detached`: by a runner in the background. */
+  readonly runner: "here" | "detached";
+  /** The mark of the plan that was agreed to, where that was elsewhere. */
+  readonly plannedAs: string | undefined;
 }
 
 /** `wan22 apply`: makes what `plan` says happen, one pipeline after the other. */
@@ -66,13 +69,25 @@ export async function runApply(files: readonly string[], options: ApplyOptions, 
     showPlan(first, options, terminal);
     return verdict(first, []);
   }
+  if (options.runner === "detached" && first.plan.changes) {
+    showPlan(first, options, terminal);
+    if (options.approval === "ask" && !(await confirm(terminal))) return EXIT.error;
+    return detach(first, chosen, options, terminal);
+  }
   const locks: LockedPipeline[] = [];
   try {
     const refused: Refusal[] = [];
     for (const pipeline of concerned) {
-      const taken = await takeOver(pipeline, options, terminal);
-      if ("lock" in taken) locks.push(taken);
-      else refused.push(taken);
+      const taken = await takeOver(placeOf(pipeline), {
+        timeoutMs: options.lockTimeoutMs,
+        onNote: (text) => terminal.err(text),
+      });
+      if (taken.kind === "taken") locks.push({ pipeline, lock: taken.lock });
+      else
+        refused.push({
+          diagnostic: taken.diagnostic,
+          exitCode: taken.kind === "locked" ? EXIT.locked : EXIT.error,
+        });
     }
     const refusals = refused.map(({ diagnostic }) => diagnostic);
     showDiagnostics(refusals, first, options, terminal);
@@ -92,13 +107,18 @@ export async function runApply(files: readonly string[], options: ApplyOptions, 
       return code === EXIT.fine && refusal !== undefined ? refusal.exitCode : code;
     };
     if (!prepared.plan.changes) return end([]);
+    if (options.plannedAs !== undefined && options.plannedAs !== planMark(prepared.plan.pipelines)) {
+      const { why, mend } = EXECUTE_CODES.planMoved;
+      showDiagnostics([diagnose(EXECUTE_CODES.planMoved, `${why} ${mend}`)], prepared, options, terminal);
+      return EXIT.stalePlan;
+    }
     if (options.approval === "ask" && !(await confirm(terminal))) return EXIT.error;
     // One that another apply is at work on has no lock, nor has a file that was mended between the two looks.
     const locked = new Set(locks.map(({ pipeline }) => resolve(pipeline.root, pipeline.spec.file)));
     const pipelines = prepared.pipelines.filter(({ root, spec }) => locked.has(resolve(root, spec.file)));
     return end(await applyAll({ ...prepared, pipelines }, options, terminal));
   } finally {
-    await releaseAll(locks);
+    for (const { pipeline, lock } of locks) await giveBack(placeOf(pipeline), lock);
   }
 }
 
@@ -113,24 +133,16 @@ async function planSettled(
 ): Promise<{ readonly prepared: Prepared; readonly unsettled?: Diagnostic }> {
   for (let looks = 1; ; looks += 1) {
     const prepared = await plan();
-    const locked = new Set(locks.map(({ pipeline }) => placeOf(pipeline).stateFile));
-    const late = prepared.known.filter((pipeline) => pipeline.unsettled && locked.has(placeOf(pipeline).stateFile));
+    const locked = new Set(locks.map(({ pipeline }) => resolve(pipeline.root, pipeline.spec.file)));
+    const late = prepared.known.filter(
+      ({ root, spec, unsettled }) => unsettled && locked.has(resolve(root, spec.file)),
+    );
     if (late.length === 0 || looks === MAX_LOOKS) return { prepared };
     for (const pipeline of late) {
-      const unsettled = await settle(pipeline, terminal);
+      const unsettled = await settlePipeline({ ...placeOf(pipeline), onWaiting: (text) => terminal.err(text) });
       if (unsettled !== undefined) return { prepared, unsettled };
     }
   }
-}
-
-/** Where a pipeline's record is. */
-function placeOf({ root, spec }: KnownPipeline) {
-  const stateDir = resolve(root, spec.stateDir);
-  return { root, stateDir, pipeline: spec.name, stateFile: statePaths(stateDir, spec.name).stateFile };
-}
-
-function settle(pipeline: KnownPipeline, terminal: Terminal): Promise<Diagnostic | undefined> {
-  return settlePipeline({ ...placeOf(pipeline), host: hostname(), onWaiting: (text) => terminal.err(text) });
 }
 
 interface LockedPipeline {
@@ -138,37 +150,13 @@ interface LockedPipeline {
   readonly lock: Lock;
 }
 
-/** Gives the locks back; not that of a pipeline whose trainer lives on, which another machine could not see otherwise. */
-async function releaseAll(locks: readonly LockedPipeline[]): Promise<void> {
-  for (const { pipeline, lock } of locks) {
-    const { stateFile, ...place } = placeOf(pipeline);
-    const shownFile = pathInside(place.root, stateFile);
-    const { alive } = await loadState({ ...place, shownFile, host: hostname() });
-    if (alive.length === 0) await lock.release();
-  }
-}
-
 interface Refusal {
   readonly diagnostic: Diagnostic;
   readonly exitCode: ExitCode;
 }
 
-/** Takes a pipeline's lock and puts in order what a killed runner left, before anything is planned on it; or says why not. */
-async function takeOver(
-  pipeline: KnownPipeline,
-  { lockTimeoutMs }: ApplyOptions,
-  terminal: Terminal,
-): Promise<LockedPipeline | Refusal> {
-  const patience = { timeoutMs: lockTimeoutMs, onWaiting: terminal.err };
-  const result = await lockPipeline({ ...placeOf(pipeline), patience });
-  if (result.kind !== "acquired") {
-    return { diagnostic: result.diagnostic, exitCode: result.kind === "locked" ? EXIT.locked : EXIT.error };
-  }
-  if (result.note !== undefined) terminal.err(result.note);
-  const diagnostic = await settle(pipeline, terminal);
-  if (diagnostic === undefined) return { pipeline, lock: result.lock };
-  await result.lock.release();
-  return { diagnostic, exitCode: EXIT.error };
+function placeOf({ root, spec }: KnownPipeline): PipelinePlace {
+  return { root, stateDir: resolve(root, spec.stateDir), pipeline: spec.name, host: hostname() };
 }
 
 async function confirm(terminal: Terminal): Promise<boolean> {
@@ -205,19 +193,22 @@ async function applyAll(
       if (signals.stop.aborted || signals.detach.aborted) break;
       const result = await applyPipeline({
         plan,
-        resolved,
-        items,
         state,
         alive,
-        sources: facts.sources,
-        gpus: facts.gpus,
-        lockTimeoutMs: options.lockTimeoutMs,
-        presets,
         root,
-        trainer: facts.trainer,
-        pythonDir: join(installationFolder(), "python"),
+        stateDir: resolve(root, resolved.spec.stateDir),
         host: hostname(),
+        start: {
+          resolved,
+          items,
+          sources: facts.sources,
+          trainer: facts.trainer,
+          pythonDir: join(installationFolder(), "python"),
+          gpus: facts.gpus,
+          lockTimeoutMs: options.lockTimeoutMs,
+        },
         environment: terminal.environment,
+        remediesFor: async (problem) => remedyLines(findRemedies(problem, resolved, presets)),
         report: view.report,
         signals,
       });
@@ -238,24 +229,6 @@ async function applyAll(
     );
   }
   return codes;
-}
-
-function exitCodeOf({ outcome, diagnostics }: ApplyResult): ExitCode {
-  switch (outcome) {
-    case "finished":
-      return EXIT.fine;
-    case "failed": {
-      const errors = diagnostics.filter(({ severity }) => severity === "error");
-      // Only a GPU that another has was in the way.
-      const isLocked = errors.length > 0 && errors.every(({ code }) => code === EXECUTE_CODES.gpuLocked.code);
-      return isLocked ? EXIT.locked : EXIT.stageFailed;
-    }
-    case "stopped":
-    case "detached":
-      return EXIT.stopped;
-    case "interrupted":
-      return EXIT.interrupted;
-  }
 }
 
 /** The worst that happened: an end at once before a stop, a stop before a failure, a failure before a GPU that another has. */

@@ -1,5 +1,7 @@
 import { PLAN_CODES } from "../core/plan/codes.ts";
 import type { Plan } from "../core/plan/plan.ts";
+import { EXECUTE_CODES } from "../execute/codes.ts";
+import type { RunEnd } from "../execute/run-result.ts";
 
 /** What the shell gets to know (design §8). */
 export const EXIT = {
@@ -7,6 +9,7 @@ export const EXIT = {
   error: 1,
   /** Only with `plan --detailed-exitcode`. */
   changes: 2,
+  stalePlan: 3,
   locked: 4,
   stageFailed: 6,
   stopped: 85,
@@ -20,4 +23,23 @@ export function planExitCode({ pipelines, diagnostics }: Plan): ExitCode {
   if (pipelines.every(({ valid }) => valid)) return EXIT.fine;
   const errors = diagnostics.filter(({ severity }) => severity === "error");
   return errors.every(({ code }) => code === PLAN_CODES.runningSomethingElse.code) ? EXIT.locked : EXIT.error;
+}
+
+/** What the end of a run is to the shell. */
+export function exitCodeOf({ outcome, diagnostics }: RunEnd): ExitCode {
+  switch (outcome) {
+    case "finished":
+      return EXIT.fine;
+    case "failed": {
+      const errors = diagnostics.filter(({ severity }) => severity === "error");
+      // Only a GPU that another has was in the way.
+      const isLocked = errors.length > 0 && errors.every(({ code }) => code === EXECUTE_CODES.gpuLocked.code);
+      return isLocked ? EXIT.locked : EXIT.stageFailed;
+    }
+    case "stopped":
+    case "detached":
+      return EXIT.stopped;
+    case "interrupted":
+      return EXIT.interrupted;
+  }
 }

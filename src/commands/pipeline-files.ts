@@ -9,10 +9,21 @@ export async function pipelineFiles(
   terminal: Terminal,
 ): Promise<readonly string[] | undefined> {
   if (files.length > 0) return files;
-  const folder = join(findRoot(join(terminal.folder, "pipeline.yaml")), PIPELINES_FOLDER);
-  const names = await readdir(folder).catch(() => []);
-  const found = names.filter((name) => /\.ya?ml$/.test(name)).sort();
-  if (found.length > 0) return found.map((name) => relative(terminal.folder, join(folder, name)));
-  terminal.err(`No pipeline file was named, and there is none in ${folder}. Name one: wan22 plan pipelines/fox.yaml`);
+  const found = await yamlFilesOf(terminal.folder);
+  if (found.length > 0) return found;
+  const where = pipelinesFolder(terminal.folder);
+  terminal.err(`No pipeline file was named, and there is none in ${where}. Name one: wan22 plan pipelines/fox.yaml`);
   return undefined;
+}
+
+/** All in the `pipelines/` of the project around a folder, as that folder sees them. */
+export async function yamlFilesOf(folder: string): Promise<readonly string[]> {
+  const pipelines = pipelinesFolder(folder);
+  const names = await readdir(pipelines).catch(() => []);
+  const found = names.filter((name) => /\.ya?ml$/.test(name)).sort();
+  return found.map((name) => relative(folder, join(pipelines, name)));
+}
+
+function pipelinesFolder(folder: string): string {
+  return join(findRoot(join(folder, "pipeline.yaml")), PIPELINES_FOLDER);
 }

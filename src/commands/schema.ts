@@ -4,6 +4,7 @@ import { eventSchema } from "../core/event.ts";
 import { planSchema } from "../core/plan/plan.ts";
 import { pipelineJsonSchema, projectJsonSchema } from "../core/spec/json-schema.ts";
 import { stateSchema } from "../core/state/state.ts";
+import { statusSchema } from "../core/status.ts";
 import { EXIT, type ExitCode } from "./exit-code.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -15,6 +16,7 @@ export const SCHEMAS = {
   state: () => z.toJSONSchema(stateSchema),
   "apply-events": () => z.toJSONSchema(applyEventSchema),
   events: () => z.toJSONSchema(eventSchema),
+  status: () => z.toJSONSchema(statusSchema),
 } as const satisfies Record<string, () => unknown>;
 
 export type SchemaName = keyof typeof SCHEMAS;

@@ -2,41 +2,55 @@ import type { ApplyEvent, ApplyOutcome } from "../core/apply-event.ts";
 import type { Diagnostic } from "../core/diagnostic.ts";
 import type { GpuFacts, SourceFacts, TrainerFacts } from "../core/facts.ts";
 import type { PipelinePlan } from "../core/plan/plan.ts";
-import type { Presets } from "../core/resolve/presets.ts";
 import type { Resolved } from "../core/resolve/resolved.ts";
 import type { State } from "../core/state/state.ts";
 import type { DatasetItems } from "../core/trainer/dataset.ts";
 import type { StageId } from "../core/vocabulary.ts";
+import type { RemediedProblem } from "./failure.ts";
 import type { StopSignals } from "./follow.ts";
 
 /** What it takes to carry out one pipeline's plan. The caller holds the pipeline's lock. */
 export interface ApplyInput {
   readonly plan: PipelinePlan;
-  readonly resolved: Resolved;
-  readonly items: DatasetItems;
-  /** What was observed of the dataset: `Facts.sources`. */
-  readonly sources: readonly SourceFacts[];
-  /** Those of this machine: `Facts.gpus`. */
-  readonly gpus: readonly GpuFacts[];
-  /** How long to wait for a GPU that another has. */
-  readonly lockTimeoutMs: number;
   /** The state that the plan was made from, read after `settlePipeline`. */
   readonly state: State | undefined;
   /** Stages whose process was found alive: they are followed, not started. */
   readonly alive: readonly StageId[];
   /** The project root, absolute; every stage runs there. */
   readonly root: string;
+  /** Absolute. */
+  readonly stateDir: string;
+  /** Name of this machine, as the state records it. */
+  readonly host: string;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  /** What starting a stage takes; absent where only those that run are followed. */
+  readonly start?: StartInput | undefined;
+  /** The manual's remedies against a problem, as they fit this pipeline: lines of YAML, best first. */
+  readonly remediesFor: (problem: RemediedProblem) => Promise<readonly string[]>;
+  readonly report: (event: ApplyEvent) => void;
+  readonly signals: StopSignals;
+}
+
+/** What it takes to start a stage, beside its plan. */
+export interface StartInput {
+  readonly resolved: Resolved;
+  readonly items: DatasetItems;
+  /** What was observed of the dataset: `Facts.sources`. */
+  readonly sources: readonly SourceFacts[];
   /** Its Python, and what keeps it from running here. */
   readonly trainer: Pick<TrainerFacts, "python" | "pythonVersion" | "problem">;
   /** The folder `python` of this installation, absolute. */
   readonly pythonDir: string;
-  /** Name of this machine, as the state records it. */
-  readonly host: string;
-  readonly environment: Readonly<Record<string, string | undefined>>;
-  /** For the manual's remedies, should memory run out. */
-  readonly presets: Presets;
-  readonly report: (event: ApplyEvent) => void;
-  readonly signals: StopSignals;
+  /** Those of this machine: `Facts.gpus`. */
+  readonly gpus: readonly GpuFacts[];
+  /** How long to wait for a GPU that another has. */
+  readonly lockTimeoutMs: number;
+}
+
+/** Whoever only follows what runs has taken every other stage out of its plan. */
+export function startOf({ start, plan }: Pick<ApplyInput, "start" | "plan">): StartInput {
+  if (start === undefined) throw new Error(`a stage of ${plan.name} was to be started by one that only follows`);
+  return start;
 }
 
 export interface ApplyResult {

@@ -13,6 +13,7 @@ import { newRunId, nowSeconds } from "../host/clock.ts";
 import { errorCode } from "../host/read-file.ts";
 import { runFiles, statePaths } from "../host/run-store.ts";
 import type { ApplyInput, ApplyResult } from "./apply-input.ts";
+import { hearRequests, ON_REQUEST } from "./hear-requests.ts";
 import { findExisting } from "./make-room.ts";
 import { openRecorder, type Recorder, stamp } from "./recorder.ts";
 import { writeRunResult } from "./run-result.ts";
@@ -25,12 +26,16 @@ export type { StopSignals } from "./follow.ts";
 
 /** Carries out one pipeline's plan: turn after turn, until a stage does not finish. A user's mishap is a diagnostic, never thrown. */
 export async function applyPipeline(input: ApplyInput): Promise<ApplyResult> {
+  const { signals, close } = hearRequests(statePaths(input.stateDir, input.plan.name).stopFile, input.signals);
   try {
-    return await carryOut(input);
+    await signals.look?.();
+    return await carryOut({ ...input, signals });
   } catch (error) {
     const diagnostic = await explainSystemError(error, input.root);
     if (diagnostic === undefined) throw error;
     return { outcome: "failed", run: undefined, state: input.state, diagnostics: [diagnostic] };
+  } finally {
+    close();
   }
 }
 
@@ -71,17 +76,17 @@ async function carryOutRun(
   stages: readonly StagePlan[],
   later: readonly StagePlan[],
 ): Promise<ApplyResult> {
-  const workPath = workFolder(input.resolved.spec);
+  const { stateDir } = input;
+  const workPath = workFolder({ stateDir: pathInside(input.root, stateDir), name: input.plan.name });
   const workDir = resolve(input.root, workPath);
   // A trainer that runs is followed first, whatever may keep the next stage from starting.
   const attaches = stages.some((stage) => isRunning(stage, input));
   const refused = attaches ? undefined : await whyRefused(stages, { apply: input, workDir });
   if (refused !== undefined) return { outcome: "failed", run: undefined, state: input.state, diagnostics: [refused] };
   const startedAt = nowSeconds();
-  const stateDir = resolve(input.root, input.resolved.spec.stateDir);
   const recorder = await openRun(input, stages, stateDir);
   const report = (event: NewApplyEvent) => input.report({ v: 1, t: nowSeconds(), pipeline: input.plan.name, ...event });
-  const turns = turnsOf(stages);
+  const turns = turnsOf(stages, (stage) => isRunning(stage, input));
   report({
     type: "run-started",
     run: recorder.run,
@@ -95,11 +100,14 @@ async function carryOutRun(
   let last: StageOutcome = "finished";
   let lastDriver: Driver | undefined;
   for (const turn of turns) {
-    if (input.signals.stop.aborted || input.signals.stopNow.aborted) last = "stopped";
+    // A stop begins nothing, and is passed on to what runs already.
+    const isStopping = input.signals.stop.aborted || input.signals.stopNow.aborted;
+    const stillDone = isStopping ? turn.filter((stage) => isRunning(stage, input)) : turn;
+    if (stillDone.length === 0) last = "stopped";
     if (last !== "finished") break;
-    const result = await runTurn(turn, { apply: input, plan: input.plan, recorder, workDir, workPath, report });
+    const result = await runTurn(stillDone, { apply: input, plan: input.plan, recorder, workDir, workPath, report });
     diagnostics.push(...result.diagnostics);
-    last = result.outcome;
+    last = result.outcome === "finished" && stillDone.length < turn.length ? "stopped" : result.outcome;
     lastDriver = turn[0]?.driver;
   }
   await recorder.flush();
@@ -156,7 +164,8 @@ function outcomeOf(last: StageOutcome, lastDriver: Driver | undefined, { signals
   switch (last) {
     case "stopped":
       // Musubi's own scripts save nothing when they are stopped: there is nothing to go on from.
-      return signals.stopNow.aborted || lastDriver === "scripts" ? "interrupted" : "stopped";
+      if (lastDriver === "scripts") return "interrupted";
+      return signals.stopNow.aborted && signals.stopNow.reason !== ON_REQUEST ? "interrupted" : "stopped";
     case "lost":
       return "failed";
     default:

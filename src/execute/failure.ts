@@ -23,7 +23,7 @@ export interface Failure {
   /** Where it writes, what room there is, and how much it still wanted: a clause. */
   readonly room: () => Promise<string>;
   /** What helps against it in this pipeline: lines of YAML, best first. */
-  readonly remediesFor: (problem: RemediedProblem) => readonly string[];
+  readonly remediesFor: (problem: RemediedProblem) => Promise<readonly string[]>;
 }
 
 /** Problems for which the manual has remedies that fit into a pipeline file. */
@@ -98,7 +98,7 @@ export async function explainFailure(failure: Failure): Promise<Diagnostic> {
   const said = event?.message ?? lastErrorLine(log);
   const how = said === undefined ? `${stage} ended with ${endText(end)}.` : `${stage} failed: ${sentence(said)}`;
   const problem = PROBLEM_OF.get(kind);
-  const remedies = problem === undefined ? "" : remedyText(failure.remediesFor(problem));
+  const remedies = problem === undefined ? "" : remedyText(await failure.remediesFor(problem));
   const follows = failure.whatFollows === undefined ? "" : ` ${sentence(capitalized(failure.whatFollows))}`;
   const room = kind === EXECUTE_CODES.diskFull ? ` ${sentence(capitalized(await failure.room()))}` : "";
   const below = `${remedies}${logText(log, failure.shownLog)}`;

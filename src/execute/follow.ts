@@ -21,6 +21,8 @@ export interface StopSignals {
   readonly stopNow: AbortSignal;
   /** Training goes on, only the runner ends. */
   readonly detach?: AbortSignal | undefined;
+  /** Looks whether another process asks for any of it, between two regular looks. */
+  readonly look?: (() => Promise<void>) | undefined;
 }
 
 export interface FollowOptions {
@@ -104,8 +106,7 @@ export async function followProcess(options: FollowOptions): Promise<FollowResul
         await signalMembers(group, "SIGTERM");
         killAt = Date.now() + GRACE_MS;
       } else {
-        // A full disk takes no stop file either; the signal asks for the same.
-        await writeFile(options.stopFile, "").catch(() => signalMembers(group, "SIGTERM"));
+        await askTrainer(group, options.stopFile);
       }
       options.onStopping(manner);
     }
@@ -123,7 +124,15 @@ export async function followProcess(options: FollowOptions): Promise<FollowResul
     );
   }
   await onEvents(await source.end());
+  // Whoever asks for the end at once may see to it before the request was read here.
+  await signals.look?.();
+  if (signals.stopNow.aborted && !saidLastWord) manner = "ended";
   return { end, manner };
+}
+
+/** Asks a trainer to save its training state and to end. A full disk takes no stop file either; the signal asks for the same. */
+export async function askTrainer(group: ProcessGroup, stopFile: string): Promise<void> {
+  await writeFile(stopFile, "").catch(() => signalMembers(group, "SIGTERM"));
 }
 
 /** Workers of a trainer that was killed look every five seconds whether it is still there, and end by themselves. */

@@ -6,6 +6,7 @@ import { clipIdentities } from "../core/plan/identities.ts";
 import { copyWholeFile } from "../host/atomic-file.ts";
 import { sha256 } from "../host/hash.ts";
 import { isWhole, readSafetensorsHeader } from "../host/safetensors.ts";
+import { startOf } from "./apply-input.ts";
 import type { StageInput } from "./stage.ts";
 
 /** Takes caches that a source's `cache_directory` has already, instead of making them. That folder is only read. */
@@ -20,9 +21,10 @@ export async function importCaches(input: StageInput): Promise<readonly Imported
   const { apply, stage } = input;
   const pending = new Set(stage.pending ?? []);
   const imports: ImportedCaches[] = [];
-  if (!apply.resolved.dataset.sources.some(({ importFrom }) => importFrom !== undefined)) return imports;
+  const { dataset } = startOf(apply).resolved;
+  if (!dataset.sources.some(({ importFrom }) => importFrom !== undefined)) return imports;
   const wanted = wantedCaches(input).filter(({ file }) => pending.has(file));
-  for (const { importFrom, cacheDir } of apply.resolved.dataset.sources) {
+  for (const { importFrom, cacheDir } of dataset.sources) {
     if (importFrom === undefined) continue;
     const files: string[] = [];
     for (const cache of wanted.filter(({ folder }) => folder === cacheDir)) {
@@ -38,7 +40,7 @@ export async function importCaches(input: StageInput): Promise<readonly Imported
 }
 
 function wantedCaches({ apply, stage }: StageInput): readonly WantedCache[] {
-  const { resolved, items, sources } = apply;
+  const { resolved, items, sources } = startOf(apply);
   const shaping = { inputs: stage.inputs, identities: stage.identities };
   if (stage.id === "cache-text") return wantedTexts({ resolved, items, sha256 }, shaping);
   return wantedLatents({ resolved, items, sha256 }, clipIdentities(items, sources, sha256), shaping);

@@ -2,7 +2,6 @@ import { dirname, resolve } from "node:path";
 import { formatBytes } from "../core/bytes.ts";
 import { type Diagnostic, diagnose } from "../core/diagnostic.ts";
 import { pathInside } from "../core/paths.ts";
-import { findRemedies, remedyLines } from "../core/resolve/remedies.ts";
 import { scriptOf } from "../core/vocabulary.ts";
 import { countOomKills } from "../host/oom-kills.ts";
 import type { ProcessEnd } from "../host/process.ts";
@@ -64,7 +63,7 @@ export async function judgeStage(
     memoryKills: (countOomKills() ?? 0) > (progress.oomKillsBefore ?? 0) ? "seen" : "none",
     whatFollows: lastStateStep(input) === undefined ? undefined : whatFollows(input),
     room: () => roomFor(input),
-    remediesFor: (problem) => remedyLines(findRemedies(problem, apply.resolved, apply.presets)),
+    remediesFor: apply.remediesFor,
   });
   const lost = terminal === undefined && end === undefined;
   return { outcome: lost ? "lost" : "failed", end, message: diagnostic.summary, diagnostics: [diagnostic] };
@@ -95,7 +94,7 @@ function whatFollows(input: StageInput): string {
   const step = lastStateStep(input);
   if (step === undefined) return "no training state was saved before, so applying again starts over";
   const kept = `its training state of step ${step} is kept`;
-  const { file } = apply.resolved.spec;
+  const { file } = apply.plan;
   return stage.driver === "scripts"
     ? `${kept}, but Musubi's own scripts do not resume exactly: applying again will be refused, and \`wan22 apply --replace ${stage.id} ${file}\` starts over with everything archived`
     : `${kept}, and applying again goes on from there`;

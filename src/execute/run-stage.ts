@@ -5,7 +5,7 @@ import { pathInside } from "../core/paths.ts";
 import { type Stall, type StallOptions, watchForStall } from "../core/stall.ts";
 import { monotonicSeconds, nowSeconds } from "../host/clock.ts";
 import { runFiles, stageMark } from "../host/run-store.ts";
-import type { ApplyInput } from "./apply-input.ts";
+import { type ApplyInput, startOf } from "./apply-input.ts";
 import { EXECUTE_CODES } from "./codes.ts";
 import { devicesInUse } from "./devices.ts";
 import { type FollowResult, followProcess } from "./follow.ts";
@@ -65,9 +65,10 @@ async function begin(input: StageInput): Promise<Started | NotStarted | undefine
 }
 
 function takeGpus({ apply, stage, recorder, report }: StageInput): Promise<GpuLocksResult> {
-  const { root, resolved, gpus, environment, signals, lockTimeoutMs } = apply;
+  const { root, environment, signals } = apply;
   const work = { project: root, pipeline: apply.plan.name, stage: stage.id, run: recorder.run };
   if (isRunning(stage, apply)) return adoptGpus({ work, environment });
+  const { resolved, gpus, lockTimeoutMs } = startOf(apply);
   const devices = devicesInUse({ stage, backend: resolved.spec.trainer.backend, gpus, environment });
   const onWaiting = (text: string) => report({ type: "note", stage: stage.id, severity: "note", text });
   const cancelled = [signals.stop, signals.stopNow, signals.detach];
@@ -137,12 +138,11 @@ function follow(input: StageInput, { identity, ended, source, progress }: Starte
 }
 
 /** Of an earlier part of the same training, so that a trainer is known that hangs when somebody attaches to it. */
-function whatIsUsual({ apply, stage, recorder }: StageInput): Pick<StallOptions, "usual" | "samples"> {
+function whatIsUsual({ stage, recorder }: StageInput): Pick<StallOptions, "usual" | "samples"> {
   const measured = recorder.state()?.stages[stage.id]?.measured;
-  const parameters = apply.resolved.trainStages.find(({ id }) => id === stage.id)?.parameters;
   return {
     usual: measured === undefined || measured.steps === 0 ? undefined : measured.seconds / measured.steps,
-    samples: parameters?.sample_prompts !== undefined,
+    samples: stage.argv.includes("--sample_prompts"),
   };
 }
 

@@ -2,6 +2,7 @@ import pLimit from "p-limit";
 import type { StageOutcome } from "../core/apply-event.ts";
 import type { Diagnostic } from "../core/diagnostic.ts";
 import type { StagePlan } from "../core/plan/plan.ts";
+import { startOf } from "./apply-input.ts";
 import { runStage, type StageResult } from "./run-stage.ts";
 import { isRunning, type StageInput } from "./stage.ts";
 import { whyNotStartable } from "./start-stage.ts";
@@ -52,7 +53,8 @@ async function runAmong(input: StageInput, turn: readonly StagePlan[]): Promise<
 /** Why these stages can't be started here: no Python that would run them, or a folder that can't be written to. */
 export async function whyRefused(
   starting: readonly StagePlan[],
-  { apply: { trainer, root, resolved }, workDir }: Pick<TurnInput, "apply" | "workDir">,
+  { apply, workDir }: Pick<TurnInput, "apply" | "workDir">,
 ): Promise<Diagnostic | undefined> {
-  return whyNotStartable(trainer) ?? (await findClosedFolder(starting, { root, resolved, workDir }));
+  const { trainer, resolved } = startOf(apply);
+  return whyNotStartable(trainer) ?? (await findClosedFolder(starting, { root: apply.root, resolved, workDir }));
 }

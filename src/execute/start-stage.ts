@@ -7,7 +7,7 @@ import { scriptOf } from "../core/vocabulary.ts";
 import { type ProcessEnd, type ProcessIdentity, type StartedProcess, startDetached } from "../host/process.ts";
 import { readEvents, runFiles } from "../host/run-store.ts";
 import { writesNoEvents } from "../host/unwritten-events.ts";
-import type { ApplyInput } from "./apply-input.ts";
+import { type StartInput, startOf } from "./apply-input.ts";
 import { EXECUTE_CODES } from "./codes.ts";
 import { stageCommand } from "./command.ts";
 import { type EventSource, eventsFileSource, musubiLogSource } from "./event-source.ts";
@@ -64,7 +64,7 @@ function lostText(stage: StagePlan): string {
 }
 
 /** Why no stage can be started here; asked before anything is touched. */
-export function whyNotStartable({ python, pythonVersion, problem }: ApplyInput["trainer"]): Diagnostic | undefined {
+export function whyNotStartable({ python, pythonVersion, problem }: StartInput["trainer"]): Diagnostic | undefined {
   if (problem === undefined) return undefined;
   const isOld = pythonVersion !== undefined && isPythonTooOld(pythonVersion);
   const unfit = isOld ? EXECUTE_CODES.oldPython : EXECUTE_CODES.notStarted;
@@ -82,8 +82,9 @@ export interface Launched {
 /** Makes room, writes what the stage reads, and starts it. Everything is in the journal before it happens. */
 export async function launchStage(input: StageInput): Promise<Launched | NotStarted> {
   const { apply, stage, recorder } = input;
-  const { root, resolved } = apply;
-  const { python } = apply.trainer;
+  const { root } = apply;
+  const { resolved, items, sources, trainer, pythonDir, gpus } = startOf(apply);
+  const { python } = trainer;
   if (python === undefined) throw new Error(`${stage.id} was to be started without a Python`);
   const progress = initialProgress(stage);
   const before = recorder.state()?.stages[stage.id];
@@ -105,8 +106,8 @@ export async function launchStage(input: StageInput): Promise<Launched | NotStar
   await writeWorkFiles({
     stage,
     resolved,
-    items: apply.items,
-    sources: apply.sources,
+    items,
+    sources,
     root,
     workDir: input.workDir,
     runDir: recorder.runDir,
@@ -120,10 +121,10 @@ export async function launchStage(input: StageInput): Promise<Launched | NotStar
     spec: resolved.spec,
     root,
     python,
-    pythonDir: apply.pythonDir,
+    pythonDir,
     contextFile: contextPath(input.workPath, stage.id),
     run: recorder.run,
-    gpus: apply.gpus,
+    gpus,
     environment: apply.environment,
   });
   const result = await startDetached({ ...command, cwd: root, logFile: runFiles.log(recorder.runDir, stage.id) });

@@ -1,9 +1,12 @@
 import { mkdir, open, readdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import type * as z from "zod";
 import { parseEventLine, type TrainerEvent } from "../core/event.ts";
+import { type PipelinePlan, pipelinePlanSchema } from "../core/plan/plan.ts";
 import type { StateEntry } from "../core/state/fold.ts";
 import { type JournalEntry, journalSchema } from "../core/state/journal.ts";
 import { mergeRunEntries } from "../core/state/merge.ts";
+import { type RunResult, runResultSchema } from "../core/state/run-result.ts";
 import { STAGE_IDS, type StageId } from "../core/vocabulary.ts";
 import type { EnvironmentMark } from "./process-group.ts";
 import { errorCode, namingFile, readTextFile } from "./read-file.ts";
@@ -14,6 +17,8 @@ import { errorCode, namingFile, readTextFile } from "./read-file.ts";
 export interface StatePaths {
   readonly stateFile: string;
   readonly lockFile: string;
+  /** Where whoever holds the lock is asked to stop (`stop-request.ts`). */
+  readonly stopFile: string;
   readonly runsDir: string;
 }
 
@@ -22,6 +27,7 @@ export function statePaths(stateDir: string, pipeline: string): StatePaths {
   return {
     stateFile: join(stateDir, "state", `${pipeline}.json`),
     lockFile: join(stateDir, "state", `${pipeline}.lock`),
+    stopFile: join(stateDir, "state", `${pipeline}.stop`),
     runsDir: join(stateDir, "runs"),
   };
 }
@@ -114,11 +120,32 @@ export async function countUnreadable(runDir: string): Promise<number> {
   return lines.filter((line) => parseJournalLine(line) === undefined).length;
 }
 
-function parseJournalLine(line: string): JournalEntry | undefined {
+/** Undefined for a line that is torn or unknown. */
+export function parseJournalLine(line: string): JournalEntry | undefined {
   if (line.trim() === "") return undefined;
   try {
     const parsed = journalSchema.safeParse(JSON.parse(line));
     return parsed.success ? parsed.data : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The plan that a run carries out; undefined where it is gone, or of another version. */
+export async function readRunPlan(runDir: string): Promise<PipelinePlan | undefined> {
+  return readJson(runFiles.plan(runDir), pipelinePlanSchema);
+}
+
+/** How a run ended; undefined as long as nobody has written it down. */
+export async function readRunResult(runDir: string): Promise<RunResult | undefined> {
+  return readJson(runFiles.result(runDir), runResultSchema);
+}
+
+async function readJson<Value>(file: string, schema: z.ZodType<Value>): Promise<Value | undefined> {
+  const text = await readTextFile(file).catch(() => undefined);
+  if (text === undefined) return undefined;
+  try {
+    return schema.safeParse(JSON.parse(text)).data;
   } catch {
     return undefined;
   }

@@ -3,6 +3,7 @@ import type { Diagnostic } from "../core/diagnostic.ts";
 import type { Finding } from "../core/doctor/examination.ts";
 import type { Plan } from "../core/plan/plan.ts";
 import type { State } from "../core/state/state.ts";
+import type { Status } from "../core/status.ts";
 
 /** Data for programs. The same data gives the same bytes. */
 
@@ -34,6 +35,11 @@ export function viewExaminedJson(examined: {
 /** A record as `schemas/state.schema.json` describes it. */
 export function viewStateJson(state: State): string {
   return `${escapeUnprintable(JSON.stringify(state, null, 2))}\n`;
+}
+
+/** How pipelines stand, as `schemas/status.schema.json` describes it. */
+export function viewStatusJson(status: Status): string {
+  return `${escapeUnprintable(JSON.stringify(status, null, 2))}\n`;
 }
 
 /** One event of `apply`, a line of NDJSON. */

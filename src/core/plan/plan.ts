@@ -152,7 +152,7 @@ const estimateSchema = z.strictObject({
   available: z.number().optional().describe("What there is of it on the machine planned for, in the same unit"),
 });
 
-const pipelinePlanSchema = z.strictObject({
+export const pipelinePlanSchema = z.strictObject({
   name: z.string().describe("The pipeline's name"),
   file: z.string().describe("Its file, relative to the root"),
   valid: z.boolean().describe("Whether it has no error; without it there are no stages"),

@@ -1,5 +1,6 @@
 import type { TrainerEvent } from "../event.ts";
 import { normalizePath } from "../paths.ts";
+import { present } from "../present.ts";
 import { STAGE_IDS, type StageId } from "../vocabulary.ts";
 import type { JournalEntry } from "./journal.ts";
 import { type CheckpointRecord, emptyState, type StageRecord, type State, type TrainingStateRecord } from "./state.ts";
@@ -302,11 +303,4 @@ function isoTime(unixSeconds: number): string {
   const milliseconds = Math.max(-furthest, Math.min(furthest, unixSeconds * 1000));
   // biome-ignore lint/style/noRestrictedGlobals: it writes a time that was given, and reads no clock.
   return new Date(Number.isNaN(milliseconds) ? 0 : milliseconds).toISOString();
-}
-
-type Present<T> = { [Key in keyof T]?: Exclude<T[Key], undefined> };
-
-/** The keys that have a value: `exactOptionalPropertyTypes` tells an absent key from an undefined one. */
-function present<T extends object>(values: T): Present<T> {
-  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as Present<T>;
 }

@@ -1,7 +1,7 @@
 import type { ApplyEvent } from "../../core/apply-event.ts";
 import { printable } from "../../core/printable.ts";
+import { advanceProgress, type StageProgress, startProgress } from "../../core/progress.ts";
 import type { StageId } from "../../core/vocabulary.ts";
-import { advanceProgress, type StageProgress, startProgress } from "../progress.ts";
 import { createStyle, type Style } from "../text/style.ts";
 import {
   describeEnd,

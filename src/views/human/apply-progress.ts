@@ -1,8 +1,8 @@
 import { DefaultRenderer, Listr, ListrLogger, type ListrTask, type ListrTaskWrapper, ProcessOutput } from "listr2";
 import type { ApplyEvent, StageOutcome } from "../../core/apply-event.ts";
 import { printable } from "../../core/printable.ts";
+import { advanceProgress, type StageProgress, startProgress } from "../../core/progress.ts";
 import type { StageId } from "../../core/vocabulary.ts";
-import { advanceProgress, type StageProgress, startProgress } from "../progress.ts";
 import { listWords } from "../text/quantity.ts";
 import { createStyle, type Style } from "../text/style.ts";
 import type { ApplyView } from "./apply-lines.ts";

@@ -2,7 +2,7 @@ import type { ApplyEvent, StageOutcome } from "../../core/apply-event.ts";
 import type { TrainerEvent } from "../../core/event.ts";
 import { baseName, folderOf } from "../../core/paths.ts";
 import { printable } from "../../core/printable.ts";
-import type { StageProgress } from "../progress.ts";
+import type { StageProgress } from "../../core/progress.ts";
 import { count, formatBytes, formatClock, formatDuration, formatNumber, listWords } from "../text/quantity.ts";
 
 /** The words of `apply`, the same in a terminal and in a log. */
@@ -10,7 +10,7 @@ import { count, formatBytes, formatClock, formatDuration, formatNumber, listWord
 type EventOf<Type extends ApplyEvent["type"]> = Extract<ApplyEvent, { type: Type }>;
 
 /** `step 16/64 · epoch 1 · loss 0.0912 · 2.1 s a step · 1:40 left` */
-export function describeProgress(progress: StageProgress): string {
+export function describeProgress(progress: Omit<StageProgress, "recent">): string {
   const one = progress.unit === "steps" ? "step" : "item";
   const parts = [`${one} ${progress.done}/${progress.total}`];
   if (progress.epoch !== undefined) parts.push(`epoch ${progress.epoch}`);

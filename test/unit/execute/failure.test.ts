@@ -22,7 +22,7 @@ async function explain(log: string, failure: Partial<Failure> = {}) {
     memoryKills: "none",
     whatFollows: undefined,
     room: async () => "3 MB were still to come in out, and 16 kB are free on the disk at /mnt",
-    remediesFor: (problem) => [`# for ${problem}`, "train:", "  blocks_to_swap: 20"],
+    remediesFor: async (problem) => [`# for ${problem}`, "train:", "  blocks_to_swap: 20"],
     ...failure,
   });
 }

@@ -3,10 +3,10 @@ import { stripVTControlCharacters } from "node:util";
 import { describe, expect, it } from "vitest";
 import { type ApplyEvent, applyEventSchema } from "../../../src/core/apply-event.ts";
 import type { TrainerEvent } from "../../../src/core/event.ts";
+import { advanceProgress, startProgress } from "../../../src/core/progress.ts";
 import { openApplyView } from "../../../src/views/apply.ts";
 import { createApplyLines } from "../../../src/views/human/apply-lines.ts";
 import { createApplyProgress } from "../../../src/views/human/apply-progress.ts";
-import { advanceProgress, startProgress } from "../../../src/views/progress.ts";
 
 type Given<Type extends ApplyEvent["type"]> = Omit<
   Extract<ApplyEvent, { type: Type }>,
@@ -260,19 +260,7 @@ describe("apply in a terminal", () => {
 });
 
 describe("progress", () => {
-  const started = startProgress({
-    v: 1,
-    t: 0,
-    pipeline: "fox",
-    type: "stage-started",
-    stage: "train",
-    action: "resume",
-    unit: "steps",
-    done: 100,
-    total: 200,
-    log: "",
-    attached: false,
-  });
+  const started = startProgress({ unit: "steps", done: 100, total: 200 });
   const step = (t: number, number: number, loss: number | null): TrainerEvent => ({
     v: 1,
     t,

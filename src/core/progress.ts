@@ -1,5 +1,5 @@
-import type { ApplyEvent } from "../core/apply-event.ts";
-import type { TrainerEvent } from "../core/event.ts";
+import type { ApplyEvent } from "./apply-event.ts";
+import type { TrainerEvent } from "./event.ts";
 
 /** How far a stage is, computed from its events alone: the clock is the events' own. */
 
@@ -22,7 +22,7 @@ export interface StageProgress {
 type StageStarted = Extract<ApplyEvent, { type: "stage-started" }>;
 
 /** A stage that has just started. */
-export function startProgress({ unit, done, total }: StageStarted): StageProgress {
+export function startProgress({ unit, done, total }: Pick<StageStarted, "unit" | "done" | "total">): StageProgress {
   return { unit, done, total, recent: [] };
 }
 

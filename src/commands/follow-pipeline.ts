@@ -1,0 +1,73 @@
+import type { ApplyEvent } from "../core/apply-event.ts";
+import { type Diagnostic, diagnose } from "../core/diagnostic.ts";
+import { findRemedies, remedyLines } from "../core/resolve/remedies.ts";
+import type { RunResult } from "../core/state/run-result.ts";
+import { type AttachInput, type AttachResult, attachPipeline } from "../execute/attach-pipeline.ts";
+import { prepare } from "../prepare/prepare.ts";
+import { viewDiagnostics } from "../views/human/diagnostics.ts";
+import { viewDiagnosticsJson } from "../views/json.ts";
+import { commandLine } from "./command-line.ts";
+import { findDiagnosticKind } from "./diagnostic-kinds.ts";
+import type { FoundPipeline } from "./find-pipelines.ts";
+import type { Terminal } from "./terminal.ts";
+
+/** What `attach` and `stop` have in common: following what is at work on a pipeline, and saying how it ended. */
+
+export interface FollowRequest extends Pick<AttachInput, "signals" | "idle" | "onTold"> {
+  readonly pipeline: FoundPipeline;
+  readonly report: (event: ApplyEvent) => void;
+}
+
+export function followPipeline(request: FollowRequest, terminal: Terminal): Promise<AttachResult> {
+  const { pipeline, ...rest } = request;
+  return attachPipeline({
+    ...rest,
+    place: pipeline.place,
+    environment: terminal.environment,
+    onNote: (text) => terminal.err(text),
+    // Only a failure needs the pipeline file, which may be another by now: what would fit it is as good as what did.
+    remediesFor: async (problem) => {
+      if (pipeline.file === undefined) return [];
+      const { folder, environment } = terminal;
+      const { pipelines } = await prepare([pipeline.file], { folder, environment, history: "ignore" });
+      return pipelines.flatMap(({ resolved, presets }) => remedyLines(findRemedies(problem, resolved, presets)));
+    },
+  });
+}
+
+/** What was found wrong, by whoever saw the end. */
+export function diagnosticsOf(result: AttachResult): readonly Diagnostic[] {
+  switch (result.kind) {
+    case "ended":
+      return [...result.diagnostics, ...result.remarks.flatMap(toDiagnostic)];
+    case "elsewhere":
+    case "failed":
+      return [result.diagnostic];
+    default:
+      return [];
+  }
+}
+
+/** A run's result holds messages: the summary, which is constant, and the detail behind it. */
+function toDiagnostic({ severity, code, message }: RunResult["diagnostics"][number]): readonly Diagnostic[] {
+  const kind = findDiagnosticKind(code);
+  if (kind === undefined) return [];
+  const [first = "", ...below] = message.slice(kind.summary.length + 2).split("\n");
+  const rest = below.length === 0 ? {} : { below: `\n${below.join("\n")}` };
+  return [diagnose(kind, first, { severity, ...rest })];
+}
+
+export function showDiagnostics(
+  diagnostics: readonly Diagnostic[],
+  format: "human" | "json",
+  { colour, width, err }: Terminal,
+): void {
+  if (diagnostics.length === 0) return;
+  const texts = new Map<string, string>();
+  err(format === "json" ? viewDiagnosticsJson(diagnostics) : viewDiagnostics(diagnostics, { colour, width, texts }));
+}
+
+/** The command that goes on with a pipeline; one whose file is gone has none. */
+export function applyCommand({ file }: FoundPipeline, terminal: Terminal): string {
+  return commandLine(["apply", file ?? "FILE"], terminal);
+}

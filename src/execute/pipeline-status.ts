@@ -1,0 +1,105 @@
+import { join } from "node:path";
+import type { ApplyEvent } from "../core/apply-event.ts";
+import type { Diagnostic } from "../core/diagnostic.ts";
+import type { TrainerEvent } from "../core/event.ts";
+import { pathInside } from "../core/paths.ts";
+import { present } from "../core/present.ts";
+import { advanceProgress, type StageProgress, startProgress } from "../core/progress.ts";
+import type { StageRecord, State } from "../core/state/state.ts";
+import type { LockStatus, PipelineStatus, StageStatus } from "../core/status.ts";
+import { STAGE_IDS, type StageId, scriptOf } from "../core/vocabulary.ts";
+import type { LockStanding } from "../host/lock.ts";
+import { readEvents, readJournal, runFiles, statePaths } from "../host/run-store.ts";
+import type { LoadedState } from "../host/state-store.ts";
+import { loadPlace, type PipelinePlace } from "./take-over.ts";
+
+/** How a pipeline stands right now. Changes nothing: it may be asked while an apply is at work. */
+
+export interface Standing {
+  readonly status: PipelineStatus;
+  readonly diagnostics: readonly Diagnostic[];
+}
+
+/** `file`: as shown to people. */
+export async function lookAtPipeline(place: PipelinePlace, file: string | undefined): Promise<Standing> {
+  const loaded = await loadPlace(place);
+  const { state, lock, diagnostics } = loaded;
+  const stages: StageStatus[] = [];
+  for (const id of STAGE_IDS) {
+    const record = state?.stages[id];
+    if (state !== undefined && record !== undefined) stages.push(await stageStatus(place, loaded, state, id, record));
+  }
+  const known = { file, host: state?.host, run: state?.run };
+  return {
+    status: {
+      name: place.pipeline,
+      ...present(known),
+      here: state === undefined || state.host === place.host,
+      lock: lockStatus(lock),
+      stages,
+    },
+    diagnostics,
+  };
+}
+
+function lockStatus(lock: LockStanding): LockStatus {
+  if (!("owner" in lock)) return { kind: "free" };
+  if (lock.owner === undefined) return { kind: "unreadable" };
+  const { who, host, pid, since } = lock.owner;
+  return { kind: lock.kind, who, host, pid, since };
+}
+
+async function stageStatus(
+  place: PipelinePlace,
+  { alive, unrecorded }: LoadedState,
+  state: State,
+  id: StageId,
+  record: StageRecord,
+): Promise<StageStatus> {
+  const runDir = join(statePaths(place.stateDir, place.pipeline).runsDir, record.run);
+  const isHere = state.host === place.host;
+  const isAlive = alive.includes(id);
+  const progress = progressOf(id, record, await readEvents(runDir, id));
+  const end = (await readJournal(runDir)).findLast((entry) => entry.type === "end" && entry.stage === id);
+  const saved = state.training_states.filter(({ stage }) => stage === id);
+  const last = saved.toSorted((a, b) => a.done_steps - b.done_steps).at(-1);
+  const isMoving = record.status === "running" && progress.secondsPerUnit !== undefined;
+  const known = {
+    driver: record.driver,
+    started: record.started,
+    pid: record.status === "running" ? record.process?.pid : undefined,
+    done: progress.done,
+    total: progress.total > 0 ? progress.total : undefined,
+    epoch: progress.epoch,
+    loss: progress.loss,
+    seconds_per_unit: progress.secondsPerUnit,
+    eta_seconds: isMoving ? progress.etaSeconds : undefined,
+    training_state:
+      last === undefined ? undefined : { dir: last.dir, done_epochs: last.done_epochs, done_steps: last.done_steps },
+    exit_code: end?.type === "end" ? (end.exit_code ?? undefined) : undefined,
+    message: record.message,
+  };
+  return {
+    id,
+    status: record.status,
+    alive: isHere ? isAlive : record.status === "running" ? null : false,
+    unseen: unrecorded.some(({ entry }) => entry.type === "end" && entry.stage === id),
+    run: record.run,
+    unit: scriptOf(id) === "train" ? "steps" : "items",
+    log: pathInside(place.root, runFiles.log(runDir, id)),
+    ...present(known),
+  };
+}
+
+type Started = Extract<ApplyEvent, { type: "stage-started" }>;
+
+/** By the same arithmetic as that of whoever watches it. */
+function progressOf(id: StageId, record: StageRecord, events: readonly TrainerEvent[]): StageProgress {
+  const { total_epochs = 0, steps_per_epoch = 0, done_steps = 0, caches = {} } = record;
+  const isTraining = scriptOf(id) === "train";
+  const start: Pick<Started, "unit" | "done" | "total"> = isTraining
+    ? { unit: "steps", done: done_steps, total: total_epochs * steps_per_epoch }
+    : { unit: "items", done: Object.keys(caches).length, total: 0 };
+  const progress = events.reduce(advanceProgress, startProgress(start));
+  return { ...progress, done: Math.max(progress.done, start.done) };
+}

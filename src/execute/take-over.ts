@@ -1,0 +1,57 @@
+import type { Diagnostic } from "../core/diagnostic.ts";
+import { pathInside } from "../core/paths.ts";
+import type { Lock } from "../host/lock.ts";
+import { statePaths } from "../host/run-store.ts";
+import { type LoadedState, loadState } from "../host/state-store.ts";
+import { removeStopRequest } from "../host/stop-request.ts";
+import { lockPipeline } from "./lock-pipeline.ts";
+import { settlePipeline } from "./settle.ts";
+
+/** A pipeline in somebody's hands: its lock, with everything in order that a killed runner left. */
+
+/** Where a pipeline is at home. */
+export interface PipelinePlace {
+  /** The project root, absolute. */
+  readonly root: string;
+  /** Absolute. */
+  readonly stateDir: string;
+  readonly pipeline: string;
+  /** Name of this machine. */
+  readonly host: string;
+}
+
+export type TakenOver =
+  | { readonly kind: "taken"; readonly lock: Lock }
+  /** `locked`: by another `wan22`. */
+  | { readonly kind: "locked" | "failed"; readonly diagnostic: Diagnostic };
+
+export interface TakeOverOptions {
+  /** How long to wait for one that another has; not at all if left out. */
+  readonly timeoutMs?: number;
+  /** Something that a user should know, or why it takes a while: a sentence. */
+  readonly onNote: (text: string) => void;
+}
+
+/** Takes a pipeline's lock and puts in order what a killed runner left, before anything is done on it; or says why not. */
+export async function takeOver(place: PipelinePlace, { timeoutMs = 0, onNote }: TakeOverOptions): Promise<TakenOver> {
+  const result = await lockPipeline({ ...place, patience: { timeoutMs, onWaiting: onNote } });
+  if (result.kind !== "acquired") return result;
+  if (result.note !== undefined) onNote(result.note);
+  const diagnostic = await settlePipeline({ ...place, onWaiting: onNote });
+  if (diagnostic === undefined) return { kind: "taken", lock: result.lock };
+  await result.lock.release();
+  return { kind: "failed", diagnostic };
+}
+
+/** Gives the lock back; not that of a pipeline whose trainer lives on, which another machine could not see otherwise. */
+export async function giveBack(place: PipelinePlace, lock: Lock): Promise<void> {
+  await removeStopRequest(statePaths(place.stateDir, place.pipeline).stopFile);
+  const { alive } = await loadPlace(place);
+  if (alive.length === 0) await lock.release();
+}
+
+/** The record of a pipeline, with what happened since it was written. Changes nothing. */
+export function loadPlace(place: PipelinePlace): Promise<LoadedState> {
+  const { stateFile } = statePaths(place.stateDir, place.pipeline);
+  return loadState({ ...place, shownFile: pathInside(place.root, stateFile) });
+}

@@ -1,0 +1,242 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import type { ApplyEvent, ApplyOutcome } from "../core/apply-event.ts";
+import { parseEventLine, type TrainerEvent } from "../core/event.ts";
+import { pathInside } from "../core/paths.ts";
+import type { PipelinePlan, StagePlan } from "../core/plan/plan.ts";
+import { turnsOf } from "../core/plan/turns.ts";
+import type { JournalEntry } from "../core/state/journal.ts";
+import type { RunResult } from "../core/state/run-result.ts";
+import { type StageId, scriptOf } from "../core/vocabulary.ts";
+import { nowSeconds } from "../host/clock.ts";
+import { lookAtLock } from "../host/lock.ts";
+import { isProcessAlive, type ProcessIdentity } from "../host/process.ts";
+import { parseJournalLine, readJournal, readRunPlan, readRunResult, runFiles, statePaths } from "../host/run-store.ts";
+import { openTail, type Tail } from "../host/tail.ts";
+import { findExisting } from "./make-room.ts";
+import { initialProgress, type NewApplyEvent, type Progress, takeUp } from "./stage.ts";
+import type { PipelinePlace } from "./take-over.ts";
+
+/** Watches a run that another `wan22` is at work on, by what that one writes down: the same events as its own, a moment later. */
+
+export interface WatchOptions {
+  readonly place: PipelinePlace;
+  /** Whose run it is; it may have yet to take the lock. */
+  readonly runner: ProcessIdentity;
+  readonly report: (event: ApplyEvent) => void;
+  /** Ends the watching, and nothing else. */
+  readonly leave: AbortSignal;
+  /** What to do as long as it has no run that is open. */
+  readonly idle: "wait" | "leave";
+}
+
+export type Watched =
+  | { readonly kind: "ended"; readonly run: string; readonly outcome: ApplyOutcome; readonly result: RunResult }
+  /** The runner is gone, and nobody has written down an end. */
+  | { readonly kind: "unattended" }
+  | { readonly kind: "idle" }
+  | { readonly kind: "left" };
+
+const LOOK_MS = 200;
+/** Steps of before, by which rate and loss are known at once. */
+const KNOWN_STEPS = 20;
+
+export async function watchRun(options: WatchOptions): Promise<Watched> {
+  const { place, leave } = options;
+  const run = await findOpenRun(options);
+  if (typeof run !== "string") return run;
+  const watch = await openWatch(options, run);
+  try {
+    for (;;) {
+      // Asked before reading: what a runner wrote before it ended is then all read.
+      const isAttended = await isProcessAlive(options.runner);
+      await watch.look();
+      const result = watch.hasOpenStages() ? undefined : await readRunResult(watch.runDir);
+      if (result !== undefined) {
+        const checkpoints = await findExisting(
+          result.checkpoints.map(({ file }) => file),
+          place.root,
+        );
+        watch.end(result.outcome, [...checkpoints]);
+        return { kind: "ended", run, outcome: result.outcome, result };
+      }
+      if (!isAttended) return { kind: "unattended" };
+      if (leave.aborted) {
+        watch.leave();
+        return { kind: "left" };
+      }
+      await sleep(leave);
+    }
+  } finally {
+    await watch.close();
+  }
+}
+
+/** Waits for a run of this runner that nobody has seen the end of; or says why there is none. */
+async function findOpenRun({ place, runner, leave, idle }: WatchOptions): Promise<string | Watched> {
+  const { lockFile, stateFile, runsDir } = statePaths(place.stateDir, place.pipeline);
+  for (;;) {
+    const isAttended = await isProcessAlive(runner);
+    const lock = await lookAtLock(lockFile);
+    const run = lock.kind === "held" && lock.owner?.pid === runner.pid ? await currentRun(stateFile) : undefined;
+    if (run !== undefined && !(await isOver(join(runsDir, run)))) return run;
+    if (!isAttended) return { kind: "unattended" };
+    if (leave.aborted) return { kind: "left" };
+    if (idle === "leave") return { kind: "idle" };
+    await sleep(leave);
+  }
+}
+
+async function currentRun(stateFile: string): Promise<string | undefined> {
+  try {
+    const state: unknown = JSON.parse(await readFile(stateFile, "utf8"));
+    return typeof state === "object" && state !== null && "run" in state && typeof state.run === "string"
+      ? state.run
+      : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+async function isOver(runDir: string): Promise<boolean> {
+  if ((await readRunResult(runDir)) === undefined) return false;
+  const open = new Set<StageId>();
+  for (const entry of await readJournal(runDir)) {
+    if (entry.type === "stage") open.add(entry.stage);
+    if (entry.type === "end") open.delete(entry.stage);
+  }
+  return open.size === 0;
+}
+
+function sleep(leave: AbortSignal): Promise<unknown> {
+  return leave.aborted ? Promise.resolve() : delay(LOOK_MS, undefined, { signal: leave }).catch(() => undefined);
+}
+
+/** A stage that has begun and not ended. */
+interface OpenStage {
+  readonly stage: StagePlan;
+  readonly progress: Progress;
+  readonly since: number;
+  readonly tail: Tail;
+  hasStarted: boolean;
+}
+
+interface Watch {
+  readonly runDir: string;
+  /** Reports what is new. */
+  readonly look: () => Promise<void>;
+  readonly hasOpenStages: () => boolean;
+  readonly end: (outcome: ApplyOutcome, checkpoints: string[]) => void;
+  readonly leave: () => void;
+  readonly close: () => Promise<void>;
+}
+
+async function openWatch({ place, report }: WatchOptions, run: string): Promise<Watch> {
+  const runDir = join(statePaths(place.stateDir, place.pipeline).runsDir, run);
+  const plan = await readRunPlan(runDir);
+  const journal = openTail(runFiles.journal(runDir));
+  const open = new Map<StageId, OpenStage>();
+  const tell = (event: NewApplyEvent) => report({ v: 1, t: nowSeconds(), pipeline: place.pipeline, ...event });
+  const logOf = (id: StageId) => pathInside(place.root, runFiles.log(runDir, id));
+
+  const begin = ({ stage: id, t }: Extract<JournalEntry, { type: "stage" }>) => {
+    const stage = stageOf(plan, id);
+    const progress = initialProgress(stage);
+    open.set(id, { stage, progress, since: t, tail: openTail(runFiles.events(runDir, id)), hasStarted: false });
+  };
+  const readEvents = async ({ tail, progress }: OpenStage): Promise<readonly TrainerEvent[]> => {
+    const events = (await tail.readLines()).flatMap((line) => parseEventLine(line) ?? []);
+    for (const event of events) takeUp(progress, event);
+    return events;
+  };
+  /** What was done before is told by where the stage stands, and by its last steps. */
+  const start = async (one: OpenStage, pid: number, attached: boolean) => {
+    one.hasStarted = true;
+    const known = await readEvents(one);
+    const { done, total } = one.progress;
+    const { id, action } = one.stage;
+    const unit = scriptOf(id) === "train" ? "steps" : "items";
+    tell({ type: "stage-started", stage: id, action, unit, done, total, pid, log: logOf(id), attached });
+    const moving = known.filter(({ type }) => type === "step" || type === "item").slice(-KNOWN_STEPS);
+    for (const event of moving) tell({ type: "trainer", stage: id, event });
+  };
+  const drain = async (one: OpenStage) => {
+    if (!one.hasStarted) return;
+    for (const event of await readEvents(one)) tell({ type: "trainer", stage: one.stage.id, event });
+  };
+  const endStage = async (entry: Extract<JournalEntry, { type: "end" }>) => {
+    const one = open.get(entry.stage);
+    if (one === undefined) return;
+    await drain(one);
+    await one.tail.close();
+    open.delete(entry.stage);
+    const { done, total } = one.progress;
+    const seconds = Math.max(0, entry.t - one.since);
+    const { outcome, message } = entry;
+    const why = message === undefined ? {} : { message };
+    tell({ type: "stage-ended", stage: entry.stage, outcome, done, total, seconds, log: logOf(entry.stage), ...why });
+  };
+  const readEntries = async () => (await journal.readLines()).flatMap((line) => parseJournalLine(line) ?? []);
+
+  // What has ended by now is over; the rest is what there is to watch.
+  const past = await readEntries();
+  const startedAt = past[0]?.t ?? nowSeconds();
+  const ended = new Set(past.flatMap((entry) => (entry.type === "end" ? [entry.stage] : [])));
+  for (const entry of past) if (entry.type === "stage" && !ended.has(entry.stage)) begin(entry);
+  const toCome = (plan?.stages ?? []).filter(
+    ({ id, action }) => action !== "none" && action !== "wait" && !ended.has(id) && !open.has(id),
+  );
+  const turns = turnsOf([...[...open.values()].map(({ stage }) => stage), ...toCome]);
+  tell({
+    type: "run-started",
+    run,
+    folder: pathInside(place.root, runDir),
+    plan_digest: plan?.digest ?? "",
+    stages: turns.flatMap((turn, position) => turn.map(({ id, action }) => ({ id, action, turn: position }))),
+  });
+  for (const entry of past) {
+    const one = entry.type === "process" ? open.get(entry.stage) : undefined;
+    if (one !== undefined && entry.type === "process") await start(one, entry.pid, true);
+  }
+
+  return {
+    runDir,
+    look: async () => {
+      for (const entry of await readEntries()) {
+        if (entry.type === "stage") begin(entry);
+        else if (entry.type === "end") await endStage(entry);
+        else if (entry.type === "process") {
+          const one = open.get(entry.stage);
+          if (one !== undefined) await start(one, entry.pid, false);
+        }
+      }
+      for (const one of open.values()) await drain(one);
+    },
+    hasOpenStages: () => open.size > 0,
+    end: (outcome, checkpoints) =>
+      tell({ type: "run-ended", run, outcome, checkpoints, seconds: Math.max(0, nowSeconds() - startedAt) }),
+    leave: () => {
+      const seconds = Math.max(0, nowSeconds() - startedAt);
+      for (const { stage, progress, hasStarted } of open.values()) {
+        const { done, total } = progress;
+        const { id } = stage;
+        if (hasStarted)
+          tell({ type: "stage-ended", stage: id, outcome: "detached", done, total, seconds, log: logOf(id) });
+      }
+      tell({ type: "run-ended", run, outcome: "detached", checkpoints: [], seconds });
+    },
+    close: async () => {
+      await journal.close();
+      for (const { tail } of open.values()) await tail.close();
+    },
+  };
+}
+
+/** A stage of a plan; of one that can't be read, no more than its name. */
+function stageOf(plan: PipelinePlan | undefined, id: StageId): StagePlan {
+  const known = plan?.stages.find((stage) => stage.id === id);
+  if (known !== undefined) return known;
+  const blank = { reasons: [], argv: [], files: {}, inputs: {}, identities: {}, fingerprint: "" };
+  return { ...blank, id, action: "resume", driver: "scripts" };
+}
