@@ -66,7 +66,7 @@ def run_stage(
         if context.get("version") != CONTEXT_VERSION:
             raise Refusal("context", f"The context is of version {context.get('version')}; this is {CONTEXT_VERSION}.")
         code = work(stage)
-        events.tell("stopped" if code == STOPPED else "finished")
+        events.tell("stopped" if code == STOPPED else "finished", exit_code=code)
         return code
     except Refusal as refusal:
         return fail(events, refusal.reason, str(refusal))
@@ -105,7 +105,7 @@ def closed_folder(error: OSError) -> str | None:
 def fail(events: Events, reason: str, message: str) -> int:
     print(message, file=sys.stderr)
     try:
-        events.tell("failed", reason=reason, message=message)
+        events.tell("failed", reason=reason, message=message, exit_code=FAILED)
     except OSError:
         pass  # A full disk takes the event too; the exit code and the log still tell.
     return FAILED

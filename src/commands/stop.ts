@@ -1,6 +1,7 @@
 import type { ApplyEvent } from "../core/apply-event.ts";
 import type { ToldStage } from "../execute/ask-to-stop.ts";
 import { type AttachResult, askAndLeave } from "../execute/attach-pipeline.ts";
+import { ON_REQUEST } from "../execute/hear-requests.ts";
 import type { StopManner } from "../host/stop-request.ts";
 import { openApplyView } from "../views/apply.ts";
 import { EXIT, type ExitCode } from "./exit-code.ts";
@@ -48,7 +49,7 @@ async function stopPipeline(
     terminal: "plain",
     colour: terminal.colour,
   });
-  const stop = AbortSignal.abort();
+  const stop = AbortSignal.abort(ON_REQUEST);
   const stopNow = manner === "now" ? stop : new AbortController().signal;
   const report = (event: ApplyEvent) => {
     if (event.type === "stage-ended" || event.type === "run-ended") view.report(event);

@@ -10,6 +10,8 @@ const epoch = count.describe("Which epoch of the whole training, from 1");
 const step = count.describe("Steps taken so far, of the whole training");
 const path = z.string().describe("Relative to the root where inside it");
 
+const exit_code = z.number().int().optional().describe("What its process ends with, for whoever can't wait for it");
+
 /** What tells events apart. */
 function type<const Name extends string>(name: Name) {
   return z.literal(name).describe("What happened");
@@ -75,14 +77,15 @@ export const eventSchema = z
       .describe("Something a user should know"),
     z.looseObject({ ...base, type: type("oom") }).describe("Out of GPU memory"),
     z.looseObject({ ...base, type: type("stopping") }).describe("A stop was requested and seen"),
-    z.looseObject({ ...base, type: type("stopped") }).describe("Ended early with its training state saved"),
-    z.looseObject({ ...base, type: type("finished") }).describe("All work done"),
+    z.looseObject({ ...base, type: type("stopped"), exit_code }).describe("Ended early with its training state saved"),
+    z.looseObject({ ...base, type: type("finished"), exit_code }).describe("All work done"),
     z
       .looseObject({
         ...base,
         type: type("failed"),
         reason: z.string().describe("A word for the kind of error"),
         message: z.string().describe("The error in the trainer's words"),
+        exit_code,
       })
       .describe("Ended in an error"),
   ])

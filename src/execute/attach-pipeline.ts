@@ -114,7 +114,10 @@ export async function askAndLeave({
 /** Undefined where the runner died meanwhile. */
 async function watchBeside(input: AttachInput, runner: LockOwner): Promise<AttachResult | undefined> {
   const { place, signals, report } = input;
-  const passOn = async (manner: StopManner) => input.onTold?.(await askToStop({ place, runner, manner }));
+  const passOn = async (manner: StopManner) => {
+    const told = await askToStop({ place, runner, manner });
+    input.onTold?.(told);
+  };
   const pending: Promise<void>[] = [];
   const leave = new AbortController();
   const onStop = () => void pending.push(passOn("save"));

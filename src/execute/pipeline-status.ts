@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import type { ApplyEvent } from "../core/apply-event.ts";
 import type { Diagnostic } from "../core/diagnostic.ts";
-import type { TrainerEvent } from "../core/event.ts";
+import { isLastWord, type TrainerEvent } from "../core/event.ts";
 import { pathInside } from "../core/paths.ts";
 import { present } from "../core/present.ts";
 import { advanceProgress, type StageProgress, startProgress } from "../core/progress.ts";
@@ -59,7 +59,8 @@ async function stageStatus(
   const runDir = join(statePaths(place.stateDir, place.pipeline).runsDir, record.run);
   const isHere = state.host === place.host;
   const isAlive = alive.includes(id);
-  const progress = progressOf(id, record, await readEvents(runDir, id));
+  const events = await readEvents(runDir, id);
+  const progress = progressOf(id, record, events);
   const end = (await readJournal(runDir)).findLast((entry) => entry.type === "end" && entry.stage === id);
   const saved = state.training_states.filter(({ stage }) => stage === id);
   const last = saved.toSorted((a, b) => a.done_steps - b.done_steps).at(-1);
@@ -76,7 +77,7 @@ async function stageStatus(
     eta_seconds: isMoving ? progress.etaSeconds : undefined,
     training_state:
       last === undefined ? undefined : { dir: last.dir, done_epochs: last.done_epochs, done_steps: last.done_steps },
-    exit_code: end?.type === "end" ? (end.exit_code ?? undefined) : undefined,
+    exit_code: (end?.type === "end" ? end.exit_code : undefined) ?? events.findLast(isLastWord)?.exit_code,
     message: record.message,
   };
   return {

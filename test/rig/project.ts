@@ -11,6 +11,9 @@ import { type Plan, planSchema } from "../../src/core/plan/plan.ts";
 export const repository = fileURLToPath(new URL("../..", import.meta.url));
 const command = join(repository, "dist", "wan22.js");
 
+/** The built command, as words of a command line. */
+export const builtCommand: readonly string[] = [process.execPath, command];
+
 export interface CommandResult {
   readonly exitCode: number | undefined;
   readonly stdout: string;
@@ -96,6 +99,18 @@ export async function answerCommand(project: Project, args: readonly string[], a
     cwd: project.folder,
     reject: false,
     env: { NO_COLOR: "1", CI: "", GITHUB_ACTIONS: "", npm_command: "", TERM: "dumb" },
+  });
+  return { exitCode, stdout, stderr };
+}
+
+/** Runs the built command in a terminal that draws. */
+export async function runInTerminal(project: Project, args: readonly string[]): Promise<CommandResult> {
+  const script = join(repository, "test/rig/terminal.py");
+  const { exitCode, stdout, stderr } = await execa("python3", [script, "", process.execPath, command, ...args], {
+    cwd: project.folder,
+    reject: false,
+    env: { NO_COLOR: "1", CI: "", GITHUB_ACTIONS: "", npm_command: "", TERM: "xterm" },
+    stripFinalNewline: false,
   });
   return { exitCode, stdout, stderr };
 }

@@ -33,7 +33,8 @@ function unseenProcess({ stage, process, entries, now }: FoundStage): JournalEnt
 function unseenEnd({ stage, entries, now }: FoundStage): JournalEntry | undefined {
   if (entries.some(({ type }) => type === "end")) return undefined;
   const last = entries.findLast(isLastWord);
-  const base = { v: 1 as const, t: last?.t ?? now, type: "end" as const, stage, exit_code: null };
+  const exit_code = last?.exit_code ?? null;
+  const base = { v: 1 as const, t: last?.t ?? now, type: "end" as const, stage, exit_code };
   switch (last?.type) {
     case "finished":
     case "stopped":

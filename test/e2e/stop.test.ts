@@ -1,0 +1,131 @@
+import { describe, expect, it } from "vitest";
+import { stepFrom } from "../rig/applying.ts";
+import { applyDetached, endAfterTest, hasSteps, processesWith, runnerOf, untilStage } from "../rig/at-work.ts";
+import { checkpointHashes, FILE, longQuickstart, readState, startApply, undisturbed } from "../rig/long-quickstart.ts";
+
+/** `wan22 stop` ends what is at work, whoever started it, and leaves a record to go on from. */
+
+const RESUME = `Resume with: wan22 apply ${FILE}`;
+
+describe("stop", () => {
+  it("beside an apply: the trainer saves and ends, the apply ends as stopped, and goes on to the same bytes", async () => {
+    const wanted = await undisturbed();
+    const project = await longQuickstart();
+    const applying = startApply(project);
+    await applying.until(stepFrom(130));
+
+    const { exitCode, stderr } = await project.run(["stop", FILE]);
+
+    expect(exitCode).toBe(85);
+    expect(stderr).toMatch(/quickstart: train \(process \d+\) is asked to save its training state, and to end\./);
+    expect(stderr).toContain(RESUME);
+    expect(await applying.ended).toBe(85);
+    expect(applying.events.at(-1)).toMatchObject({ type: "run-ended", outcome: "stopped" });
+    expect((await readState(project)).stages.train?.status).toBe("stopped");
+    expect(await project.list(".wan22/state")).toEqual(["quickstart.json", "quickstart.json.backup"]);
+    expect((await project.run(["apply", FILE, "--auto-approve"])).exitCode).toBe(0);
+    expect(await checkpointHashes(project)).toEqual(wanted);
+  });
+
+  it("--now beside an apply: nothing is left of the trainer, and the apply ends as stopped, not as failed", async () => {
+    const project = await longQuickstart();
+    const applying = startApply(project);
+    await applying.until(stepFrom(130));
+
+    const { exitCode, stderr } = await project.run(["stop", FILE, "--now"]);
+
+    expect(exitCode).toBe(85);
+    expect(stderr).toContain(RESUME);
+    expect(await applying.ended).toBe(85);
+    expect(applying.events.at(-1)).toMatchObject({ type: "run-ended", outcome: "stopped" });
+    const { stages, run } = await readState(project);
+    expect(stages.train?.status).toBe("stopped");
+    expect(await processesWith(`WAN22_STAGE=${run}/`)).toEqual([]);
+    const [planned] = (await project.plan(FILE)).pipelines;
+    expect(planned?.stages[2]).toMatchObject({ action: "resume", done_steps: 120 });
+  });
+
+  it.each([{ args: [] }, { args: ["--now"] }])(
+    "where the runner is gone, $args: the end is written down, and the lock is given back",
+    async ({ args }) => {
+      const project = await longQuickstart();
+      await applyDetached(project);
+      const { run } = await untilStage(project, "train", hasSteps(130));
+      process.kill(await runnerOf(project), "SIGKILL");
+
+      expect((await project.run(["stop", ...args])).exitCode).toBe(85);
+
+      expect(await processesWith(`WAN22_STAGE=${run}/`)).toEqual([]);
+      expect((await readState(project)).stages.train?.status).toBe("stopped");
+      expect(await project.list(".wan22/state")).toEqual(["quickstart.json", "quickstart.json.backup"]);
+      expect(JSON.parse(await project.read(`.wan22/runs/${run}/result.json`))).toMatchObject({ outcome: "stopped" });
+    },
+  );
+
+  it("between two stages: the next one is not begun", async () => {
+    const project = await longQuickstart();
+    const applying = startApply(project);
+    await applying.until((event) => event.type === "stage-started" && event.stage === "cache-latents");
+    expect((await project.run(["stop"])).exitCode).toBe(85);
+    expect(await applying.ended).toBe(85);
+    expect((await readState(project)).stages.train?.status).not.toBe("finished");
+  });
+
+  it("although the pipeline file is broken by now, by its name or without one", async () => {
+    const project = await longQuickstart();
+    await applyDetached(project);
+    await untilStage(project, "train", hasSteps(20));
+    await project.write(FILE, "version: [");
+    expect((await project.run(["stop", "quickstart"])).exitCode).toBe(85);
+    expect((await readState(project)).stages.train?.status).toBe("stopped");
+  });
+
+  it("--no-wait: comes back when it was asked", async () => {
+    const project = await longQuickstart();
+    const applying = startApply(project);
+    await applying.until(stepFrom(20));
+    const { exitCode, stderr } = await project.run(["stop", "--no-wait"]);
+    expect(exitCode).toBe(85);
+    expect(stderr).toContain("Its end is not waited for");
+    expect(await applying.ended).toBe(85);
+  });
+
+  it("halves that are trained at the same time: both", async () => {
+    const project = await longQuickstart((yaml) =>
+      yaml.replace("hardware: entry", "hardware: entry\nnoise: separate\ngpus: [0, 1]"),
+    );
+    await applyDetached(project);
+    await untilStage(project, "train-low", hasSteps(20));
+    await untilStage(project, "train-high", hasSteps(20));
+    expect((await project.run(["stop"])).exitCode).toBe(85);
+    const { stages } = await readState(project);
+    expect([stages["train-low"]?.status, stages["train-high"]?.status]).toEqual(["stopped", "stopped"]);
+  });
+
+  it("nothing, where nothing runs: exit 0, and nothing is changed", async () => {
+    const project = await longQuickstart();
+    expect(await project.run(["stop"])).toMatchObject({
+      exitCode: 0,
+      stderr: "Nothing runs: there is nothing to stop.",
+    });
+    expect(await project.list(".wan22")).toEqual([]);
+  });
+
+  it("not what another machine is at work on: exit 4", async () => {
+    const project = await longQuickstart();
+    endAfterTest(project);
+    const applying = startApply(project);
+    await applying.until(stepFrom(20));
+    const lock = await project.read(".wan22/state/quickstart.lock");
+    await project.write(".wan22/state/quickstart.lock", lock.replace(/"host":\s*"[^"]*"/, '"host":"gpu-7"'));
+
+    const { exitCode, stderr } = await project.run(["stop"]);
+
+    expect(exitCode).toBe(4);
+    expect(stderr).toContain("A41");
+    expect(stderr).toContain("gpu-7");
+    await project.write(".wan22/state/quickstart.lock", lock);
+    applying.process.kill("SIGINT");
+    expect(await applying.ended).toBe(85);
+  });
+});
