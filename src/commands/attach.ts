@@ -5,7 +5,7 @@ import { openApplyView } from "../views/apply.ts";
 import { commandLine } from "./command-line.ts";
 import { EXIT, type ExitCode, exitCodeOf } from "./exit-code.ts";
 import { type FoundPipeline, findPipelines } from "./find-pipelines.ts";
-import { applyCommand, diagnosticsOf, followPipeline, showDiagnostics } from "./follow-pipeline.ts";
+import { applyCommand, diagnosticsOf, followPipeline, showDiagnostics, suspendedText } from "./follow-pipeline.ts";
 import { listenForSignals, type OnSignal } from "./signals.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -69,6 +69,9 @@ function conclude(result: AttachResult, pipeline: FoundPipeline, terminal: Termi
   switch (result.kind) {
     case "idle":
       return EXIT.fine;
+    case "suspended":
+      terminal.err(suspendedText(result.runner.pid));
+      return EXIT.stopped;
     case "elsewhere":
       return EXIT.locked;
     case "failed":

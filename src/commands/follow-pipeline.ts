@@ -67,6 +67,11 @@ export function showDiagnostics(
   err(format === "json" ? viewDiagnosticsJson(diagnostics) : viewDiagnostics(diagnostics, { colour, width, texts }));
 }
 
+/** What there is to know of a runner that is halted. */
+export function suspendedText(pid: number): string {
+  return `What ran has ended. The wan22 that started it (process ${pid}) is suspended, and writes down the end when it goes on: \`fg\` in its terminal, or \`kill -CONT ${pid}\`.`;
+}
+
 /** The command that goes on with a pipeline; one whose file is gone has none. */
 export function applyCommand({ file }: FoundPipeline, terminal: Terminal): string {
   return commandLine(["apply", file ?? "FILE"], terminal);

@@ -6,7 +6,7 @@ import type { StopManner } from "../host/stop-request.ts";
 import { openApplyView } from "../views/apply.ts";
 import { EXIT, type ExitCode } from "./exit-code.ts";
 import { type FoundPipeline, findPipelines } from "./find-pipelines.ts";
-import { applyCommand, diagnosticsOf, followPipeline, showDiagnostics } from "./follow-pipeline.ts";
+import { applyCommand, diagnosticsOf, followPipeline, showDiagnostics, suspendedText } from "./follow-pipeline.ts";
 import type { Terminal } from "./terminal.ts";
 
 export interface StopOptions {
@@ -79,6 +79,9 @@ function conclude(result: AttachResult, pipeline: FoundPipeline, { wait }: StopO
       );
       return EXIT.fine;
     }
+    case "suspended":
+      terminal.err(`${pipeline.place.pipeline}: ${suspendedText(result.runner.pid)}`);
+      return EXIT.stopped;
     case "elsewhere":
       return EXIT.locked;
     case "failed":

@@ -54,8 +54,11 @@ export type AttachResult =
       /** Whether it ended while nobody watched, and was written down only now. */
       readonly wasUnseen: boolean;
     }
-  /** A runner is open that has no run yet. It has been told what it is asked for. */
-  | { readonly kind: "idle"; readonly runner: LockOwner }
+  /**
+   * `idle`: a runner is open that has no run yet; it has been told what it is asked for. `suspended`: what it ran has ended, and
+   * it writes that down when it goes on.
+   */
+  | { readonly kind: "idle" | "suspended"; readonly runner: LockOwner }
   /** `elsewhere`: another machine is at work on it. */
   | { readonly kind: "elsewhere" | "failed"; readonly diagnostic: Diagnostic };
 
@@ -135,7 +138,7 @@ async function watchBeside(input: AttachInput, runner: LockOwner): Promise<Attac
   try {
     const watched = await watchRun({ place, runner, report, leave: leave.signal, idle: input.idle });
     if (watched.kind === "unattended") return undefined;
-    if (watched.kind === "idle") return { kind: "idle", runner };
+    if (watched.kind === "idle" || watched.kind === "suspended") return { kind: watched.kind, runner };
     if (watched.kind === "left") return { kind: "ended", outcome: "detached", left: [], diagnostics: [], remarks: [] };
     const { outcome, result, run } = watched;
     return { kind: "ended", outcome, left: await leftIn(place, run), diagnostics: [], remarks: result.diagnostics };

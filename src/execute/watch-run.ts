@@ -11,7 +11,7 @@ import type { RunResult } from "../core/state/run-result.ts";
 import { type StageId, scriptOf } from "../core/vocabulary.ts";
 import { nowSeconds } from "../host/clock.ts";
 import { lookAtLock } from "../host/lock.ts";
-import { isProcessAlive, type ProcessIdentity } from "../host/process.ts";
+import { isProcessAlive, isSuspended, type ProcessIdentity } from "../host/process.ts";
 import { parseJournalLine, readJournal, readRunPlan, readRunResult, runFiles, statePaths } from "../host/run-store.ts";
 import { openTail, type Tail } from "../host/tail.ts";
 import { findExisting } from "./make-room.ts";
@@ -36,6 +36,8 @@ export type Watched =
   /** The runner is gone, and nobody has written down an end. */
   | { readonly kind: "unattended" }
   | { readonly kind: "idle" }
+  /** Nothing runs any more, and the runner is halted: it writes that down when it goes on. */
+  | { readonly kind: "suspended" }
   | { readonly kind: "left" };
 
 const LOOK_MS = 200;
@@ -62,6 +64,7 @@ export async function watchRun(options: WatchOptions): Promise<Watched> {
         return { kind: "ended", run, outcome: result.outcome, result };
       }
       if (!isAttended) return { kind: "unattended" };
+      if (isSuspended(options.runner.pid) && !(await watch.isAnyAlive())) return { kind: "suspended" };
       if (leave.aborted) {
         watch.leave();
         return { kind: "left" };
@@ -119,7 +122,7 @@ interface OpenStage {
   readonly progress: Progress;
   readonly since: number;
   readonly tail: Tail;
-  hasStarted: boolean;
+  process: ProcessIdentity | undefined;
 }
 
 interface Watch {
@@ -127,6 +130,7 @@ interface Watch {
   /** Reports what is new. */
   readonly look: () => Promise<void>;
   readonly hasOpenStages: () => boolean;
+  readonly isAnyAlive: () => Promise<boolean>;
   readonly end: (outcome: ApplyOutcome, checkpoints: string[]) => void;
   readonly leave: () => void;
   readonly close: () => Promise<void>;
@@ -143,7 +147,7 @@ async function openWatch({ place, report }: WatchOptions, run: string): Promise<
   const begin = ({ stage: id, t }: Extract<JournalEntry, { type: "stage" }>) => {
     const stage = stageOf(plan, id);
     const progress = initialProgress(stage);
-    open.set(id, { stage, progress, since: t, tail: openTail(runFiles.events(runDir, id)), hasStarted: false });
+    open.set(id, { stage, progress, since: t, tail: openTail(runFiles.events(runDir, id)), process: undefined });
   };
   const readEvents = async ({ tail, progress }: OpenStage): Promise<readonly TrainerEvent[]> => {
     const events = (await tail.readLines()).flatMap((line) => parseEventLine(line) ?? []);
@@ -151,18 +155,18 @@ async function openWatch({ place, report }: WatchOptions, run: string): Promise<
     return events;
   };
   /** What was done before is told by where the stage stands, and by its last steps. */
-  const start = async (one: OpenStage, pid: number, attached: boolean) => {
-    one.hasStarted = true;
+  const start = async (one: OpenStage, process: ProcessIdentity, attached: boolean) => {
+    one.process = process;
     const known = await readEvents(one);
     const { done, total } = one.progress;
     const { id, action } = one.stage;
     const unit = scriptOf(id) === "train" ? "steps" : "items";
-    tell({ type: "stage-started", stage: id, action, unit, done, total, pid, log: logOf(id), attached });
+    tell({ type: "stage-started", stage: id, action, unit, done, total, pid: process.pid, log: logOf(id), attached });
     const moving = known.filter(({ type }) => type === "step" || type === "item").slice(-KNOWN_STEPS);
     for (const event of moving) tell({ type: "trainer", stage: id, event });
   };
   const drain = async (one: OpenStage) => {
-    if (!one.hasStarted) return;
+    if (one.process === undefined) return;
     for (const event of await readEvents(one)) tell({ type: "trainer", stage: one.stage.id, event });
   };
   const endStage = async (entry: Extract<JournalEntry, { type: "end" }>) => {
@@ -197,7 +201,7 @@ async function openWatch({ place, report }: WatchOptions, run: string): Promise<
   });
   for (const entry of past) {
     const one = entry.type === "process" ? open.get(entry.stage) : undefined;
-    if (one !== undefined && entry.type === "process") await start(one, entry.pid, true);
+    if (one !== undefined && entry.type === "process") await start(one, entry, true);
   }
 
   return {
@@ -208,20 +212,24 @@ async function openWatch({ place, report }: WatchOptions, run: string): Promise<
         else if (entry.type === "end") await endStage(entry);
         else if (entry.type === "process") {
           const one = open.get(entry.stage);
-          if (one !== undefined) await start(one, entry.pid, false);
+          if (one !== undefined) await start(one, entry, false);
         }
       }
       for (const one of open.values()) await drain(one);
     },
     hasOpenStages: () => open.size > 0,
+    isAnyAlive: async () => {
+      const processes = [...open.values()].flatMap(({ process }) => process ?? []);
+      return (await Promise.all(processes.map(isProcessAlive))).includes(true);
+    },
     end: (outcome, checkpoints) =>
       tell({ type: "run-ended", run, outcome, checkpoints, seconds: Math.max(0, nowSeconds() - startedAt) }),
     leave: () => {
       const seconds = Math.max(0, nowSeconds() - startedAt);
-      for (const { stage, progress, hasStarted } of open.values()) {
+      for (const { stage, progress, process } of open.values()) {
         const { done, total } = progress;
         const { id } = stage;
-        if (hasStarted)
+        if (process !== undefined)
           tell({ type: "stage-ended", stage: id, outcome: "detached", done, total, seconds, log: logOf(id) });
       }
       tell({ type: "run-ended", run, outcome: "detached", checkpoints: [], seconds });

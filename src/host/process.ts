@@ -96,6 +96,11 @@ export function isPidInUse(pid: number): boolean {
   }
 }
 
+/** Whether a process was halted (Ctrl-Z) and does nothing until it goes on. Known on Linux alone. */
+export function isSuspended(pid: number): boolean {
+  return process.platform === "linux" && readLinuxStat(pid)?.[0] === "T";
+}
+
 /** This process, for a lock. */
 export async function identifyThisProcess(): Promise<ProcessIdentity> {
   return identifyProcess(process.pid);

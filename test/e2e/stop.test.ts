@@ -1,7 +1,16 @@
 import { describe, expect, it } from "vitest";
 import { stepFrom } from "../rig/applying.ts";
-import { applyDetached, endAfterTest, hasSteps, processesWith, runnerOf, untilStage } from "../rig/at-work.ts";
+import {
+  applyDetached,
+  endAfterTest,
+  hasSteps,
+  processesWith,
+  runnerOf,
+  statusOf,
+  untilStage,
+} from "../rig/at-work.ts";
 import { checkpointHashes, FILE, longQuickstart, readState, startApply, undisturbed } from "../rig/long-quickstart.ts";
+import { answerCommand } from "../rig/project.ts";
 
 /** `wan22 stop` ends what is at work, whoever started it, and leaves a record to go on from. */
 
@@ -88,6 +97,37 @@ describe("stop", () => {
     expect(exitCode).toBe(85);
     expect(stderr).toContain("Its end is not waited for");
     expect(await applying.ended).toBe(85);
+  });
+
+  it.runIf(process.platform === "linux")(
+    "beside a runner that is suspended: the trainer hears of it all the same",
+    async () => {
+      const project = await longQuickstart();
+      const applying = startApply(project);
+      await applying.until(stepFrom(20));
+      applying.process.kill("SIGSTOP");
+
+      const { exitCode, stderr } = await project.run(["stop"]);
+
+      expect(exitCode).toBe(85);
+      expect(stderr).toContain("is suspended, and writes down the end when it goes on");
+      applying.process.kill("SIGCONT");
+      expect(await applying.ended).toBe(85);
+      expect((await readState(project)).stages.train?.status).toBe("stopped");
+    },
+  );
+
+  it("an apply that waits for its question to be answered: it starts nothing", async () => {
+    const project = await longQuickstart();
+    const asking = answerCommand(project, ["apply", FILE], "yes", { when: project.path("told") });
+    while ((await statusOf(project)).lock.kind !== "held") await new Promise(setImmediate);
+    const stop = await project.run(["stop"]);
+    expect(stop).toMatchObject({ exitCode: 0, stderr: expect.stringContaining("it is told to start nothing") });
+    await project.write("told", "");
+    const { exitCode, stdout } = await asking;
+    expect(exitCode).toBe(85);
+    expect(stdout).toContain("Stopped. Resume with");
+    expect((await readState(project)).stages).toEqual({});
   });
 
   it("halves that are trained at the same time: both", async () => {

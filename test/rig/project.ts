@@ -92,13 +92,25 @@ export function startCommand(
   });
 }
 
-/** Runs the built command in a terminal, and answers the question that it asks. */
-export async function answerCommand(project: Project, args: readonly string[], answer: string): Promise<CommandResult> {
+/** Runs the built command in a terminal, and answers the question that it asks; with `when`, as soon as there is such a file. */
+export async function answerCommand(
+  project: Project,
+  args: readonly string[],
+  answer: string,
+  { when }: { readonly when?: string } = {},
+): Promise<CommandResult> {
   const script = join(repository, "test/rig/terminal.py");
   const { exitCode, stdout, stderr } = await execa("python3", [script, answer, process.execPath, command, ...args], {
     cwd: project.folder,
     reject: false,
-    env: { NO_COLOR: "1", CI: "", GITHUB_ACTIONS: "", npm_command: "", TERM: "dumb" },
+    env: {
+      NO_COLOR: "1",
+      CI: "",
+      GITHUB_ACTIONS: "",
+      npm_command: "",
+      TERM: "dumb",
+      ...(when === undefined ? {} : { ANSWER_WHEN: when }),
+    },
   });
   return { exitCode, stdout, stderr };
 }

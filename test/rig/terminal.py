@@ -1,8 +1,12 @@
-"""Runs a command in a terminal of its own, answers its question, and prints all that it says: terminal.py ANSWER COMMAND..."""
+"""Runs a command in a terminal of its own, answers its question, and prints all that it says: terminal.py ANSWER COMMAND...
+
+With ANSWER_WHEN it answers only when there is a file of that name.
+"""
 
 import os
 import pty
 import sys
+import time
 
 answer, *command = sys.argv[1:]
 pid, terminal = pty.fork()
@@ -20,6 +24,8 @@ while True:
     said += more
     if not asked and b"consent: " in said:
         asked = True
+        while "ANSWER_WHEN" in os.environ and not os.path.exists(os.environ["ANSWER_WHEN"]):
+            time.sleep(0.05)
         os.write(terminal, answer.encode() + b"\n")
 sys.stdout.buffer.write(said)
 _, status = os.waitpid(pid, 0)
