@@ -92,6 +92,11 @@ function conclude(result: AttachResult, pipeline: FoundPipeline, { wait }: StopO
         terminal.err(`${pipeline.place.pipeline} had finished before.`);
         return EXIT.fine;
       }
+      if (result.outcome === "interrupted") {
+        // Musubi's own scripts save nothing; what was said of the stage tells how to begin again.
+        terminal.err("Stopped, with no training state of the step that it was at.");
+        return EXIT.stopped;
+      }
       terminal.err(
         `${wait === "none" ? "Its end is not waited for" : "Stopped"}. Resume with: ${applyCommand(pipeline, terminal)}`,
       );

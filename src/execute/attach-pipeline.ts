@@ -110,7 +110,8 @@ export async function askAndLeave({
   if (runsElsewhere(place, state)) return elsewhere(place, state?.host);
   const told = await askToStop({ place, runner: owner, manner });
   onTold?.(told);
-  if (told.length > 0) return { kind: "ended", outcome: "stopped", left: [], diagnostics: [], remarks: [] };
+  const outcome = told.some((one) => one.told === "terminated") ? "interrupted" : "stopped";
+  if (told.length > 0) return { kind: "ended", outcome, left: [], diagnostics: [], remarks: [] };
   return owner === undefined ? restingAt(place, state, false) : { kind: "idle", runner: owner };
 }
 

@@ -126,7 +126,8 @@ export async function followProcess(options: FollowOptions): Promise<FollowResul
   await onEvents(await source.end());
   // Whoever asks for the end at once may see to it before the request was read here.
   await signals.look?.();
-  if (signals.stopNow.aborted && !saidLastWord) manner = "ended";
+  const endsAtOnce = signals.stopNow.aborted || (signals.stop.aborted && options.stopFile === undefined);
+  if (endsAtOnce && !saidLastWord && end?.exitCode !== 0) manner = "ended";
   return { end, manner };
 }
 
