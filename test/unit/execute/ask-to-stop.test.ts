@@ -64,6 +64,7 @@ async function follow(driver: Driver, script: string) {
     plan: await recordedPlan(place, state, RUN),
     state,
     alive: ["train"],
+    environment: {},
     remediesFor: async () => [],
     report: begin,
     signals: { stop: never, stopNow: never },
