@@ -129,8 +129,18 @@ export interface DiskFacts {
   readonly outputs: Readonly<Record<string, OutputFileFacts>>;
   /** The training states in them: what `wan22.json` says, and whether they are complete. */
   readonly states: readonly TrainingStateFacts[];
-  /** Free bytes where output, caches and state lie. */
-  readonly freeBytes?: number;
+  /** Those that output, caches and state lie on. Absent where nobody asked. */
+  readonly fileSystems?: readonly FileSystemFacts[];
+}
+
+export interface FileSystemFacts {
+  /** Where it is mounted, absolute. */
+  readonly mount: string;
+  /** For this user, a quota counted where the file system tells it so. */
+  readonly freeBytes: number;
+  readonly totalBytes: number;
+  /** Those asked about that lie on it, or would if they existed, by the path as given. */
+  readonly folders: readonly string[];
 }
 
 export interface OutputFileFacts {

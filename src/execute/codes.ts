@@ -250,4 +250,12 @@ export const EXECUTE_CODES = {
     mend: "See with `wan22 status` what has run.",
     example: "wan22 logs fox train-high   # of a pipeline with one train stage",
   },
+  noRoom: {
+    code: "A70",
+    severity: "error",
+    summary: "There is not enough room for what is to be written",
+    why: "Training would end on a full disk, after hours perhaps. So nothing was started, and nothing was touched.",
+    mend: "Make room: `wan22 prune FILE` shows what can go. Or keep less with `save_last_n_epochs` and `save_last_n_epochs_state`, or name another `output.dir`. Then apply again.",
+    example: "output:\n  dir: /mnt/nearly-full/fox",
+  },
 } as const satisfies Record<string, DiagnosticKind>;

@@ -3,6 +3,7 @@ import type { StageOutcome } from "../core/apply-event.ts";
 import type { Diagnostic } from "../core/diagnostic.ts";
 import type { StagePlan } from "../core/plan/plan.ts";
 import { startOf } from "./apply-input.ts";
+import { findNoRoom } from "./room.ts";
 import { runStage, type StageResult } from "./run-stage.ts";
 import { isRunning, type StageInput } from "./stage.ts";
 import { whyNotStartable } from "./start-stage.ts";
@@ -21,7 +22,9 @@ export async function runTurn(turn: readonly StagePlan[], input: TurnInput): Pro
   const results: StageResult[] = [];
   const startable: StagePlan[] = [];
   for (const stage of turn) {
-    const refused = isRunning(stage, input.apply) ? undefined : await whyRefused([stage], input);
+    // Those of a turn write at the same time.
+    const together = [...startable.filter((other) => !isRunning(other, input.apply)), stage];
+    const refused = isRunning(stage, input.apply) ? undefined : await whyRefused(together, input);
     if (refused === undefined) startable.push(stage);
     else results.push({ outcome: "failed", diagnostics: [refused] });
   }
@@ -50,11 +53,16 @@ async function runAmong(input: StageInput, turn: readonly StagePlan[]): Promise<
   }
 }
 
-/** Why these stages can't be started here: no Python that would run them, or a folder that can't be written to. */
+/** Why these stages can't be started here: no Python that would run them, no room, or a folder that can't be written to. */
 export async function whyRefused(
   starting: readonly StagePlan[],
   { apply, workDir }: Pick<TurnInput, "apply" | "workDir">,
 ): Promise<Diagnostic | undefined> {
   const { trainer, resolved } = startOf(apply);
-  return whyNotStartable(trainer) ?? (await findClosedFolder(starting, { root: apply.root, resolved, workDir }));
+  const { root } = apply;
+  return (
+    whyNotStartable(trainer) ??
+    (await findClosedFolder(starting, { root, resolved, workDir })) ??
+    (await findNoRoom(starting, { root, spec: resolved.spec }))
+  );
 }

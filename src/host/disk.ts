@@ -4,7 +4,7 @@ import pLimit from "p-limit";
 import * as z from "zod";
 import type { CacheFileFacts, DiskFacts, OutputFileFacts, TrainingStateFacts } from "../core/facts.ts";
 import { joinPath } from "../core/paths.ts";
-import { freeBytes } from "./machine.ts";
+import { observeFileSystems } from "./file-systems.ts";
 import { isWhole, readSafetensorsHeader } from "./safetensors.ts";
 import type { StatCache } from "./stat-cache.ts";
 
@@ -31,25 +31,18 @@ export async function observeDisk(request: DiskRequest): Promise<DiskFacts> {
   const absolute = (path: string) => (isAbsolute(path) ? path : resolve(request.root, path));
   const outputDirs = [...new Set(request.outputDirs)];
   const folders = [...new Set(request.cacheDirs)];
-  const [caches, outputs, free] = await Promise.all([
+  const [caches, outputs, fileSystems] = await Promise.all([
     pLimit(4).map(folders, async (dir) => [dir, await observeCaches(absolute(dir), request.statCache)] as const),
     Promise.all(outputDirs.map((dir) => observeOutputs({ shown: dir, folder: absolute(dir) }, request.statCache))),
-    leastFreeBytes([...outputDirs.map(absolute), absolute(request.stateDir), ...folders.map(absolute)]),
+    observeFileSystems([...outputDirs, ...folders, request.stateDir], request),
   ]);
   return {
     caches: Object.fromEntries(caches),
     outputFolders: outputDirs,
     outputs: Object.fromEntries(outputs.flatMap((found) => found.outputs)),
     states: outputs.flatMap((found) => found.states),
-    ...(free === undefined ? {} : { freeBytes: free }),
+    fileSystems,
   };
-}
-
-/** The fullest disk of those that will be written to. */
-async function leastFreeBytes(paths: readonly string[]): Promise<number | undefined> {
-  const free = await Promise.all(paths.map(freeBytes));
-  const known = free.filter((bytes) => bytes !== undefined);
-  return known.length === 0 ? undefined : Math.min(...known);
 }
 
 /** Every `*.safetensors` of a cache folder, sorted by name: the trainer trains on whatever lies there (trainer facts §5). */

@@ -132,8 +132,12 @@ testWithSmallDisk(
   "a disk that becomes full under what is trained is told by file, disk and bytes",
   async (mountSmallDisk) => {
     const project = await longQuickstart();
-    const disk = await mountSmallDisk({ kibibytes: 300, at: project.path("output/quickstart") });
-    const { exitCode, stderr } = await project.run(APPLY);
+    const disk = await mountSmallDisk({ kibibytes: 4096, at: project.path("output/quickstart") });
+    const applying = startApply(project);
+    await applying.until(stepFrom(1));
+    // Another program takes what had been free when training began.
+    await project.write("output/quickstart/another-program", new Uint8Array(3800 * 1024));
+    const { exitCode, stderr } = await applying.process;
     expect(exitCode).toBe(6);
     const said = stderr.replace(/\s+/g, " ");
     expect(said).toMatch(/A17.* No space left on device \(output\/quickstart\/[^ ]+\)\. /);
@@ -143,7 +147,7 @@ testWithSmallDisk(
       ),
     );
     expect(said).not.toContain(".tmp");
-    disk.remount("size=4m");
+    disk.remount("size=8m");
     expect((await project.run(APPLY)).exitCode).toBe(0);
     expect(await checkpointHashes(project)).toEqual(await undisturbed());
   },

@@ -2,6 +2,7 @@ import type { DiskFacts } from "../facts.ts";
 import { baseName, folderOf, joinPath } from "../paths.ts";
 import type { State } from "../state/state.ts";
 import {
+  addedBytes,
   type CheckpointOptions,
   lastCheckpointName,
   lastStateName,
@@ -12,7 +13,7 @@ import {
 import { loraBytes, trainingStateBytes } from "../trainer/lora.ts";
 import type { StageId } from "../vocabulary.ts";
 import type { OutputFile } from "./outputs.ts";
-import type { CheckpointPlan } from "./plan.ts";
+import type { CheckpointPlan, FolderBytes } from "./plan.ts";
 
 /** Every checkpoint and training state that there is or will be, one by one, with what becomes of it (design §5). */
 
@@ -40,6 +41,26 @@ export type Progress =
   | { readonly kind: "over" };
 
 type Action = CheckpointPlan["action"];
+
+/** What training adds to its folder at one time (`addedBytes`); nothing where nothing is trained. */
+export function trainingWrites(options: CheckpointListOptions): readonly FolderBytes[] {
+  const { outputDir, schedule, progress } = options;
+  if (progress.kind === "over") return [];
+  const goesOn = progress.kind === "going-on";
+  // Files of a new start lie in an archive by then, on the same disk.
+  const existing = goesOn ? options.files.filter(({ path }) => folderOf(path) === outputDir) : [];
+  const sizeOf = ({ kind, bytes }: OutputFile) =>
+    bytes ?? (kind === "state" ? trainingStateBytes(schedule) : loraBytes(schedule));
+  const { least, most } = addedBytes(
+    goesOn ? { ...schedule, fromEpoch: progress.doneEpochs, fromStep: progress.doneSteps } : schedule,
+    new Map(existing.map((file) => [baseName(file.path), sizeOf(file)])),
+  );
+  // A stop's state goes in the course of it; when is not told here.
+  const interim = existing
+    .filter((file) => isInterim(file, schedule, file.savedAs ?? "stop"))
+    .reduce((sum, file) => sum + sizeOf(file), 0);
+  return [{ folder: outputDir, low: Math.max(0, least - interim), high: Math.max(0, most) }];
+}
 
 /** By step, states after checkpoints of the same step, then by name. */
 export function listCheckpoints(options: CheckpointListOptions): readonly CheckpointPlan[] {

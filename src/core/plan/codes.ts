@@ -46,9 +46,9 @@ export const PLAN_CODES = {
   diskTooSmall: {
     code: "P9",
     severity: "warning",
-    summary: "The disk may not have enough room",
-    why: "A full disk ends training, and what is being written then is lost.",
-    mend: "Make room, keep fewer checkpoints (save_last_n_epochs), or save them in half precision (save_precision: bf16).",
+    summary: "The disk has not enough room",
+    why: "A full disk ends training, and what is being written then is lost. An apply is refused before anything is touched (A70).",
+    mend: "Make room (`wan22 prune` shows what can go), keep less (save_last_n_epochs, save_last_n_epochs_state), save checkpoints in half precision (save_precision: bf16), or name another output.dir.",
     example: "train: { max_train_epochs: 100, network_dim: 128 } # 250 GB of checkpoints",
   },
   outputMoved: {
@@ -90,5 +90,13 @@ export const PLAN_CODES = {
     why: "Its size is not the recorded one, or its header promises more than there is: a copy that broke off, a full disk, or another program.",
     mend: "Bring it back from a copy, or train again with `wan22 apply --replace train FILE`.",
     example: "truncate -s 100 output/fox/fox-t2v.safetensors",
+  },
+  diskNearlyFull: {
+    code: "P70",
+    severity: "warning",
+    summary: "The disk may become full, or nearly so",
+    why: "By the estimate's upper end the plan does not fit, or leaves next to nothing; and other programs write to the same disk.",
+    mend: "Make room (`wan22 prune` shows what can go), keep less (save_last_n_epochs, save_last_n_epochs_state), or name another output.dir.",
+    example: "output: { dir: /mnt/nearly-full/fox }",
   },
 } as const satisfies Record<string, DiagnosticKind>;

@@ -12,6 +12,7 @@ import {
 import { canonicalJson } from "./canonical.ts";
 import { modelChanges, valueChanges } from "./changes.ts";
 import { PLAN_CODES } from "./codes.ts";
+import { cacheBytesByFile, cachingWrites } from "./estimates/disk-space.ts";
 import { fingerprintOf, type StageInputs } from "./fingerprint.ts";
 import { latentInputs, textInputs } from "./inputs.ts";
 import type { Reason, StageAction } from "./plan.ts";
@@ -46,6 +47,7 @@ export function planCaching(id: CachingId, planning: Planning): PlannedStage {
   const running = planning.alive.has(id) && record !== undefined;
   const decision = decide({ id, planning, survey, record, shaping, running });
   const { argv, files } = renderedStage(planning.rendered, id);
+  const [pending, leftover] = [[...decision.pending], [...survey.leftover]];
   const conflict = running && (record.fingerprint !== fingerprint || planning.replace.has(id));
   return {
     stage: {
@@ -57,8 +59,9 @@ export function planCaching(id: CachingId, planning: Planning): PlannedStage {
       argv: [...argv],
       files: { ...files },
       cache_files: wanted.map(({ file }) => file),
-      pending: [...decision.pending],
-      ...(survey.leftover.length === 0 ? {} : { leftover: [...survey.leftover] }),
+      pending,
+      writes: [...cachingWrites({ pending, leftover }, cacheBytesByFile(planning.items, resolved), planning.disk)],
+      ...(leftover.length === 0 ? {} : { leftover }),
       cache_digests: Object.fromEntries(wanted.map(({ file, digest }) => [file, digest])),
       fingerprint,
       inputs: { ...shaping.inputs },

@@ -6,7 +6,7 @@ import type { ResolvedTrainStage } from "../resolve/resolved.ts";
 import type { StageRecord } from "../state/state.ts";
 import type { LoraModule } from "../trainer/lora.ts";
 import { clipChanges, modelChanges, valueChanges } from "./changes.ts";
-import { listCheckpoints, type Progress } from "./checkpoint-list.ts";
+import { type CheckpointListOptions, listCheckpoints, type Progress, trainingWrites } from "./checkpoint-list.ts";
 import { PLAN_CODES } from "./codes.ts";
 import { type Fingerprint, fingerprintOf, type StageInputs } from "./fingerprint.ts";
 import { trainInputs } from "./inputs.ts";
@@ -180,6 +180,13 @@ function assemble(training: Training, decision: TrainAction): PlannedStage {
   const course = courseOf(training, decision);
   const { length, moves } = course;
   const { argv, files } = renderedStage(planning.rendered, stage.id);
+  const list: CheckpointListOptions = {
+    stage: stage.id,
+    outputDir,
+    schedule: checkpointOptions(stage, { ...length, modules, savesIn: planning.savesIn }),
+    files: course.progress.kind === "from-start" ? outputs.files : afterMoves(outputs.files, moves),
+    progress: course.progress,
+  };
   return {
     stage: {
       id: stage.id,
@@ -200,16 +207,11 @@ function assemble(training: Training, decision: TrainAction): PlannedStage {
       ...(course.resumeFrom === undefined ? {} : { resume_from: course.resumeFrom }),
       ...(moves.renames.length === 0 ? {} : { renames: [...moves.renames] }),
       ...(moves.archive.length === 0 ? {} : { archive: [...moves.archive] }),
+      writes: [...trainingWrites(list)],
       output_dir: outputDir,
       output_name: stage.outputName,
     },
-    checkpoints: listCheckpoints({
-      stage: stage.id,
-      outputDir,
-      schedule: checkpointOptions(stage, { ...length, modules, savesIn: planning.savesIn }),
-      files: course.progress.kind === "from-start" ? outputs.files : afterMoves(outputs.files, moves),
-      progress: course.progress,
-    }),
+    checkpoints: listCheckpoints(list),
     diagnostics: [...decisionDiagnostics(training, decision), ...outputDiagnostics(training, decision)],
   };
 }

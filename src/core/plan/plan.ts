@@ -77,6 +77,12 @@ const reasonSchema = z.strictObject({
 
 const actionSchema = z.enum(["create", "update", "resume", "extend", "replace", "none", "wait"]);
 
+const writesSchema = z.strictObject({
+  folder: z.string().describe("Relative to the root where inside it"),
+  low: z.number().int().describe("Bytes that the stage cannot do without"),
+  high: z.number().int().describe("Bytes at most"),
+});
+
 const stageSchema = z.strictObject({
   id: z.enum(STAGE_IDS).describe("The stage"),
   action: actionSchema.describe("What apply would do with it"),
@@ -130,6 +136,12 @@ const stageSchema = z.strictObject({
     .array(z.string())
     .optional()
     .describe("Files and folders moved into an archive folder first, before any is renamed"),
+  writes: z
+    .array(writesSchema)
+    .optional()
+    .describe(
+      "Bytes that it adds to its folders, at any one time at most: an older file goes when a newer one is whole",
+    ),
   output_dir: z.string().optional().describe("Train: folder of the checkpoints"),
   output_name: z.string().optional().describe("Train: what the checkpoints' names begin with"),
 });
@@ -211,6 +223,7 @@ export const planSchema = z
 
 export type Plan = z.infer<typeof planSchema>;
 export type PipelinePlan = z.infer<typeof pipelinePlanSchema>;
+export type FolderBytes = z.infer<typeof writesSchema>;
 export type StagePlan = z.infer<typeof stageSchema>;
 export type CheckpointPlan = z.infer<typeof checkpointSchema>;
 export type Reason = z.infer<typeof reasonSchema>;

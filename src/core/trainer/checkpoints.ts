@@ -2,7 +2,7 @@
  * Every checkpoint and training state that a run makes, and what retention removes again (`_run_training_loop` in the
  * trainer's `training/trainer_base.py`, the names and retention in `utils/train_utils.py`; trainer facts §6).
  */
-import { type LoraModule, loraBytes, trainingStateBytes } from "./lora.ts";
+import { headerBytesAtMost, type LoraModule, leastTrainingStateBytes, loraBytes, trainingStateBytes } from "./lora.ts";
 
 /** Checkpoints and training states that a plan lists one by one; two million of them fill the memory. */
 export const MAX_SAVES = 100_000;
@@ -221,4 +221,56 @@ export function scheduleRemovals(options: CheckpointOptions): readonly Removal[]
   return happeningsOf(options).flatMap((happening) =>
     happening.type === "remove" ? [{ file: happening.file, atStep: happening.step }] : [],
   );
+}
+
+/** A file's last block is rarely full. */
+const BLOCK_BYTES = 4096;
+const FILES_OF_STATE = 6;
+
+export interface AddedBytes {
+  /** Training does not come to its end without. */
+  readonly least: number;
+  readonly most: number;
+}
+
+/**
+ * The bytes that a run adds at one time to what there is when it starts, by base name in `existing`: a file is written beside
+ * the one that it replaces, and an older one is removed only when a newer one is there. What a state takes is an estimate.
+ */
+export function addedBytes(options: CheckpointOptions, existing: ReadonlyMap<string, number>): AddedBytes {
+  const happenings = happeningsOf(options);
+  const checkpoint = loraBytes(options);
+  const most = peakOf(happenings, existing, {
+    checkpoint: checkpoint + headerBytesAtMost(options) + BLOCK_BYTES,
+    state: trainingStateBytes(options) + FILES_OF_STATE * BLOCK_BYTES,
+  });
+  const least = peakOf(happenings, existing, { checkpoint, state: leastTrainingStateBytes(options) });
+  return { least: Math.min(least, most), most };
+}
+
+function peakOf(
+  happenings: readonly Happening[],
+  existing: ReadonlyMap<string, number>,
+  bytesOf: Readonly<Record<ScheduledFile["kind"], number>>,
+): number {
+  const sizes = new Map(existing);
+  let added = 0;
+  let peak = 0;
+  for (const happening of happenings) {
+    const name = happening.type === "save" ? happening.file.file : happening.file;
+    const old = sizes.get(name) ?? 0;
+    sizes.delete(name);
+    if (happening.type === "remove") {
+      added -= old;
+      continue;
+    }
+    const { kind } = happening.file;
+    // A state of the same name goes first (design §7), a checkpoint is replaced when the new one is whole.
+    if (kind === "state") added -= old;
+    added += bytesOf[kind];
+    peak = Math.max(peak, added);
+    if (kind === "checkpoint") added -= old;
+    sizes.set(name, bytesOf[kind]);
+  }
+  return peak;
 }

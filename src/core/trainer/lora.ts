@@ -138,6 +138,11 @@ export function loraBytes({ modules, dim = DEFAULT_DIM, savePrecision = "float" 
   return (weightCount(modules, dim) + modules.length) * (BYTES_PER_WEIGHT[savePrecision] ?? 4);
 }
 
+/** A checkpoint's header beside its tensors, generously: three tensors a layer by name, and the trainer's metadata. */
+export function headerBytesAtMost({ modules }: Pick<LoraSize, "modules">): number {
+  return modules.length * 3 * 130 + 16_000;
+}
+
 export interface TrainingStateSize {
   readonly modules: readonly LoraModule[];
   readonly dim?: number | undefined;
@@ -172,4 +177,17 @@ export function trainingStateBytes({ modules, dim = DEFAULT_DIM, optimizerType =
     modules.reduce((sum, { inFeatures, outFeatures }) => sum + inFeatures + outFeatures + 2 * dim, 0) * 4;
   const optimizer = name === "adafactor" ? factored : weights * (OPTIMIZER_BYTES_PER_WEIGHT[name] ?? 8);
   return Math.round(network + optimizer + modules.length * OVERHEAD_BYTES_PER_MODULE + OTHER_STATE_BYTES);
+}
+
+/** How far a state of an optimizer that is known stays below its estimate (measured: under 1 %). */
+const LEAST_SHARE = 0.95;
+
+/** What a training state takes for certain: of an optimizer that is not known no more than the network. */
+export function leastTrainingStateBytes(size: TrainingStateSize): number {
+  const { modules, dim = DEFAULT_DIM, optimizerType = "adamw" } = size;
+  const name = optimizerType.toLowerCase().split(".").at(-1) ?? "";
+  if (name === "adamw" || name === "adam" || Object.hasOwn(OPTIMIZER_BYTES_PER_WEIGHT, name)) {
+    return Math.floor(trainingStateBytes(size) * LEAST_SHARE);
+  }
+  return (weightCount(modules, dim) + modules.length) * 4;
 }

@@ -43,7 +43,14 @@ describe("observeDisk", () => {
       outputFolders: ["output"],
       outputs: {},
       states: [],
-      freeBytes: expect.any(Number),
+      fileSystems: [
+        {
+          mount: expect.any(String),
+          freeBytes: expect.any(Number),
+          totalBytes: expect.any(Number),
+          folders: ["output", "cache/a", ".wan22"],
+        },
+      ],
     });
   });
 

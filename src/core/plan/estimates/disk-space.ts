@@ -1,7 +1,10 @@
+import type { DiskFacts } from "../../facts.ts";
+import { folderOf, joinPath } from "../../paths.ts";
+import type { Resolved } from "../../resolve/resolved.ts";
 import type { DatasetItems, Item } from "../../trainer/dataset.ts";
 import type { Task } from "../../vocabulary.ts";
 import { latentFrames } from "../caches.ts";
-import type { CheckpointPlan } from "../plan.ts";
+import type { CheckpointPlan, FolderBytes, StagePlan } from "../plan.ts";
 
 /** How much room caches and checkpoints take. */
 
@@ -32,42 +35,58 @@ function textBytes(caption: string): readonly [number, number] {
   return [tokens(Math.ceil(characters / 6)), tokens(characters)];
 }
 
-/** Bytes of all caches. */
-export function cacheBytes(items: DatasetItems, task: Task, vaeDtype: string): readonly [number, number] {
-  let low = 0;
-  let high = 0;
-  for (const source of items.sources) {
+/** Least and most bytes of one cache. */
+export type CacheBytes = readonly [number, number];
+
+/** What a rehearsal's cache takes at most: it keeps a few values of each frame. */
+const REHEARSAL_CACHE_BYTES = 2 ** 19;
+
+/** Bytes of each cache, by its path. */
+export function cacheBytesByFile(items: DatasetItems, resolved: Resolved): ReadonlyMap<string, CacheBytes> {
+  const { backend } = resolved.spec.trainer;
+  const { task } = resolved.spec;
+  const vaeDtype = String(resolved.cacheLatents.vae_dtype?.value ?? "");
+  const folders = resolved.dataset.sources.map(({ cacheDir }) => cacheDir);
+  const found = new Map<string, CacheBytes>();
+  const add = (position: number, name: string, [low, high]: CacheBytes) => {
+    const bytes: CacheBytes = backend === "rehearsal" ? [0, Math.min(high, REHEARSAL_CACHE_BYTES)] : [low, high];
+    found.set(joinPath(folders[position] ?? ".", name), bytes);
+  };
+  for (const [position, source] of items.sources.entries()) {
     for (const item of source.items) {
       const bytes = latentBytes(item, task, vaeDtype);
-      low += bytes;
-      high += bytes;
+      add(position, item.latentCache, [bytes, bytes]);
     }
-    for (const { caption } of source.texts) {
-      const [least, most] = textBytes(caption);
-      low += least;
-      high += most;
+    for (const { caption, textCache } of source.texts) add(position, textCache, textBytes(caption));
+  }
+  return found;
+}
+
+/** What a caching stage adds to each of its folders, once what is stale or left over has gone. */
+export function cachingWrites(
+  stage: Pick<StagePlan, "pending" | "leftover">,
+  bytesOf: ReadonlyMap<string, CacheBytes>,
+  disk: DiskFacts | undefined,
+): readonly FolderBytes[] {
+  const folders = new Map<string, { low: number; high: number }>();
+  const add = (file: string, low: number, high: number) => {
+    const sum = folders.get(folderOf(file)) ?? { low: 0, high: 0 };
+    folders.set(folderOf(file), { low: sum.low + low, high: sum.high + high });
+  };
+  for (const file of stage.pending ?? []) add(file, ...(bytesOf.get(file) ?? [0, 0]));
+  const going = new Set([...(stage.pending ?? []), ...(stage.leftover ?? [])]);
+  for (const [folder, files] of Object.entries(disk?.caches ?? {})) {
+    for (const { name, bytes } of files) {
+      const file = joinPath(folder, name);
+      if (going.has(file)) add(file, -bytes, -bytes);
     }
   }
-  return [low, high];
+  return [...folders].flatMap(([folder, { low, high }]) =>
+    high <= 0 ? [] : [{ folder, low: Math.max(0, low), high }],
+  );
 }
 
-export interface CheckpointRoom {
-  /** What there is when everything is done. */
-  readonly left: number;
-  /** The most at any one time. */
-  readonly peak: number;
-  /** How much of the peak is not on disk yet. */
-  readonly added: number;
-}
-
-/** A pruned file lives until the next one of its kind is complete: the peak is what is left and one of each kind more. */
-export function checkpointRoom(checkpoints: readonly CheckpointPlan[]): CheckpointRoom {
-  const sum = (files: readonly CheckpointPlan[]) => files.reduce((bytes, file) => bytes + file.bytes, 0);
-  const left = checkpoints.filter(({ action }) => action !== "prune");
-  const pruned = checkpoints.filter(({ action }) => action === "prune");
-  const largest = (kind: CheckpointPlan["kind"]) =>
-    pruned.reduce((most, file) => (file.kind === kind ? Math.max(most, file.bytes) : most), 0);
-  const passing = largest("checkpoint") + largest("state");
-  const made = left.filter(({ action }) => action === "create" || action === "replace");
-  return { left: sum(left), peak: sum(left) + passing, added: sum(made) + passing };
+/** What there is of checkpoints and training states when everything is done. */
+export function bytesLeft(checkpoints: readonly CheckpointPlan[]): number {
+  return checkpoints.reduce((sum, { action, bytes }) => (action === "prune" ? sum : sum + bytes), 0);
 }

@@ -1,7 +1,10 @@
-import { diagnose } from "../../diagnostic.ts";
+import { type Diagnostic, diagnose } from "../../diagnostic.ts";
+import type { FileSystemFacts } from "../../facts.ts";
+import { scriptOf } from "../../vocabulary.ts";
 import { PLAN_CODES } from "../codes.ts";
 import type { Estimate } from "../plan.ts";
-import { cacheBytes, checkpointRoom } from "./disk-space.ts";
+import { judgeRoom, roomAdvice, roomFigures } from "../room.ts";
+import { bytesLeft, cacheBytesByFile } from "./disk-space.ts";
 import { between, type EstimateInput, type Estimates, rounded } from "./estimate-input.ts";
 
 /** How much room a plan takes on disk. */
@@ -12,33 +15,54 @@ const MIB = 2 ** 20;
 /** Caches and checkpoints: what there is in the end, and the most at any one time. */
 export function estimateDisk(input: EstimateInput): Estimates {
   const { resolved, items, stages, checkpoints, disk } = input;
-  const { spec } = resolved;
-  const vaeDtype = resolved.cacheLatents.vae_dtype?.value;
-  const isRehearsal = spec.trainer.backend === "rehearsal";
-  const whole = cacheBytes(items, spec.task, typeof vaeDtype === "string" ? vaeDtype : "");
-  // The rehearsal's latents are small whatever the clip's size.
-  const caches = isRehearsal ? ([0, Math.min(whole[1], items.items * MIB)] as const) : whole;
-  const { left, peak, added } = checkpointRoom(checkpoints);
-  const low = caches[0] + left;
-  const high = caches[1] + peak;
+  const [least, most] = [...cacheBytesByFile(items, resolved).values()].reduce(
+    ([low, high], bytes) => [low + bytes[0], high + bytes[1]] as const,
+    [0, 0] as const,
+  );
+  const left = bytesLeft(checkpoints);
+  const training = stages.filter(({ id }) => scriptOf(id) === "train").flatMap(({ writes = [] }) => writes);
+  const kept = bytesLeft(checkpoints.filter(({ action }) => action === "keep" || action === "orphan"));
+  const peak = Math.max(left, kept + training.reduce((sum, { high }) => sum + high, 0));
+  const low = least + left;
+  const high = most + peak;
   const [size, unit] = high >= GIB ? [GIB, "GiB"] : [MIB, "MiB"];
-  const free = disk?.freeBytes;
+  const free = leastFree(disk?.fileSystems ?? []);
   const estimate: Estimate = {
     ...between(
       low / size,
       high / size,
       unit,
-      `formula: caches ${sizeText(caches[1])} at most, checkpoints and states ${sizeText(left)} in the end, ${sizeText(peak)} at most`,
+      `formula: caches ${sizeText(most)} at most, checkpoints and states ${sizeText(left)} in the end, ${sizeText(peak)} at most`,
     ),
     ...(free === undefined ? {} : { available: rounded(free / size) }),
   };
-  const pending = stages.flatMap((stage) => stage.pending ?? []).length;
-  const wanted = stages.flatMap((stage) => stage.cache_files ?? []).length;
-  const missing = wanted === 0 ? 0 : caches[0] * (pending / wanted);
-  if (free === undefined || added + missing <= free) return { estimates: { disk: estimate }, diagnostics: [] };
-  const text = `This plan of ${spec.name} writes about ${sizeText(added + missing)}, and ${sizeText(free)} are free where its output, caches and state lie. Make room, keep fewer checkpoints with save_last_n_epochs, or save them in half precision with save_precision: bf16.`;
+  return { estimates: { disk: estimate }, diagnostics: shortages(input) };
+}
+
+/** The fullest of those that will be written to. */
+function leastFree(fileSystems: readonly FileSystemFacts[]): number | undefined {
+  return fileSystems.length === 0 ? undefined : Math.min(...fileSystems.map(({ freeBytes }) => freeBytes));
+}
+
+function shortages({ resolved, stages, disk }: EstimateInput): readonly Diagnostic[] {
+  const { spec } = resolved;
   const at = spec.places.get("output") ?? { file: spec.file };
-  return { estimates: { disk: estimate }, diagnostics: [diagnose(PLAN_CODES.diskTooSmall, text, { at })] };
+  // What runs already has taken its part.
+  const starting = stages.filter(({ action, reasons }) => action !== "none" && reasons[0]?.cause !== "running");
+  const rooms = judgeRoom(
+    starting.flatMap(({ writes = [] }) => writes),
+    disk?.fileSystems ?? [],
+  );
+  return rooms.flatMap((room) => {
+    const text = `Of what ${spec.name} needs, ${roomFigures(room)}.`;
+    if (room.verdict === "short") {
+      const refused = `${text} An apply is refused as it stands. ${roomAdvice(spec.file)}`;
+      return [diagnose(PLAN_CODES.diskTooSmall, refused, { at })];
+    }
+    return room.verdict === "tight"
+      ? [diagnose(PLAN_CODES.diskNearlyFull, `${text} ${roomAdvice(spec.file)}`, { at })]
+      : [];
+  });
 }
 
 function sizeText(bytes: number): string {
