@@ -15,6 +15,7 @@ const SCHEMAS: Readonly<Record<SchemaName, string>> = {
   project: "wan22.yaml",
   plan: "what `wan22 plan --format json` prints",
   "apply-events": "a line of `wan22 apply --format json`",
+  notification: "what a hook of `notify:` gets",
   events: "a line of STAGE.events.ndjson, and of `trainer` in apply-events",
   status: "what `wan22 status --format json` prints",
   state: "the record of a pipeline, .wan22/state/NAME.json",

@@ -5,7 +5,8 @@ import { findRemedies, remedyLines } from "../core/resolve/remedies.ts";
 import { STAGE_IDS, type StageId } from "../core/vocabulary.ts";
 import { applyPipeline } from "../execute/apply-pipeline.ts";
 import { EXECUTE_CODES } from "../execute/codes.ts";
-import { settlePipeline } from "../execute/settle.ts";
+import { tellUnseenEnd } from "../execute/notify.ts";
+import { settlePipeline, type UnseenEnd } from "../execute/settle.ts";
 import { giveBack, type PipelinePlace, takeOver } from "../execute/take-over.ts";
 import { HOST_CODES } from "../host/codes.ts";
 import type { Lock } from "../host/lock.ts";
@@ -75,12 +76,14 @@ export async function runApply(files: readonly string[], options: ApplyOptions, 
     return detach(first, chosen, options, terminal);
   }
   const locks: LockedPipeline[] = [];
+  const telling: Telling = [];
   try {
     const refused: Refusal[] = [];
     for (const pipeline of concerned) {
       const taken = await takeOver(placeOf(pipeline), {
         timeoutMs: options.lockTimeoutMs,
         onNote: (text) => terminal.err(text),
+        onUnseenEnd: (end) => telling.push(tellOf(pipeline, end, terminal)),
       });
       if (taken.kind === "taken") locks.push({ pipeline, lock: taken.lock });
       else
@@ -96,7 +99,7 @@ export async function runApply(files: readonly string[], options: ApplyOptions, 
     // Settled by now, so that the next plan says nothing of it.
     showDiagnostics(damaged, first, options, terminal);
     // Planned again under the lock: what another apply did between is in it.
-    const { prepared, unsettled } = await planSettled(plan, locks, terminal);
+    const { prepared, unsettled } = await planSettled(plan, { locks, telling }, terminal);
     if (unsettled !== undefined) {
       showDiagnostics([unsettled], prepared, options, terminal);
       return EXIT.error;
@@ -119,6 +122,8 @@ export async function runApply(files: readonly string[], options: ApplyOptions, 
     return end(await applyAll({ ...prepared, pipelines }, options, terminal));
   } finally {
     for (const { pipeline, lock } of locks) await giveBack(placeOf(pipeline), lock);
+    const untold = await Promise.all(telling);
+    showDiagnostics(untold.flat(), first, options, terminal);
   }
 }
 
@@ -128,7 +133,7 @@ const MAX_LOOKS = STAGE_IDS.length;
 /** A trainer may end while a plan is made: its end belongs in the journal before anything is carried out on it. */
 async function planSettled(
   plan: () => Promise<Prepared>,
-  locks: readonly LockedPipeline[],
+  { locks, telling }: { readonly locks: readonly LockedPipeline[]; readonly telling: Telling },
   terminal: Terminal,
 ): Promise<{ readonly prepared: Prepared; readonly unsettled?: Diagnostic }> {
   for (let looks = 1; ; looks += 1) {
@@ -139,10 +144,21 @@ async function planSettled(
     );
     if (late.length === 0 || looks === MAX_LOOKS) return { prepared };
     for (const pipeline of late) {
-      const unsettled = await settlePipeline({ ...placeOf(pipeline), onWaiting: (text) => terminal.err(text) });
+      const unsettled = await settlePipeline({
+        ...placeOf(pipeline),
+        onWaiting: (text) => terminal.err(text),
+        onUnseenEnd: (end) => telling.push(tellOf(pipeline, end, terminal)),
+      });
       if (unsettled !== undefined) return { prepared, unsettled };
     }
   }
+}
+
+/** Hooks that are told of an end that nobody had seen; those that can't be. */
+type Telling = Promise<readonly Diagnostic[]>[];
+
+function tellOf({ root, spec }: KnownPipeline, end: UnseenEnd, { environment }: Terminal): Telling[number] {
+  return tellUnseenEnd({ root, spec, environment }, end);
 }
 
 interface LockedPipeline {
@@ -208,6 +224,7 @@ async function applyAll(
           lockTimeoutMs: options.lockTimeoutMs,
         },
         environment: terminal.environment,
+        notify: resolved.spec.notify,
         remediesFor: async (problem) => remedyLines(findRemedies(problem, resolved, presets)),
         report: view.report,
         signals,

@@ -2,6 +2,7 @@ import { readdir } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join, relative, resolve } from "node:path";
 import { type Diagnostic, diagnose } from "../core/diagnostic.ts";
+import type { NotifyHook } from "../core/notification.ts";
 import { EXECUTE_CODES } from "../execute/codes.ts";
 import type { PipelinePlace } from "../execute/take-over.ts";
 import { findRoot } from "../host/project.ts";
@@ -15,6 +16,8 @@ export interface FoundPipeline {
   readonly place: PipelinePlace;
   /** As the user's folder sees it; undefined where only the record is left. */
   readonly file: string | undefined;
+  /** Who is to be told of what becomes of a run. */
+  readonly notify: readonly NotifyHook[];
 }
 
 export interface FoundPipelines {
@@ -62,7 +65,7 @@ async function findProject(terminal: Pick<Terminal, "folder" | "environment">): 
   for (const stateDir of stateDirs) {
     for (const pipeline of await recordsIn(stateDir)) {
       if (found.some(({ place }) => place.stateDir === stateDir && place.pipeline === pipeline)) continue;
-      found.push({ place: { root, stateDir, pipeline, host: hostname() }, file: undefined });
+      found.push({ place: { root, stateDir, pipeline, host: hostname() }, file: undefined, notify: [] });
     }
   }
   return found;
@@ -73,6 +76,7 @@ function foundOf({ root, name, spec, file }: ReadPipeline, folder: string): Foun
   return {
     place: { root, stateDir, pipeline: spec?.name ?? name, host: hostname() },
     file: relative(folder, resolve(root, file)),
+    notify: spec?.notify ?? [],
   };
 }
 

@@ -24,6 +24,7 @@ export function followPipeline(request: FollowRequest, terminal: Terminal): Prom
     ...rest,
     place: pipeline.place,
     environment: terminal.environment,
+    notify: pipeline.notify,
     onNote: (text) => terminal.err(text),
     // Only a failure needs the pipeline file, which may be another by now: what would fit it is as good as what did.
     remediesFor: async (problem) => {

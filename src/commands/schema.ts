@@ -1,6 +1,7 @@
 import * as z from "zod";
 import { applyEventSchema } from "../core/apply-event.ts";
 import { eventSchema } from "../core/event.ts";
+import { notificationSchema } from "../core/notification.ts";
 import { planSchema } from "../core/plan/plan.ts";
 import { pipelineJsonSchema, projectJsonSchema } from "../core/spec/json-schema.ts";
 import { stateSchema } from "../core/state/state.ts";
@@ -15,6 +16,7 @@ export const SCHEMAS = {
   plan: () => z.toJSONSchema(planSchema),
   state: () => z.toJSONSchema(stateSchema),
   "apply-events": () => z.toJSONSchema(applyEventSchema),
+  notification: () => z.toJSONSchema(notificationSchema),
   events: () => z.toJSONSchema(eventSchema),
   status: () => z.toJSONSchema(statusSchema),
 } as const satisfies Record<string, () => unknown>;

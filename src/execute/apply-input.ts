@@ -1,6 +1,7 @@
 import type { ApplyEvent, ApplyOutcome } from "../core/apply-event.ts";
 import type { Diagnostic } from "../core/diagnostic.ts";
 import type { GpuFacts, SourceFacts, TrainerFacts } from "../core/facts.ts";
+import type { NotifyHook } from "../core/notification.ts";
 import type { PipelinePlan } from "../core/plan/plan.ts";
 import type { Resolved } from "../core/resolve/resolved.ts";
 import type { State } from "../core/state/state.ts";
@@ -23,6 +24,8 @@ export interface ApplyInput {
   /** Name of this machine, as the state records it. */
   readonly host: string;
   readonly environment: Readonly<Record<string, string | undefined>>;
+  /** Who is told of what becomes of the run. */
+  readonly notify: readonly NotifyHook[];
   /** What starting a stage takes; absent where only those that run are followed. */
   readonly start?: StartInput | undefined;
   /** The manual's remedies against a problem, as they fit this pipeline: lines of YAML, best first. */

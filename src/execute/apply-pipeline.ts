@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { mkdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import type { ApplyOutcome, StageOutcome } from "../core/apply-event.ts";
+import type { ApplyEvent, ApplyOutcome, StageOutcome } from "../core/apply-event.ts";
 import type { Diagnostic } from "../core/diagnostic.ts";
 import { pathInside } from "../core/paths.ts";
 import type { StagePlan } from "../core/plan/plan.ts";
@@ -15,6 +15,7 @@ import { runFiles, statePaths } from "../host/run-store.ts";
 import type { ApplyInput, ApplyResult } from "./apply-input.ts";
 import { hearRequests, ON_REQUEST } from "./hear-requests.ts";
 import { findExisting } from "./make-room.ts";
+import { openNotifier } from "./notify.ts";
 import { openRecorder, type Recorder, stamp } from "./recorder.ts";
 import { writeRunResult } from "./run-result.ts";
 import { runTurn, whyRefused } from "./run-turn.ts";
@@ -26,6 +27,19 @@ export type { StopSignals } from "./follow.ts";
 
 /** Carries out one pipeline's plan: turn after turn, until a stage does not finish. A user's mishap is a diagnostic, never thrown. */
 export async function applyPipeline(input: ApplyInput): Promise<ApplyResult> {
+  const { root, plan, notify, environment, alive } = input;
+  const begins = alive.length > 0 ? "adopting" : "new";
+  const notifier = openNotifier({ root, spec: { name: plan.name, file: plan.file, notify }, environment }, { begins });
+  const report = (event: ApplyEvent) => {
+    input.report(event);
+    notifier.take(event);
+  };
+  const result = await carryOutOrExplain({ ...input, report });
+  const untold = await notifier.end(result);
+  return { ...result, diagnostics: [...result.diagnostics, ...untold] };
+}
+
+async function carryOutOrExplain(input: ApplyInput): Promise<ApplyResult> {
   const { signals, close } = hearRequests(statePaths(input.stateDir, input.plan.name).stopFile, input.signals);
   try {
     await signals.look?.();

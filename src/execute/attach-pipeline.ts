@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import type { ApplyEvent, ApplyOutcome } from "../core/apply-event.ts";
 import { type Diagnostic, diagnose } from "../core/diagnostic.ts";
+import type { NotifyHook } from "../core/notification.ts";
 import type { RunResult } from "../core/state/run-result.ts";
 import type { State } from "../core/state/state.ts";
 import type { StageId } from "../core/vocabulary.ts";
@@ -13,7 +14,9 @@ import { askToStop, type ToldStage } from "./ask-to-stop.ts";
 import { EXECUTE_CODES } from "./codes.ts";
 import type { RemediedProblem } from "./failure.ts";
 import type { StopSignals } from "./follow.ts";
+import { tellUnseenEnd } from "./notify.ts";
 import { leftOf, recordedPlan } from "./recorded-plan.ts";
+import type { UnseenEnd } from "./settle.ts";
 import { giveBack, loadPlace, type PipelinePlace, takeOver } from "./take-over.ts";
 import { watchRun } from "./watch-run.ts";
 
@@ -25,6 +28,8 @@ import { watchRun } from "./watch-run.ts";
 export interface AttachInput {
   readonly place: PipelinePlace;
   readonly environment: Readonly<Record<string, string | undefined>>;
+  /** Who is told of an end that this one sees, or finds. */
+  readonly notify: readonly NotifyHook[];
   readonly report: (event: ApplyEvent) => void;
   readonly signals: StopSignals;
   readonly remediesFor: (problem: RemediedProblem) => Promise<readonly string[]>;
@@ -163,7 +168,8 @@ async function adopt(input: AttachInput): Promise<AttachResult | undefined> {
   if (runsElsewhere(place, before.state)) return elsewhere(place, before.state?.host);
   const isUnsettled = before.unrecorded.length > 0 || before.unwritten.length > 0 || before.lock.kind === "dead";
   if (before.alive.length === 0 && !isUnsettled) return restingAt(place, before.state, false);
-  const taken = await takeOver(place, { onNote });
+  const telling: Promise<readonly Diagnostic[]>[] = [];
+  const taken = await takeOver(place, { onNote, onUnseenEnd: (end) => telling.push(tellOf(input, end)) });
   if (taken.kind !== "taken")
     return taken.kind === "locked" ? undefined : { kind: "failed", diagnostic: taken.diagnostic };
   try {
@@ -183,6 +189,7 @@ async function adopt(input: AttachInput): Promise<AttachResult | undefined> {
       state,
       alive,
       environment: input.environment,
+      notify: input.notify,
       remediesFor,
       report,
       signals,
@@ -191,7 +198,13 @@ async function adopt(input: AttachInput): Promise<AttachResult | undefined> {
     return { kind: "ended", outcome, left, diagnostics, remarks: [] };
   } finally {
     await giveBack(place, taken.lock);
+    for (const { detail } of (await Promise.all(telling)).flat()) onNote(detail);
   }
+}
+
+function tellOf({ place, notify, environment }: AttachInput, end: UnseenEnd): Promise<readonly Diagnostic[]> {
+  const spec = { name: place.pipeline, file: end.state.file, notify };
+  return tellUnseenEnd({ root: place.root, spec, environment }, end);
 }
 
 /** What following with these signals will do to a stage. */

@@ -258,4 +258,12 @@ export const EXECUTE_CODES = {
     mend: "Make room: `wan22 prune FILE` shows what can go. Or keep less with `save_last_n_epochs` and `save_last_n_epochs_state`, or name another `output.dir`. Then apply again.",
     example: "output:\n  dir: /mnt/nearly-full/fox",
   },
+  notTold: {
+    code: "A71",
+    severity: "note",
+    summary: "A notification was not delivered",
+    why: "A hook of `notify:` failed, or took longer than it is given. The run was neither harmed nor kept waiting by it.",
+    mend: "Try the program by hand, or see that the URL's variables are set where wan22 runs.",
+    example: "notify:\n  - url: https://chat.example/hook   # which answers 404",
+  },
 } as const satisfies Record<string, DiagnosticKind>;

@@ -12,6 +12,7 @@ import {
   appendJournal,
   readEvents,
   readJournal,
+  readPlannedStages,
   runFiles,
   stageMark,
   statePaths,
@@ -34,6 +35,16 @@ export interface SettleOptions {
   readonly host: string;
   /** Something takes a while: a sentence. */
   readonly onWaiting?: ((text: string) => void) | undefined;
+  /** A run came to its end, and nobody has seen it until now. */
+  readonly onUnseenEnd?: ((end: UnseenEnd) => void) | undefined;
+}
+
+export interface UnseenEnd {
+  readonly run: string;
+  readonly stage: StageId;
+  readonly outcome: "finished" | "stopped" | "failed";
+  readonly message: string | undefined;
+  readonly state: State;
 }
 
 /**
@@ -51,7 +62,7 @@ export async function settlePipeline(options: SettleOptions): Promise<Diagnostic
   }
 }
 
-async function settle({ root, stateDir, pipeline, host, onWaiting }: SettleOptions): Promise<void> {
+async function settle({ root, stateDir, pipeline, host, onWaiting, onUnseenEnd }: SettleOptions): Promise<void> {
   const { stateFile } = statePaths(stateDir, pipeline);
   await removeLeftBehind(stateFile);
   const load = () => loadState({ root, stateDir, pipeline, shownFile: pathInside(root, stateFile), host });
@@ -64,6 +75,7 @@ async function settle({ root, stateDir, pipeline, host, onWaiting }: SettleOptio
     return;
   }
   let state: State = loaded.state;
+  const ends = new Map<string, Omit<UnseenEnd, "state">>();
   const { runsDir } = statePaths(stateDir, pipeline);
   for (const { run, stage, events } of unwritten)
     await appendEvents(runFiles.events(join(runsDir, run), stage), events);
@@ -77,9 +89,20 @@ async function settle({ root, stateDir, pipeline, host, onWaiting }: SettleOptio
     await appendJournal(runFiles.journal(runDir), digests);
     const proved: State = foldState(state, digests) ?? state;
     state = proved;
+    const outcome = entry.outcome === "lost" ? "failed" : entry.outcome;
+    // Of halves that were trained at the same time the one that needs attention is the run's end.
+    if (!ends.has(run) || outcome !== "finished") {
+      ends.set(run, { run, stage: entry.stage, outcome, message: entry.message });
+    }
   }
   await writeResults(state, { loaded, runsDir });
   if (unrecorded.length > 0 || damagedFile !== undefined) await saveState(state, { stateDir, damagedFile });
+  for (const end of ends.values()) {
+    // A stage that finished is not the end of a run that has more of them.
+    const planned = await readPlannedStages(join(runsDir, end.run));
+    const isDone = planned.every((id) => state.stages[id]?.status === "finished");
+    if (end.outcome !== "finished" || isDone) onUnseenEnd?.({ ...end, state });
+  }
 }
 
 /** Of the runs that have come to their end: not of one in which a trainer still lives. */

@@ -5,7 +5,7 @@ import { statePaths } from "../host/run-store.ts";
 import { type LoadedState, loadState } from "../host/state-store.ts";
 import { removeStopRequest } from "../host/stop-request.ts";
 import { lockPipeline } from "./lock-pipeline.ts";
-import { settlePipeline } from "./settle.ts";
+import { type SettleOptions, settlePipeline } from "./settle.ts";
 
 /** A pipeline in somebody's hands: its lock, with everything in order that a killed runner left. */
 
@@ -30,14 +30,18 @@ export interface TakeOverOptions {
   readonly timeoutMs?: number;
   /** Something that a user should know, or why it takes a while: a sentence. */
   readonly onNote: (text: string) => void;
+  readonly onUnseenEnd?: SettleOptions["onUnseenEnd"];
 }
 
 /** Takes a pipeline's lock and puts in order what a killed runner left, before anything is done on it; or says why not. */
-export async function takeOver(place: PipelinePlace, { timeoutMs = 0, onNote }: TakeOverOptions): Promise<TakenOver> {
+export async function takeOver(
+  place: PipelinePlace,
+  { timeoutMs = 0, onNote, onUnseenEnd }: TakeOverOptions,
+): Promise<TakenOver> {
   const result = await lockPipeline({ ...place, patience: { timeoutMs, onWaiting: onNote } });
   if (result.kind !== "acquired") return result;
   if (result.note !== undefined) onNote(result.note);
-  const diagnostic = await settlePipeline({ ...place, onWaiting: onNote });
+  const diagnostic = await settlePipeline({ ...place, onWaiting: onNote, onUnseenEnd });
   if (diagnostic === undefined) return { kind: "taken", lock: result.lock };
   await result.lock.release();
   return { kind: "failed", diagnostic };

@@ -1,6 +1,6 @@
 import { mkdir, open, readdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import type * as z from "zod";
+import * as z from "zod";
 import { parseEventLine, type TrainerEvent } from "../core/event.ts";
 import { type PipelinePlan, pipelinePlanSchema } from "../core/plan/plan.ts";
 import type { StateEntry } from "../core/state/fold.ts";
@@ -166,6 +166,20 @@ export async function readRun(runDir: string): Promise<readonly StateEntry[]> {
     }
   }
   return mergeRunEntries(journal, events);
+}
+
+const plannedSchema = z.looseObject({
+  stages: z.array(z.looseObject({ id: z.enum(STAGE_IDS), action: z.string() })),
+});
+
+/** The stages that a run's plan has something to do in; none where the plan can't be read. */
+export async function readPlannedStages(runDir: string): Promise<readonly StageId[]> {
+  try {
+    const { stages } = plannedSchema.parse(JSON.parse(await readTextFile(runFiles.plan(runDir))));
+    return stages.flatMap(({ id, action }) => (action === "none" || action === "wait" ? [] : [id]));
+  } catch {
+    return [];
+  }
 }
 
 /** Folders of a pipeline's runs, oldest first: a run's name starts with its time. */

@@ -176,3 +176,9 @@ function formatInUnit(unit: string, high: number): (value: number) => string {
   }
   return (value) => `${formatRough(value / divisor)} ${BINARY_UNITS[index] ?? unit}`;
 }
+
+/** `tells command notify-send (failed, finished)`; undefined where nobody is told. */
+export function describeHooks({ notify = [] }: PipelinePlan): string | undefined {
+  if (notify.length === 0) return undefined;
+  return `tells ${notify.map(({ target, on }) => `${target} (${on.join(", ")})`).join(" and ")}`;
+}

@@ -1,5 +1,6 @@
 import { type Diagnostic, diagnose, hasErrors, type Outcome } from "../diagnostic.ts";
 import type { DiskFacts, Facts, ModelFacts } from "../facts.ts";
+import { describeHook } from "../notification.ts";
 import type { Rendered } from "../render/rendered.ts";
 import { deviceChoice, processesOf } from "../resolve/devices.ts";
 import type { Presets } from "../resolve/presets.ts";
@@ -125,13 +126,16 @@ export function planPipeline(input: PlanInput): Outcome<PipelinePlan> {
     stages: valid ? stages : [],
     checkpoints: valid ? checkpoints : [],
     estimates: valid ? { ...estimates } : {},
+    ...(valid && resolved.spec.notify.length > 0
+      ? { notify: resolved.spec.notify.map((hook) => ({ target: describeHook(hook), on: [...hook.on] })) }
+      : {}),
     ...(state === undefined ? {} : { state: { lineage: state.lineage, serial: state.serial } }),
   };
   return { value: { ...plan, digest: planDigest(plan, sha256) }, diagnostics };
 }
 
-/** Names a plan by what would happen. Estimates are not in it: a disk's free space changes, and nothing that is planned. */
-function planDigest({ estimates: _, ...named }: Omit<PipelinePlan, "digest">, sha256: Sha256): string {
+/** Names a plan by what would happen. Estimates are not in it: a disk's free space changes, and nothing that is planned; nor who is told. */
+function planDigest({ estimates: _, notify: __, ...named }: Omit<PipelinePlan, "digest">, sha256: Sha256): string {
   return sha256(canonicalJson(named));
 }
 

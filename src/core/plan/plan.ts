@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { NOTIFICATION_EVENTS } from "../notification.ts";
 import { DRIVERS, STAGE_IDS } from "../vocabulary.ts";
 import { PLAN_FORMAT_VERSION } from "./format-version.ts";
 
@@ -202,6 +203,15 @@ export const pipelinePlanSchema = z.strictObject({
   stages: z.array(stageSchema).describe("In the order they run"),
   checkpoints: z.array(checkpointSchema).describe("Every checkpoint and training state, one by one"),
   estimates: z.record(z.string(), estimateSchema).describe("What it takes: time, vram, ram, disk"),
+  notify: z
+    .array(
+      z.strictObject({
+        target: z.string().describe("The program, or the URL without its path: what may be secret is left out"),
+        on: z.array(z.enum(NOTIFICATION_EVENTS)).describe("What it is told of"),
+      }),
+    )
+    .optional()
+    .describe("Who is told of the run"),
   state: z
     .strictObject({
       lineage: z.string().describe("The history that it belongs to"),
@@ -209,7 +219,7 @@ export const pipelinePlanSchema = z.strictObject({
     })
     .optional()
     .describe("The state this plan was made from"),
-  digest: z.string().describe("Of everything above but the estimates: names this plan"),
+  digest: z.string().describe("Of everything above but the estimates and notify: names this plan"),
 });
 
 export const planSchema = z

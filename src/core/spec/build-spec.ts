@@ -1,4 +1,5 @@
 import type { Place } from "../diagnostic.ts";
+import { DEFAULT_NOTIFICATION_EVENTS, type NotifyHook } from "../notification.ts";
 import type { Parameter } from "../trainer/parameter.ts";
 import { scalarValue } from "../trainer/parameter-value.ts";
 import { parametersOf } from "../trainer/parameters.ts";
@@ -67,12 +68,20 @@ export function buildSpec(input: BuildInput): Spec {
       ...(python === undefined ? {} : { python }),
       onNan: value.trainer?.on_nan ?? shared?.trainer?.on_nan ?? "stop",
     },
+    notify: (value.notify ?? shared?.notify ?? []).map(hookOf),
     ...(gpus === undefined ? {} : { gpus }),
     stateDir,
     cacheDir: path(["cache_dir"])?.path ?? `${stateDir}/cache`,
     ...(templatesDir === undefined ? {} : { templatesDir }),
     places: placesOf(input),
   };
+}
+
+function hookOf({ command, url, on }: NonNullable<PipelineFile["notify"]>[number]): NotifyHook {
+  // A rule sees to it that one of them is there.
+  const target: NotifyHook["target"] =
+    url === undefined ? { kind: "command", command: command ?? [] } : { kind: "url", url };
+  return { target, on: on ?? DEFAULT_NOTIFICATION_EVENTS };
 }
 
 type AnyFile = ValidFile<PipelineFile> | ValidFile<ProjectFile>;

@@ -339,4 +339,12 @@ export const SPEC_CODES = {
     mend: "Mend those listed first; the rest shows then.",
     example: "a file with 150 unknown keys",
   },
+  hookTarget: {
+    code: "S70",
+    severity: "error",
+    summary: "A notification goes nowhere, or two ways at once",
+    why: "A hook is either a program to start or a URL to post to.",
+    mend: "Give each hook one of `command` and `url`.",
+    example: "notify:\n  - on: [failed]",
+  },
 } as const satisfies Record<string, DiagnosticKind>;

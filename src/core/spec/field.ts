@@ -12,6 +12,8 @@ export interface FieldWords {
   readonly unit?: "GiB";
   /** Any text: what looks like a variable in it may well be meant. */
   readonly isFreeText?: boolean;
+  /** No path, and variables in it are replaced all the same, when it is used. */
+  readonly takesVariables?: boolean;
   /** The words taken or usually meant, where they can be listed: the nearest one is suggested. */
   readonly choices?: readonly string[];
 }

@@ -124,6 +124,8 @@ export const KNOWN_NAMES: ReadonlyMap<string, KnownName> = new Map<string, Known
   ...all("hardware.vram_gb", ["vram", "gpu_memory", "vram_gib"]),
   ...all("hardware.ram_gb", ["ram", "memory", "ram_gib"]),
   ...all("gpus", ["devices", "gpu_ids", "device_ids", "cuda_visible_devices"]),
+  ...all("notify", ["notifications", "notification", "hooks", "hook", "webhook", "webhooks", "on_finish", "callbacks"]),
+  ...all("notify[].url", ["webhook_url", "hook_url"]),
   ...all("task", ["task_type", "mode"]),
   ...all("name", ["pipeline", "pipeline_name", "project_name"]),
 ]);

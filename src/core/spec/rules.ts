@@ -42,6 +42,7 @@ const RULES: readonly Rule[] = [
   outputNameIsAFileName,
   nameIsAFileName,
   gpusAreDistinct,
+  hooksHaveOneTarget,
   promptsAreLines,
   variablesStandInPaths,
   pathsAreWhole,
@@ -219,6 +220,25 @@ function faultOfPrompt(prompt: string): string | undefined {
   return undefined;
 }
 
+function hooksHaveOneTarget({ file }: RuleInput, report: Report): void {
+  const list = nodeAt(file.root, ["notify"]);
+  if (list?.kind !== "list") return;
+  list.items.forEach((hook, index) => {
+    if (hook.kind !== "map") return;
+    const isComplete = [...hook.entries.keys()].every((key) => HOOK_KEYS.includes(key));
+    const given = ["command", "url"].filter((key) => hook.entries.has(key));
+    if (given.length === 1 || !isComplete) return;
+    const said = given.length === 0 ? "names neither a `command` nor a `url`" : "names both a `command` and a `url`";
+    report(
+      SPEC_CODES.hookTarget,
+      ["notify", index],
+      `This hook ${said}. Write one of them; a second hook takes the other.`,
+    );
+  });
+}
+
+const HOOK_KEYS: readonly string[] = ["command", "url", "on"];
+
 /** `costs ${5}` is no variable. */
 const VARIABLE = /\$\{[A-Za-z_]\w*(?::-[^}]*)?\}/;
 
@@ -226,7 +246,7 @@ function variablesStandInPaths({ file }: RuleInput, report: Report): void {
   walk(file.root, (node, path) => {
     if (node.kind !== "scalar" || typeof node.value !== "string" || !VARIABLE.test(node.value)) return;
     const words = fieldAt(file.shape, path);
-    if (words === undefined || words.wants === "path") return;
+    if (words === undefined || words.wants === "path" || words.takesVariables === true) return;
     if (words.isFreeText === true) {
       const detail = `\`${shown(path)}\` is not a path, so \`${clip(VARIABLE.exec(node.value)?.[0] ?? "")}\` in it is taken literally. Write the value itself if the variable is meant.`;
       report(SPEC_CODES.variableOutsidePath, path, detail, "warning");

@@ -1,5 +1,6 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: it is the notation that users write.
 import * as z from "zod";
+import { DEFAULT_NOTIFICATION_EVENTS, NOTIFICATION_EVENTS } from "../notification.ts";
 import { BACKENDS, NOISES, ON_NAN, STRATEGIES, TASKS, TIERS } from "../vocabulary.ts";
 import { type FieldWords, field } from "./field.ts";
 import { boundsText, pathText, sectionShape } from "./parameter-shape.ts";
@@ -207,6 +208,59 @@ const hardware = field(
   },
 ).optional();
 
+/** A variable may stand for all of it, and for any part. */
+const URL_PATTERN = /^(?:https?:\/\/|\$\{[A-Za-z_]\w*(?::-[^${}]*)?\})\S*$/;
+
+const hook = field(
+  z
+    .strictObject({
+      command: field(
+        z
+          .array(
+            field(z.string(), {
+              wants: "text",
+              isFreeText: true,
+              expected: "a text",
+              example: "notify-send",
+            }),
+          )
+          .min(1),
+        {
+          wants: "list",
+          expected: "a list of a program and its arguments",
+          example: "[notify-send, wan22]",
+          doc: "A program and its arguments, started without a shell in the project's root; it gets the notification as JSON on its standard input.",
+        },
+      ).optional(),
+      url: field(z.string().regex(URL_PATTERN), {
+        wants: "text",
+        takesVariables: true,
+        expected: "an http or https URL; `${VAR}` in it is replaced when it is used",
+        example: "${HOOK_URL}",
+        doc: "Where the notification is posted to as JSON. `${VAR}` in it is taken from the environment when it is used, and never written down: keep secrets there.",
+      }).optional(),
+      on: field(
+        z
+          .array(
+            field(z.enum(NOTIFICATION_EVENTS), {
+              wants: "choice",
+              expected: `one of ${NOTIFICATION_EVENTS.join(", ")}`,
+              choices: NOTIFICATION_EVENTS,
+            }),
+          )
+          .min(1),
+        {
+          wants: "list",
+          expected: `a list of ${NOTIFICATION_EVENTS.join(", ")}`,
+          example: "[failed, finished]",
+          doc: `What to tell of: ${NOTIFICATION_EVENTS.join(", ")}. Left out: ${DEFAULT_NOTIFICATION_EVENTS.join(", ")}.`,
+        },
+      ).optional(),
+    })
+    .meta({ oneOf: [{ required: ["command"] }, { required: ["url"] }] }),
+  { wants: "map", expected: "a map with `command` or `url`", example: "command: [notify-send, wan22]" },
+);
+
 const shared = {
   hardware,
   strategy: choice(
@@ -241,6 +295,12 @@ const shared = {
       .nullable(),
     { expected: "a map of backend, path, python and on_nan", doc: "Which trainer runs, and where it is." },
   ).optional(),
+  notify: field(z.array(hook), {
+    wants: "list",
+    expected: "a list of hooks, each with `command` or `url`",
+    example: "[{url: '${HOOK_URL}'}]",
+    doc: "Who is told when a run starts, stops, fails or finishes. A hook that fails harms no run. A pipeline's list takes the place of the project's.",
+  }).optional(),
   gpus: field(
     z
       .array(field(z.int().min(0), { wants: "number", expected: "a device id, 0 or more", example: "0" }))

@@ -1,4 +1,5 @@
 import type { Place } from "../diagnostic.ts";
+import type { NotifyHook } from "../notification.ts";
 import type { FrameExtraction, SourceSettings } from "../trainer/dataset.ts";
 import type { Backend, ModelRole, Noise, OnNan, ParameterValue, Section, Strategy, Task } from "../vocabulary.ts";
 
@@ -91,6 +92,8 @@ export interface Spec {
     readonly python?: LocatedPath | { readonly command: string; readonly place: Place };
     readonly onNan: OnNan;
   };
+  /** Who is told of a run; no part of what is trained. */
+  readonly notify: readonly NotifyHook[];
   /** Device ids to run on. */
   readonly gpus?: readonly number[];
   readonly stateDir: string;

@@ -2,6 +2,7 @@ import type { Diagnostic } from "../../core/diagnostic.ts";
 import type { PipelinePlan, Plan } from "../../core/plan/plan.ts";
 import { printable } from "../../core/printable.ts";
 import {
+  describeHooks,
   describeTraining,
   describeWork,
   formatEstimate,
@@ -93,12 +94,14 @@ function viewPipeline(pipeline: PipelinePlan, context: PlanContext): readonly st
 
 function viewHead(pipeline: PipelinePlan, { style, columns }: PlanContext): readonly string[] {
   const [first = "", ...rest] = wrapText(printable(`${pipeline.name}: ${summarizePipeline(pipeline)}`), columns - 2);
+  const hooks = describeHooks(pipeline);
   const about = pipeline.backend === "rehearsal" ? style.warning : style.faint;
   return [
     style.strong(first),
     ...rest.map((line) => `  ${style.strong(line)}`),
     ...indentText(printable(describeTraining(pipeline)), columns).map((line) => recolour(line, about)),
     ...indentText(describeWork(pipeline), columns),
+    ...(hooks === undefined ? [] : indentText(printable(hooks), columns)),
   ];
 }
 

@@ -8,6 +8,7 @@ import { viewArguments, viewBuckets, viewFiles } from "../human/plan-files.ts";
 import { viewParameters } from "../human/plan-parameters.ts";
 import { viewStages } from "../human/plan-stages.ts";
 import {
+  describeHooks,
   describeTraining,
   describeWork,
   hasChanges,
@@ -101,10 +102,15 @@ function diagnosticsFold(plan: Plan, options: PlanMarkdownOptions): readonly Fol
 
 function pipelineFold(pipeline: PipelinePlan): Fold {
   const full: PlanContext = { style: createStyle({ colour: false }), columns: COLUMNS, details: "full" };
+  const hooks = describeHooks(pipeline);
   const sections: readonly FoldedSection[] = [
     {
       language: "text",
-      lines: [...wrapText(printable(describeTraining(pipeline)), COLUMNS), describeWork(pipeline)],
+      lines: [
+        ...wrapText(printable(describeTraining(pipeline)), COLUMNS),
+        describeWork(pipeline),
+        ...(hooks === undefined ? [] : wrapText(printable(hooks), COLUMNS)),
+      ],
     },
     { language: "diff", lines: asDiff([...viewStages(pipeline, full), ...viewCheckpoints(pipeline, full)]) },
     {

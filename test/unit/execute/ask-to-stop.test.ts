@@ -65,6 +65,7 @@ async function follow(driver: Driver, script: string) {
     state,
     alive: ["train"],
     environment: {},
+    notify: [],
     remediesFor: async () => [],
     report: begin,
     signals: { stop: never, stopNow: never },

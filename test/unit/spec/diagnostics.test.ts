@@ -496,6 +496,12 @@ const CASES: readonly Case[] = [
     finds: ['S36 "# fox"', 'S36 "a\\nb"', 'S36 " "'],
     saying: ["which the trainer takes for a comment", "one prompt a line", "the trainer skips empty lines"],
   },
+  {
+    when: "a notification goes nowhere, or two ways at once",
+    text: pipelineWith("notify:\n  - on: [failed]\n  - { url: https://a.example/b, command: [mail] }"),
+    finds: ["S70 on: [failed]", "S70 { url: https://a.example/b, command: [mail] }"],
+    saying: ["names neither a `command` nor a `url`", "names both"],
+  },
 ];
 
 for (const { when, text, project, finds, saying } of CASES) {
