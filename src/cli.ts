@@ -15,6 +15,7 @@ const SCHEMAS: Readonly<Record<SchemaName, string>> = {
   project: "wan22.yaml",
   plan: "what `wan22 plan --format json` prints",
   "apply-events": "a line of `wan22 apply --format json`",
+  runs: "what `wan22 runs --format json` prints",
   notification: "what a hook of `notify:` gets",
   events: "a line of STAGE.events.ndjson, and of `trainer` in apply-events",
   status: "what `wan22 status --format json` prints",
@@ -27,6 +28,7 @@ const APPLY_FORMATS = ["human", "json"] as const;
 const STATE_FORMATS = ["human", "json"] as const;
 const RESTORE_SOURCES = ["best", "backup", "runs"] as const;
 const STATUS_FORMATS = ["human", "json"] as const;
+const RUNS_FORMATS = ["human", "json"] as const;
 
 function toStage(text: string, previous: readonly StageId[]): readonly StageId[] {
   const stage = STAGE_IDS.find((id) => id === text);
@@ -199,6 +201,46 @@ function buildProgram(run: (work: () => Promise<ExitCode> | ExitCode) => Promise
         (await import("./commands/attach.ts")).runAttach(
           file,
           { format, onSignal: onSignal(detachOnSignal) },
+          terminal,
+        ),
+      ),
+    );
+
+  program
+    .command("runs")
+    .description("list the runs of pipelines, and the archive folders that they left")
+    .argument("[files...]", "pipeline files; all in pipelines/ if left out")
+    .addOption(new Option("--format <format>").choices(RUNS_FORMATS).default("human"))
+    .action((files: string[], { format }) =>
+      run(async () => (await import("./commands/runs.ts")).runRuns(files, { format }, terminal)),
+    );
+
+  program
+    .command("prune")
+    .description("show what nothing needs any more, ask, and remove it; what a record or a resume needs always stays")
+    .argument("[files...]", "pipeline files; all in pipelines/ if left out")
+    .option("--archives", "archive folders only")
+    .option("--runs", "runs only")
+    .option("--caches", "caches only; these three can be combined, and all are looked for without any")
+    .addOption(
+      new Option("--keep <n>", "newest runs and archive folders of each pipeline that stay")
+        .argParser(toCount)
+        .default(0),
+    )
+    .option("--auto-approve", "do not ask before it is removed")
+    .action((files: string[], { archives, runs, caches, keep, autoApprove }) =>
+      run(async () =>
+        (await import("./commands/prune.ts")).runPrune(
+          files,
+          {
+            approval: autoApprove ? "auto" : "ask",
+            kinds: [
+              ...(archives ? (["archive"] as const) : []),
+              ...(runs ? (["run"] as const) : []),
+              ...(caches ? (["cache"] as const) : []),
+            ],
+            keep,
+          },
           terminal,
         ),
       ),

@@ -4,6 +4,7 @@ import { eventSchema } from "../core/event.ts";
 import { notificationSchema } from "../core/notification.ts";
 import { planSchema } from "../core/plan/plan.ts";
 import { pipelineJsonSchema, projectJsonSchema } from "../core/spec/json-schema.ts";
+import { runListSchema } from "../core/state/run-list.ts";
 import { stateSchema } from "../core/state/state.ts";
 import { statusSchema } from "../core/status.ts";
 import { EXIT, type ExitCode } from "./exit-code.ts";
@@ -16,6 +17,7 @@ export const SCHEMAS = {
   plan: () => z.toJSONSchema(planSchema),
   state: () => z.toJSONSchema(stateSchema),
   "apply-events": () => z.toJSONSchema(applyEventSchema),
+  runs: () => z.toJSONSchema(runListSchema),
   notification: () => z.toJSONSchema(notificationSchema),
   events: () => z.toJSONSchema(eventSchema),
   status: () => z.toJSONSchema(statusSchema),

@@ -3,6 +3,7 @@ import { pathInside } from "../core/paths.ts";
 import { historyOf } from "../core/state/run-history.ts";
 import type { LockStanding } from "../host/lock.ts";
 import { ownerText } from "../host/lock-owner.ts";
+import { statePaths } from "../host/run-store.ts";
 import { type LoadedState, loadState, readRuns, type StateRequest } from "../host/state-store.ts";
 import { type ListedState, viewHistory, viewState, viewStateList } from "../views/human/state.ts";
 import { viewStateJson } from "../views/json.ts";
@@ -49,7 +50,9 @@ export async function runStateHistory(word: string, options: StatePlaceOptions, 
   const loaded = await loadState(request);
   sayDiagnostics(terminal, loaded.diagnostics);
   if (hasError(loaded.diagnostics)) return EXIT.error;
-  terminal.out(viewHistory(request.pipeline, historyOf(loaded.state, await readRuns(request)), terminal));
+  const { stateDir, pipeline } = request;
+  const runs = await readRuns(statePaths(stateDir, pipeline).runsDir, pipeline);
+  terminal.out(viewHistory(pipeline, historyOf(loaded.state, runs), terminal));
   return EXIT.fine;
 }
 

@@ -266,4 +266,12 @@ export const EXECUTE_CODES = {
     mend: "Try the program by hand, or see that the URL's variables are set where wan22 runs.",
     example: "notify:\n  - url: https://chat.example/hook   # which answers 404",
   },
+  busy: {
+    code: "A72",
+    severity: "error",
+    summary: "A pipeline is at work, and nothing of it is removed",
+    why: "What a running trainer reads and writes must not go; and of another machine's trainer nobody can see here whether it runs.",
+    mend: "Let it end, or stop it, and prune again; for another machine's record, prune there.",
+    example: "wan22 prune fox.yaml   # while `wan22 apply fox.yaml` trains",
+  },
 } as const satisfies Record<string, DiagnosticKind>;

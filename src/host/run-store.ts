@@ -1,6 +1,7 @@
 import { mkdir, open, readdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import * as z from "zod";
+import { type ApplyOutcome, applyOutcomeSchema } from "../core/apply-event.ts";
 import { parseEventLine, type TrainerEvent } from "../core/event.ts";
 import { type PipelinePlan, pipelinePlanSchema } from "../core/plan/plan.ts";
 import type { StateEntry } from "../core/state/fold.ts";
@@ -38,6 +39,8 @@ export const runFiles = {
   plan: (runDir: string) => join(runDir, "plan.json"),
   /** The plan that began a run which another one went on with. */
   earlierPlan: (runDir: string, digest: string) => join(runDir, `plan-${digest.slice(0, 8)}.json`),
+  /** The state when it began, where the runs that tell it were cleared away. */
+  before: (runDir: string) => join(runDir, "before.json"),
   result: (runDir: string) => join(runDir, "result.json"),
   log: (runDir: string, stage: StageId) => join(runDir, `${stage}.log`),
   events: (runDir: string, stage: StageId) => join(runDir, `${stage}.events.ndjson`),
@@ -182,11 +185,26 @@ export async function readPlannedStages(runDir: string): Promise<readonly StageI
   }
 }
 
+/** Whether a name is that of a pipeline's run. */
+export function isRunOf(name: string, pipeline: string): boolean {
+  return /^\d{8}T\d{6}Z-(.+)-[0-9a-f]{4}$/.exec(name)?.[1] === pipeline;
+}
+
+const resultSchema = z.looseObject({ outcome: applyOutcomeSchema });
+
+/** What whoever saw a run's end wrote of it. Undefined where nobody did. */
+export async function readResult(runDir: string): Promise<ApplyOutcome | undefined> {
+  try {
+    return resultSchema.parse(JSON.parse(await readTextFile(runFiles.result(runDir)))).outcome;
+  } catch {
+    return undefined;
+  }
+}
+
 /** Folders of a pipeline's runs, oldest first: a run's name starts with its time. */
 export async function listRuns(runsDir: string, pipeline: string): Promise<readonly string[]> {
-  const pattern = /^\d{8}T\d{6}Z-(.+)-[0-9a-f]{4}$/;
   try {
-    const names = (await readdir(runsDir)).filter((name) => pattern.exec(name)?.[1] === pipeline);
+    const names = (await readdir(runsDir)).filter((name) => isRunOf(name, pipeline));
     return names.sort().map((name) => join(runsDir, name));
   } catch (error) {
     const code = errorCode(error);

@@ -141,23 +141,32 @@ const RECOVERED: Readonly<Record<Rebuilt["from"], string>> = {
 
 /** Puts the record together from what is beside it: `best` is all of that, the others one thing alone. */
 export async function recoverState(
-  request: StateRequest,
+  { pipeline }: StateRequest,
   paths: StatePaths,
   source: "best" | "backup" | "runs",
 ): Promise<Rebuilt> {
-  const backup = source === "runs" ? undefined : await readBackup(request, paths);
+  const backup = source === "runs" ? undefined : await readBackup(paths, pipeline);
   if (source === "backup") return { state: backup, from: backup === undefined ? "nothing" : "backup" };
-  return rebuildState({ pipeline: request.pipeline, runs: await readRuns(request), backup });
+  return rebuildState({ pipeline, runs: await readRuns(paths.runsDir, pipeline), backup });
 }
 
-/** Everything that the runs of a pipeline recorded. Throws system errors. */
-export async function readRuns({ stateDir, pipeline }: StateRequest): Promise<readonly RecordedRun[]> {
-  const folders = await listRuns(statePaths(stateDir, pipeline).runsDir, pipeline);
-  return Promise.all(folders.map(async (folder) => ({ name: basename(folder), entries: await readRun(folder) })));
+/** Everything that is recorded of every run of a pipeline. */
+export async function readRuns(runsDir: string, pipeline: string): Promise<readonly RecordedRun[]> {
+  const folders = await listRuns(runsDir, pipeline);
+  return Promise.all(
+    folders.map(async (folder) => {
+      const before = await readStateFile(runFiles.before(folder), pipeline);
+      return { name: basename(folder), entries: await readRun(folder), ...(before === undefined ? {} : { before }) };
+    }),
+  );
 }
 
-async function readBackup({ pipeline }: StateRequest, { stateFile }: StatePaths): Promise<State | undefined> {
-  const file = backupOf(stateFile);
+/** The state before the last one that was written. Undefined where there is none that can be read. */
+export function readBackup({ stateFile }: StatePaths, pipeline: string): Promise<State | undefined> {
+  return readStateFile(backupOf(stateFile), pipeline);
+}
+
+async function readStateFile(file: string, pipeline: string): Promise<State | undefined> {
   const text = await readFile(file, "utf8").catch(() => "");
   const reading = readState(text, { file, pipeline });
   return reading.kind === "state" ? reading.state : undefined;

@@ -2,6 +2,7 @@ import type { ApplyEvent } from "../core/apply-event.ts";
 import type { Diagnostic } from "../core/diagnostic.ts";
 import type { Finding } from "../core/doctor/examination.ts";
 import type { Plan } from "../core/plan/plan.ts";
+import type { RunList } from "../core/state/run-list.ts";
 import type { State } from "../core/state/state.ts";
 import type { Status } from "../core/status.ts";
 
@@ -40,6 +41,11 @@ export function viewStateJson(state: State): string {
 /** How pipelines stand, as `schemas/status.schema.json` describes it. */
 export function viewStatusJson(status: Status): string {
   return `${escapeUnprintable(JSON.stringify(status, null, 2))}\n`;
+}
+
+/** Runs and archive folders, as `schemas/runs.schema.json` describes them. */
+export function viewRunsJson(list: RunList): string {
+  return `${escapeUnprintable(JSON.stringify(list, null, 2))}\n`;
 }
 
 /** One event of `apply`, a line of NDJSON. */

@@ -117,7 +117,7 @@ function sourceValue(spec: Spec, source: SourceSpec, index: number, key: string,
 }
 
 /** One folder a source: `{cache_dir}/{name}/{slug}-{8 hex}`, the hash over kind, path as written and ordinal among equals. */
-function cacheFolders(spec: Spec, sha256: (text: string) => string): readonly string[] {
+export function cacheFolders(spec: Spec, sha256: (text: string) => string): readonly string[] {
   const seen = new Map<string, number>();
   return spec.dataset.sources.map((source) => {
     const identity = `${source.kind}\n${source.input.written}`;

@@ -2,6 +2,7 @@ import type { TrainerEvent } from "../event.ts";
 import { normalizePath } from "../paths.ts";
 import { present } from "../present.ts";
 import { STAGE_IDS, type StageId } from "../vocabulary.ts";
+import { isoTime } from "./iso-time.ts";
 import type { JournalEntry } from "./journal.ts";
 import { type CheckpointRecord, emptyState, type StageRecord, type State, type TrainingStateRecord } from "./state.ts";
 
@@ -295,12 +296,4 @@ function ledgerOf(draft: Draft, stage: StageId): Record<string, string> | undefi
   draft.ownLedgers.set(stage, ledger);
   draft.stages.set(stage, { ...record, caches: ledger });
   return ledger;
-}
-
-/** Unix seconds as ISO 8601; the nearest time there is for a number that stands for none. */
-function isoTime(unixSeconds: number): string {
-  const furthest = 8.64e15;
-  const milliseconds = Math.max(-furthest, Math.min(furthest, unixSeconds * 1000));
-  // biome-ignore lint/style/noRestrictedGlobals: it writes a time that was given, and reads no clock.
-  return new Date(Number.isNaN(milliseconds) ? 0 : milliseconds).toISOString();
 }

@@ -8,6 +8,8 @@ import type { State } from "./state.ts";
 export interface RecordedRun {
   readonly name: string;
   readonly entries: readonly StateEntry[];
+  /** The state when it began, where the runs that tell it were cleared away. */
+  readonly before?: State | undefined;
 }
 
 export interface Rebuilt {
@@ -24,12 +26,23 @@ export interface RebuildInput {
 
 export function rebuildState({ pipeline, runs, backup }: RebuildInput): Rebuilt {
   const lineage = lastLineage(runs, pipeline);
-  const fromRuns = lineage.reduce<State | undefined>((state, { entries }) => foldState(state, entries), undefined);
+  const fromRuns = foldRuns(lineage);
   if (backup === undefined) return { state: fromRuns, from: fromRuns === undefined ? "nothing" : "runs" };
   // A backup of another history is one that was given up, before that of the runs began.
   const isOlder = fromRuns !== undefined && fromRuns.lineage !== backup.lineage;
   if (isOlder || knowsAll(fromRuns, lineage, backup)) return { state: fromRuns, from: "runs" };
   return { state: goneOnFrom(backup, lineage), from: "backup" };
+}
+
+/** Where runs were cleared away, the newest one that tells the state before itself is where it begins. */
+export function foldRuns(lineage: readonly RecordedRun[]): State | undefined {
+  const at = baseOf(lineage);
+  const told = at < 0 ? lineage : lineage.slice(at);
+  return told.reduce<State | undefined>((state, { entries }) => foldState(state, entries), lineage[at]?.before);
+}
+
+function baseOf(lineage: readonly RecordedRun[]): number {
+  return lineage.findLastIndex((run) => run.before !== undefined && run.before.lineage === beginningOf(run)?.lineage);
 }
 
 type RunEntry = Extract<JournalEntry, { type: "run" }>;
@@ -45,13 +58,19 @@ function beginningOf({ entries }: RecordedRun): RunEntry | undefined {
  * nothing tells the order but the names, which begin with a time.
  */
 function lastLineage(runs: readonly RecordedRun[], pipeline: string): readonly RecordedRun[] {
-  const begun = runs.flatMap((run) => {
-    const beginning = beginningOf(run);
-    return beginning?.pipeline === pipeline ? [{ run, beginning }] : [];
-  });
-  const [last] = begun.toSorted((a, b) => (a.run.name > b.run.name ? -1 : 1));
-  return begun
-    .filter(({ beginning }) => beginning.lineage === last?.beginning.lineage)
+  const begun = runs.filter((run) => beginningOf(run)?.pipeline === pipeline);
+  const [last] = begun.toSorted((a, b) => (a.name > b.name ? -1 : 1));
+  const lineage = last === undefined ? undefined : beginningOf(last)?.lineage;
+  return lineage === undefined ? [] : runsOfLineage(begun, lineage);
+}
+
+/** The runs of one history, in their order. */
+export function runsOfLineage(runs: readonly RecordedRun[], lineage: string): readonly RecordedRun[] {
+  return runs
+    .flatMap((run) => {
+      const beginning = beginningOf(run);
+      return beginning?.lineage === lineage ? [{ run, beginning }] : [];
+    })
     .sort((a, b) => serialOf(a.beginning) - serialOf(b.beginning) || (a.run.name < b.run.name ? -1 : 1))
     .map(({ run }) => run);
 }
@@ -66,7 +85,8 @@ function serialOf({ serial = -1 }: RunEntry): number {
  * what a trainer said may be lost with the machine's power, though the state that was made of it is not.
  */
 function knowsAll(fromRuns: State | undefined, runs: readonly RecordedRun[], backup: State): boolean {
-  const there = new Set(runs.map(({ name }) => name));
+  const cleared = runs[baseOf(runs)]?.before;
+  const there = new Set([...runs.map(({ name }) => name), ...(cleared === undefined ? [] : runsOf(cleared))]);
   const known = new Set(fromRuns === undefined ? [] : factsOf(fromRuns));
   return runsOf(backup).every((run) => there.has(run)) && factsOf(backup).every((fact) => known.has(fact));
 }

@@ -1,0 +1,108 @@
+import type { Dirent } from "node:fs";
+import { lstat, readdir, rm, rmdir, unlink } from "node:fs/promises";
+import { join } from "node:path";
+import { isPidInUse } from "./process.ts";
+import { errorCode } from "./read-file.ts";
+import { isRunOf } from "./run-store.ts";
+
+/**
+ * What runs have left beside what is in use: archive folders, caches, temporary files; and how much it takes. A symbolic link
+ * is never followed: what it leads to is not the project's own.
+ */
+
+/** Bytes of a file, or of all files below a folder. What can't be looked at counts nothing. */
+export async function bytesBelow(path: string): Promise<number> {
+  const stats = await lstat(path).catch(() => undefined);
+  if (stats === undefined) return 0;
+  if (!stats.isDirectory()) return stats.size;
+  let sum = 0;
+  for (const name of await readdir(path).catch(() => [])) sum += await bytesBelow(join(path, name));
+  return sum;
+}
+
+/** A folder that is one itself; what is missing, closed or a link has nothing in it. Sorted by name. */
+export async function listFolder(folder: string): Promise<readonly Dirent[]> {
+  const stats = await lstat(folder).catch(() => undefined);
+  if (stats?.isDirectory() !== true) return [];
+  const entries = await readdir(folder, { withFileTypes: true }).catch(() => []);
+  return entries.sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+export interface Archive {
+  /** Absolute. */
+  readonly folder: string;
+  readonly run: string;
+  readonly files: readonly string[];
+  readonly bytes: number;
+}
+
+/** What a pipeline's runs have archived in an output folder (absolute), the oldest first. */
+export async function listArchives(outputDir: string, pipeline: string): Promise<readonly Archive[]> {
+  const archive = join(outputDir, "archive");
+  const runs = (await listFolder(archive)).filter((entry) => entry.isDirectory() && isRunOf(entry.name, pipeline));
+  return Promise.all(
+    runs.map(async ({ name }) => {
+      const folder = join(archive, name);
+      const files = (await listFolder(folder)).map((entry) => entry.name);
+      return { folder, run: name, files, bytes: await bytesBelow(folder) };
+    }),
+  );
+}
+
+/** `SLUG-8hex`, as the caches of a source are kept. */
+const CACHE_FOLDER = /^.+-[0-9a-f]{8}$/;
+const CACHE_FILE = /\.safetensors$/;
+
+/** Folders of cached sources below a pipeline's cache folder. Absolute. */
+export async function listCacheFolders(folder: string): Promise<readonly string[]> {
+  const found = (await listFolder(folder)).filter((entry) => entry.isDirectory() && CACHE_FOLDER.test(entry.name));
+  return found.map(({ name }) => join(folder, name));
+}
+
+/** The caches in a folder; anything else in it is somebody's own. Absolute. */
+export async function listCaches(folder: string): Promise<readonly string[]> {
+  const found = (await listFolder(folder)).filter((entry) => entry.isFile() && CACHE_FILE.test(entry.name));
+  return found.map(({ name }) => join(folder, name));
+}
+
+/** What writers of ours append to a name while they write: `.HEX.PID.tmp`, in Python `.PID.tmp`. */
+const LEFT_BEHIND = /^(?<written>.+?)(?:\.[0-9a-f]{8})?\.(?<pid>\d+)\.tmp$/;
+/** On a disk that is shared another machine may be writing this moment. */
+const OLD_MS = 60_000;
+
+/** Temporary files in a folder that nobody writes any more, of files whose names are wanted. Absolute. */
+export async function listLeftBehind(
+  folder: string,
+  isWanted: (written: string) => boolean,
+): Promise<readonly string[]> {
+  const found: string[] = [];
+  for (const entry of await listFolder(folder)) {
+    const { written, pid } = LEFT_BEHIND.exec(entry.name)?.groups ?? {};
+    if (!entry.isFile() || written === undefined || !isWanted(written) || isPidInUse(Number(pid))) continue;
+    const stats = await lstat(join(folder, entry.name)).catch(() => undefined);
+    if (stats !== undefined && Date.now() - stats.mtimeMs >= OLD_MS) found.push(join(folder, entry.name));
+  }
+  return found;
+}
+
+/** Removes a folder with all that is in it, as long as it is one itself. Throws system errors. */
+export async function removeFolder(folder: string): Promise<void> {
+  const stats = await lstat(folder).catch(() => undefined);
+  if (stats?.isDirectory() === true) await rm(folder, { recursive: true, force: true });
+}
+
+/** Removes files, and their folder if nothing else is in it. Throws system errors. */
+export async function removeFilesOf(folder: string, files: readonly string[]): Promise<void> {
+  if ((await lstat(folder).catch(() => undefined))?.isDirectory() !== true) return;
+  for (const file of files) await removeFile(file);
+  await rmdir(folder).catch((error: unknown) => {
+    if (errorCode(error) !== "ENOTEMPTY" && errorCode(error) !== "EEXIST") throw error;
+  });
+}
+
+/** Throws system errors, but not for a file that is gone already. */
+export async function removeFile(file: string): Promise<void> {
+  await unlink(file).catch((error: unknown) => {
+    if (errorCode(error) !== "ENOENT") throw error;
+  });
+}

@@ -1,0 +1,67 @@
+import { hostname } from "node:os";
+import { basename, isAbsolute, resolve } from "node:path";
+import { folderOf, joinPath, pathInside } from "../core/paths.ts";
+import type { Spec } from "../core/spec/spec.ts";
+import { type ListedArchive, type ListedRun, tellRun } from "../core/state/run-list.ts";
+import type { State } from "../core/state/state.ts";
+import { bytesBelow, listArchives } from "../host/kept-folders.ts";
+import { listRuns, readJournal, readResult, statePaths } from "../host/run-store.ts";
+import { loadState } from "../host/state-store.ts";
+
+/** What the runs of a pipeline were, and what they have archived. Changes nothing. */
+
+export interface PipelineRuns {
+  readonly runs: readonly ListedRun[];
+  readonly archives: readonly ListedArchive[];
+}
+
+export async function observeRuns({
+  root,
+  spec,
+}: {
+  readonly root: string;
+  readonly spec: Spec;
+}): Promise<PipelineRuns> {
+  const stateDir = resolve(root, spec.stateDir);
+  const { runsDir, stateFile } = statePaths(stateDir, spec.name);
+  const shownFile = pathInside(root, stateFile);
+  const { state, alive } = await loadState({ root, stateDir, pipeline: spec.name, shownFile, host: hostname() });
+  const running = new Set(alive.map((stage) => state?.stages[stage]?.run));
+  const runs = await Promise.all(
+    (await listRuns(runsDir, spec.name)).map(async (folder): Promise<ListedRun> => {
+      const entries = await readJournal(folder);
+      const name = basename(folder);
+      const lineage = entries.find((entry) => entry.type === "run")?.lineage;
+      return {
+        run: name,
+        folder: pathInside(root, folder),
+        ...tellRun({ entries, result: await readResult(folder), standing: running.has(name) ? "running" : "ended" }),
+        bytes: await bytesBelow(folder),
+        history: state !== undefined && lineage === state.lineage ? "living" : "given-up",
+      };
+    }),
+  );
+  const archives = await Promise.all(
+    outputFolders(spec, state).map((dir) => listArchives(resolve(root, dir), spec.name)),
+  );
+  return {
+    runs,
+    archives: archives.flat().map(({ folder, ...archive }) => ({
+      folder: pathInside(root, folder),
+      ...archive,
+      files: [...archive.files],
+    })),
+  };
+}
+
+/** Where a pipeline's checkpoints lie, or lay before it was edited; as a plan writes paths. */
+export function outputFolders({ output }: Pick<Spec, "output">, state: State | undefined): readonly string[] {
+  const recorded = [
+    ...Object.values(state?.stages ?? {}).flatMap(({ output_dir }) => output_dir ?? []),
+    ...(state?.checkpoints ?? []).map(({ file }) => folderOf(file)),
+    ...(state?.training_states ?? []).map(({ dir }) => folderOf(dir)),
+  ];
+  // A record that somebody edited may name anything: outside the project only the file's own word counts.
+  const inside = recorded.map((dir) => joinPath(".", dir)).filter((dir) => !isAbsolute(dir) && !dir.startsWith(".."));
+  return [...new Set([output.dir.path, ...inside])];
+}
