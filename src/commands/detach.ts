@@ -2,12 +2,14 @@ import { hostname } from "node:os";
 import { relative, resolve } from "node:path";
 import type { PipelinePlan } from "../core/plan/plan.ts";
 import type { StageId } from "../core/vocabulary.ts";
-import { startInBackground } from "../execute/run-background.ts";
+import { type BackgroundStart, startInBackground } from "../execute/run-background.ts";
+import { explainSystemError } from "../execute/system-error.ts";
 import { sha256 } from "../host/hash.ts";
 import type { Prepared } from "../prepare/prepare.ts";
 import { openApplyView } from "../views/apply.ts";
 import { commandLine, fileFrom } from "./command-line.ts";
 import { EXIT, type ExitCode } from "./exit-code.ts";
+import { showDiagnostics } from "./follow-pipeline.ts";
 import { listenForSignals } from "./signals.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -28,7 +30,7 @@ export async function detach(
   const view = await openApplyView({ format, stream: process.stdout, terminal: "plain", colour: terminal.colour });
   const script = process.argv[1] ?? "wan22";
   const words = ["apply", ...files, "--auto-approve", ...replace.flatMap((stage) => ["--replace", stage])];
-  const started = await startInBackground({
+  const start = startInBackground({
     places: changing.map(({ root, spec }) => ({
       root,
       stateDir: resolve(root, spec.stateDir),
@@ -42,8 +44,18 @@ export async function detach(
     report: view.report,
     stop: signals.stop,
   });
-  await view.close();
-  signals.close();
+  let started: BackgroundStart;
+  try {
+    started = await start;
+  } catch (error) {
+    const diagnostic = await explainSystemError(error, changing[0]?.root ?? terminal.folder);
+    if (diagnostic === undefined) throw error;
+    showDiagnostics([diagnostic], format, terminal);
+    return EXIT.error;
+  } finally {
+    await view.close();
+    signals.close();
+  }
   switch (started.kind) {
     case "failed":
       terminal.err(`The background could not be reached: ${started.message}`);

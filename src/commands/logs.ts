@@ -2,6 +2,7 @@ import { diagnose } from "../core/diagnostic.ts";
 import { STAGE_IDS, type StageId } from "../core/vocabulary.ts";
 import { EXECUTE_CODES } from "../execute/codes.ts";
 import { readLogs } from "../execute/follow-logs.ts";
+import { errorCode, fileProblem } from "../host/read-file.ts";
 import { createLogScreen, type LogScreen } from "../views/human/log-screen.ts";
 import { theOneAtWork } from "./attach.ts";
 import { EXIT, type ExitCode } from "./exit-code.ts";
@@ -34,16 +35,20 @@ export async function runLogs(
   const pipeline = named === undefined ? await theOneAtWork(found, "logs", terminal) : found[0];
   if (pipeline === undefined) return EXIT.error;
   const out = openOutput(terminal);
-  const shown = await readLogs({ place: pipeline.place, stage, lines, follow, onBytes: out.take });
-  out.close();
-  if (shown.length > 0) return EXIT.fine;
   const kind = EXECUTE_CODES.noLog;
+  const name = pipeline.place.pipeline;
   const what = stage === undefined ? "Nothing was started" : `${stage} was not started`;
-  showDiagnostics(
-    [diagnose(kind, `${what} of ${pipeline.place.pipeline}, or its run was cleared away. ${kind.mend}`)],
-    "human",
-    terminal,
-  );
+  let missing = `${what} of ${name}, or its run was cleared away. ${kind.mend}`;
+  try {
+    const shown = await readLogs({ place: pipeline.place, stage, lines, follow, onBytes: out.take });
+    if (shown.length > 0) return EXIT.fine;
+  } catch (error) {
+    if (errorCode(error) === undefined) throw error;
+    missing = `The log of ${name} can't be shown: ${fileProblem(error).text}.`;
+  } finally {
+    out.close();
+  }
+  showDiagnostics([diagnose(kind, missing)], "human", terminal);
   return EXIT.error;
 }
 

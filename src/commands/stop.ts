@@ -42,7 +42,7 @@ async function stopPipeline(
   const onTold = (told: readonly ToldStage[]) => {
     for (const one of told) terminal.err(`${place.pipeline}: ${toldText(one)}`);
   };
-  if (wait === "none") return askAndLeave({ place, manner, onTold });
+  if (wait === "none") return askAndLeave({ place, manner, onTold, onNote: (text) => terminal.err(text) });
   const view = await openApplyView({
     format: "human",
     stream: process.stderr,

@@ -107,13 +107,15 @@ export async function askAndLeave({
   place,
   manner,
   onTold,
-}: Pick<AttachInput, "place" | "onTold"> & { readonly manner: StopManner }): Promise<AttachResult> {
+  onNote,
+}: Pick<AttachInput, "place" | "onTold" | "onNote"> & { readonly manner: StopManner }): Promise<AttachResult> {
   const lock = await lookAtLock(statePaths(place.stateDir, place.pipeline).lockFile);
   const owner = lock.kind === "held" ? lock.owner : undefined;
   if (lock.kind === "held" && owner?.host !== place.host) return elsewhere(place, owner);
   const { state } = await loadPlace(place);
   if (runsElsewhere(place, state)) return elsewhere(place, state?.host);
-  const told = await askToStop({ place, runner: owner, manner });
+  const { told, problem } = await askToStop({ place, runner: owner, manner });
+  if (problem !== undefined) onNote(problem.message);
   onTold?.(told);
   const outcome = told.some((one) => one.told === "terminated") ? "interrupted" : "stopped";
   if (told.length > 0) return { kind: "ended", outcome, left: [], diagnostics: [], remarks: [] };
@@ -124,7 +126,8 @@ export async function askAndLeave({
 async function watchBeside(input: AttachInput, runner: LockOwner): Promise<AttachResult | undefined> {
   const { place, signals, report } = input;
   const passOn = async (manner: StopManner) => {
-    const told = await askToStop({ place, runner, manner });
+    const { told, problem } = await askToStop({ place, runner, manner });
+    if (problem !== undefined) input.onNote(problem.message);
     input.onTold?.(told);
   };
   const pending: Promise<void>[] = [];

@@ -5,6 +5,7 @@ import { isLastWord, type TrainerEvent } from "../core/event.ts";
 import { pathInside } from "../core/paths.ts";
 import { present } from "../core/present.ts";
 import { advanceProgress, type StageProgress, startProgress } from "../core/progress.ts";
+import type { JournalEntry } from "../core/state/journal.ts";
 import type { StageRecord, State } from "../core/state/state.ts";
 import type { LockStatus, PipelineStatus, StageStatus } from "../core/status.ts";
 import { STAGE_IDS, type StageId, scriptOf } from "../core/vocabulary.ts";
@@ -59,9 +60,12 @@ async function stageStatus(
   const runDir = join(statePaths(place.stateDir, place.pipeline).runsDir, record.run);
   const isHere = state.host === place.host;
   const isAlive = alive.includes(id);
-  const events = await readEvents(runDir, id);
+  // A record of before that nobody may read leaves the rest to be seen.
+  const events = await readEvents(runDir, id).catch((): readonly TrainerEvent[] => []);
   const progress = progressOf(id, record, events);
-  const end = (await readJournal(runDir)).findLast((entry) => entry.type === "end" && entry.stage === id);
+  const end = (await readJournal(runDir).catch((): readonly JournalEntry[] => [])).findLast(
+    (entry) => entry.type === "end" && entry.stage === id,
+  );
   const saved = state.training_states.filter(({ stage }) => stage === id);
   const last = saved.toSorted((a, b) => a.done_steps - b.done_steps).at(-1);
   const isMoving = record.status === "running" && progress.secondsPerUnit !== undefined;

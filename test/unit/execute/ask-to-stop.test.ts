@@ -77,7 +77,7 @@ async function follow(driver: Driver, script: string) {
 describe("a stop that another process asks for", () => {
   test("ends Musubi's own scripts at once: nothing of them can be gone on from, and that is no failure", async () => {
     const { ended, left } = await follow("scripts", "sleep 60");
-    const told = await askToStop({ place, runner: await identifyThisProcess(), manner: "save" });
+    const { told } = await askToStop({ place, runner: await identifyThisProcess(), manner: "save" });
     expect(told).toMatchObject([{ stage: "train", told: "terminated" }]);
     const { outcome, state } = await ended;
     expect([outcome, state?.stages.train?.status]).toEqual(["interrupted", "stopped"]);
@@ -86,7 +86,7 @@ describe("a stop that another process asks for", () => {
 
   test("at once leaves nothing that came of the trainer, also what left its group; the run has stopped", async () => {
     const { ended, left } = await follow("bridge", "setsid sleep 60 & sleep 60 & sleep 60");
-    const told = await askToStop({ place, runner: await identifyThisProcess(), manner: "now" });
+    const { told } = await askToStop({ place, runner: await identifyThisProcess(), manner: "now" });
     expect(told).toMatchObject([{ stage: "train", told: "killed" }]);
     const { outcome, state } = await ended;
     expect([outcome, state?.stages.train?.status]).toEqual(["stopped", "stopped"]);
