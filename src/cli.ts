@@ -3,6 +3,7 @@ import { parseDuration } from "./commands/duration.ts";
 import { EXIT, type ExitCode } from "./commands/exit-code.ts";
 import type { SchemaName } from "./commands/schema.ts";
 import { openTerminal } from "./commands/terminal.ts";
+import type { Choices } from "./core/plan/choices.ts";
 import { STAGE_IDS, type StageId } from "./core/vocabulary.ts";
 
 /** argv to command; the only place that sets the exit code. */
@@ -54,10 +55,45 @@ function listSchemas(): string {
   return names.map(([name, of]) => `  ${name.padEnd(longest)}  ${of}`).join("\n");
 }
 
-function replaceOption(): Option {
-  return new Option("--replace <stage>", "start this stage over; what exists is archived (may be given several times)")
-    .argParser(toStage)
-    .default([], "none");
+function toEpoch(text: string): number {
+  const epoch = Number(text);
+  if (!/^\d+$/.test(text) || !Number.isSafeInteger(epoch)) throw new InvalidArgumentError("It is a whole number.");
+  if (epoch === 0) throw new InvalidArgumentError("Epochs count from 1. To start over: --replace train.");
+  return epoch;
+}
+
+/** What is asked of a plan beside what its file says, the same for `plan` and `apply`. */
+function addChoices(command: Command): Command {
+  const several = "(may be given several times)";
+  return command
+    .addOption(
+      new Option("--only <stage>", `run this stage; others that have something to do wait ${several}`)
+        .argParser(toStage)
+        .default([], "all"),
+    )
+    .addOption(
+      new Option("--replace <stage>", `start this stage over; what exists is archived ${several}`)
+        .argParser(toStage)
+        .default([], "none"),
+    )
+    .addOption(
+      new Option("--from <stage>", "start this stage and all after it over; what exists is archived").argParser(
+        (text, previous: StageId | undefined) => {
+          if (previous !== undefined) throw new InvalidArgumentError("Give it once: the first of the stages.");
+          return toStage(text, [])[0];
+        },
+      ),
+    )
+    .addOption(
+      new Option(
+        "--from-epoch <n>",
+        "train on from the training state of this epoch; what came after it is archived",
+      ).argParser(toEpoch),
+    );
+}
+
+function choicesOf({ only, replace, from, fromEpoch }: Choices): Choices {
+  return { only, replace, from, fromEpoch };
 }
 
 function lockTimeoutOption(): Option {
@@ -86,15 +122,13 @@ function buildProgram(run: (work: () => Promise<ExitCode> | ExitCode) => Promise
       run(async () => (await import("./commands/validate.ts")).runValidate(files, { format }, terminal)),
     );
 
-  program
-    .command("plan")
+  addChoices(program.command("plan"))
     .description("say exactly what `apply` would do")
     .argument("[files...]", "pipeline files; all in pipelines/ if left out")
     .addOption(new Option("--format <format>").choices(PLAN_FORMATS).default("human"))
     .option("--details", "show every parameter, checkpoint, file and argument list")
     .option("--detailed-exitcode", "exit with 2 where there is something to do")
-    .addOption(replaceOption())
-    .action((files: string[], { format, details, detailedExitcode, replace }) =>
+    .action((files: string[], { format, details, detailedExitcode, ...options }) =>
       run(async () =>
         (await import("./commands/plan.ts")).runPlan(
           files,
@@ -102,15 +136,14 @@ function buildProgram(run: (work: () => Promise<ExitCode> | ExitCode) => Promise
             format,
             details: details ? "full" : "summary",
             exitCode: detailedExitcode ? "detailed" : "plain",
-            replace,
+            choices: choicesOf(options),
           },
           terminal,
         ),
       ),
     );
 
-  program
-    .command("apply")
+  addChoices(program.command("apply"))
     .description(
       "make it happen; Ctrl-C stops, with the training state saved where the trainer can, and the same command goes on",
     )
@@ -121,7 +154,6 @@ function buildProgram(run: (work: () => Promise<ExitCode> | ExitCode) => Promise
         .choices(APPLY_FORMATS)
         .default("human"),
     )
-    .addOption(replaceOption())
     .addOption(lockTimeoutOption())
     .option(
       "--detach-on-signal",
@@ -129,14 +161,14 @@ function buildProgram(run: (work: () => Promise<ExitCode> | ExitCode) => Promise
     )
     .option("--detach", "carry the plan out in the background, and come back with 85 when its first trainer runs")
     .addOption(new Option("--planned-as <mark>", "the plan that was agreed to").hideHelp())
-    .action((files: string[], { autoApprove, format, replace, lockTimeout, detachOnSignal, detach, plannedAs }) =>
+    .action((files: string[], { autoApprove, format, lockTimeout, detachOnSignal, detach, plannedAs, ...options }) =>
       run(async () =>
         (await import("./commands/apply.ts")).runApply(
           files,
           {
             format,
             approval: autoApprove ? "auto" : "ask",
-            replace,
+            choices: choicesOf(options),
             lockTimeoutMs: lockTimeout,
             onSignal: onSignal(detachOnSignal),
             runner: detach ? "detached" : "here",

@@ -1,8 +1,10 @@
 import { hostname } from "node:os";
 import { join, resolve } from "node:path";
 import { type Diagnostic, diagnose } from "../core/diagnostic.ts";
+import type { Choices } from "../core/plan/choices.ts";
+import { isCarriedOut } from "../core/plan/plan.ts";
 import { findRemedies, remedyLines } from "../core/resolve/remedies.ts";
-import { STAGE_IDS, type StageId } from "../core/vocabulary.ts";
+import { STAGE_IDS } from "../core/vocabulary.ts";
 import { applyPipeline } from "../execute/apply-pipeline.ts";
 import { EXECUTE_CODES } from "../execute/codes.ts";
 import { tellUnseenEnd } from "../execute/notify.ts";
@@ -16,7 +18,7 @@ import { openApplyView } from "../views/apply.ts";
 import { viewDiagnostics } from "../views/human/diagnostics.ts";
 import { viewPlanHuman } from "../views/human/plan.ts";
 import { viewDiagnosticsJson } from "../views/json.ts";
-import { commandLine, fileFrom } from "./command-line.ts";
+import { choiceWords, commandLine, fileFrom } from "./command-line.ts";
 import { detach, planMark } from "./detach.ts";
 import { EXIT, type ExitCode, exitCodeOf, planExitCode } from "./exit-code.ts";
 import { pipelineFiles } from "./pipeline-files.ts";
@@ -28,7 +30,7 @@ export interface ApplyOptions {
   readonly format: "human" | "json";
   /** `auto` asks nobody. */
   readonly approval: "ask" | "auto";
-  readonly replace: readonly StageId[];
+  readonly choices: Choices;
   /** How long to wait for a pipeline or a GPU that another has. */
   readonly lockTimeoutMs: number;
   readonly onSignal: OnSignal;
@@ -53,7 +55,7 @@ export async function runApply(files: readonly string[], options: ApplyOptions, 
       folder: terminal.folder,
       environment: terminal.environment,
       history: "read",
-      replace: options.replace,
+      ...options.choices,
       onScan: showScan(terminal),
     });
 
@@ -64,13 +66,13 @@ export async function runApply(files: readonly string[], options: ApplyOptions, 
   // Nothing is locked and nothing is written where nothing is to do, unless a killed runner left something: also of a
   // pipeline that can't be planned, or it would be left for as long as that is so.
   const concerned = first.known.filter(
-    ({ spec, unsettled }) => unsettled || (first.plan.changes && plannable.has(spec)),
+    ({ spec, unsettled }) => unsettled || (startsAnything(first) && plannable.has(spec)),
   );
   if (concerned.length === 0) {
     showPlan(first, options, terminal);
     return verdict(first, []);
   }
-  if (options.runner === "detached" && first.plan.changes) {
+  if (options.runner === "detached" && startsAnything(first)) {
     showPlan(first, options, terminal);
     if (options.approval === "ask" && !(await confirm(terminal))) return EXIT.error;
     return detach(first, chosen, options, terminal);
@@ -109,7 +111,7 @@ export async function runApply(files: readonly string[], options: ApplyOptions, 
       const code = verdict(prepared, codes);
       return code === EXIT.fine && refusal !== undefined ? refusal.exitCode : code;
     };
-    if (!prepared.plan.changes) return end([]);
+    if (!startsAnything(prepared)) return end([]);
     if (options.plannedAs !== undefined && options.plannedAs !== planMark(prepared.plan.pipelines)) {
       const { why, mend } = EXECUTE_CODES.planMoved;
       showDiagnostics([diagnose(EXECUTE_CODES.planMoved, `${why} ${mend}`)], prepared, options, terminal);
@@ -125,6 +127,11 @@ export async function runApply(files: readonly string[], options: ApplyOptions, 
     const untold = await Promise.all(telling);
     showDiagnostics(untold.flat(), first, options, terminal);
   }
+}
+
+/** Whether there is anything to carry out; what waits is left alone. */
+function startsAnything({ pipelines }: Prepared): boolean {
+  return pipelines.some(({ plan }) => plan.stages.some(isCarriedOut));
 }
 
 /** Each stage can end once. */
@@ -205,7 +212,7 @@ async function applyAll(
   const found: Diagnostic[] = [];
   try {
     for (const { root, resolved, items, plan, state, alive, facts, presets } of pipelines) {
-      if (plan.stages.every(({ action }) => action === "none")) continue;
+      if (!plan.stages.some(isCarriedOut)) continue;
       if (signals.stop.aborted || signals.detach.aborted) break;
       const result = await applyPipeline({
         plan,
@@ -240,7 +247,8 @@ async function applyAll(
   showDiagnostics(found, { texts }, options, terminal);
   if (codes.includes(EXIT.stopped)) {
     const names = pipelines.map((pipeline) => fileFrom(terminal.folder, pipeline));
-    const command = commandLine(["apply", ...names], terminal);
+    // What was to start over, or go back, has; stages that were to wait still do.
+    const command = commandLine(["apply", ...choiceWords({ only: options.choices.only }), ...names], terminal);
     terminal.err(
       detached ? `Detached: training goes on. Follow it with: ${command}` : `Stopped. Resume with: ${command}`,
     );

@@ -1,13 +1,13 @@
 import { hostname } from "node:os";
 import { relative, resolve } from "node:path";
-import type { PipelinePlan } from "../core/plan/plan.ts";
-import type { StageId } from "../core/vocabulary.ts";
+import type { Choices } from "../core/plan/choices.ts";
+import { isCarriedOut, type PipelinePlan } from "../core/plan/plan.ts";
 import { type BackgroundStart, startInBackground } from "../execute/run-background.ts";
 import { explainSystemError } from "../execute/system-error.ts";
 import { sha256 } from "../host/hash.ts";
 import type { Prepared } from "../prepare/prepare.ts";
 import { openApplyView } from "../views/apply.ts";
-import { commandLine, fileFrom } from "./command-line.ts";
+import { choiceWords, commandLine, fileFrom } from "./command-line.ts";
 import { EXIT, type ExitCode } from "./exit-code.ts";
 import { showDiagnostics } from "./follow-pipeline.ts";
 import { listenForSignals } from "./signals.ts";
@@ -15,21 +15,21 @@ import type { Terminal } from "./terminal.ts";
 
 export interface DetachOptions {
   readonly format: "human" | "json";
-  readonly replace: readonly StageId[];
+  readonly choices: Choices;
 }
 
 /** Hands a plan that was agreed to over to a runner in the background, and comes back when its first trainer runs. */
 export async function detach(
   prepared: Prepared,
   files: readonly string[],
-  { format, replace }: DetachOptions,
+  { format, choices }: DetachOptions,
   terminal: Terminal,
 ): Promise<ExitCode> {
-  const changing = prepared.pipelines.filter(({ plan }) => plan.stages.some(({ action }) => action !== "none"));
+  const changing = prepared.pipelines.filter(({ plan }) => plan.stages.some(isCarriedOut));
   const signals = listenForSignals(terminal, "stop");
   const view = await openApplyView({ format, stream: process.stdout, terminal: "plain", colour: terminal.colour });
   const script = process.argv[1] ?? "wan22";
-  const words = ["apply", ...files, "--auto-approve", ...replace.flatMap((stage) => ["--replace", stage])];
+  const words = ["apply", ...files, "--auto-approve", ...choiceWords(choices)];
   const start = startInBackground({
     places: changing.map(({ root, spec }) => ({
       root,

@@ -18,11 +18,14 @@ export const EXIT = {
 
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
 
+/** Errors that are gone when a trainer that runs has ended. */
+const IN_THE_WAY: readonly string[] = [PLAN_CODES.runningSomethingElse.code, PLAN_CODES.otherStageRuns.code];
+
 /** 0 for a plan without an invalid pipeline; 4 where only a trainer that runs on something else is in the way (design §5). */
 export function planExitCode({ pipelines, diagnostics }: Plan): ExitCode {
   if (pipelines.every(({ valid }) => valid)) return EXIT.fine;
   const errors = diagnostics.filter(({ severity }) => severity === "error");
-  return errors.every(({ code }) => code === PLAN_CODES.runningSomethingElse.code) ? EXIT.locked : EXIT.error;
+  return errors.every(({ code }) => IN_THE_WAY.includes(code)) ? EXIT.locked : EXIT.error;
 }
 
 /** What the end of a run is to the shell. */

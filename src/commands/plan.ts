@@ -1,10 +1,10 @@
-import type { StageId } from "../core/vocabulary.ts";
+import type { Choices } from "../core/plan/choices.ts";
 import { type Prepared, prepare } from "../prepare/prepare.ts";
 import { viewAnnotations } from "../views/github.ts";
 import { viewPlanHuman } from "../views/human/plan.ts";
 import { viewPlanJson } from "../views/json.ts";
 import { viewPlanMarkdown } from "../views/markdown/plan.ts";
-import { commandLine, filesFrom } from "./command-line.ts";
+import { choiceWords, commandLine, filesFrom } from "./command-line.ts";
 import { EXIT, type ExitCode, planExitCode } from "./exit-code.ts";
 import { pipelineFiles } from "./pipeline-files.ts";
 import type { Terminal } from "./terminal.ts";
@@ -14,7 +14,7 @@ export interface PlanOptions {
   readonly details: "summary" | "full";
   /** `detailed`: 2 where there is something to do. */
   readonly exitCode: "plain" | "detailed";
-  readonly replace: readonly StageId[];
+  readonly choices: Choices;
 }
 
 /** `wan22 plan`: says what would happen. */
@@ -25,7 +25,7 @@ export async function runPlan(files: readonly string[], options: PlanOptions, te
     folder: terminal.folder,
     environment: terminal.environment,
     history: "read",
-    replace: options.replace,
+    ...options.choices,
     onScan: showScan(terminal),
   });
   terminal.transient("");
@@ -37,8 +37,10 @@ export async function runPlan(files: readonly string[], options: PlanOptions, te
 function viewPlan(prepared: Prepared, options: PlanOptions, terminal: Terminal): string {
   const { plan, texts } = prepared;
   const applyCommand = (files: readonly string[]) => {
-    const replace = options.replace.flatMap((stage) => ["--replace", stage]);
-    return commandLine(["apply", ...replace, ...files.map(filesFrom(terminal.folder, prepared))], terminal);
+    return commandLine(
+      ["apply", ...choiceWords(options.choices), ...files.map(filesFrom(terminal.folder, prepared))],
+      terminal,
+    );
   };
   switch (options.format) {
     case "human":

@@ -4,7 +4,7 @@ import { join, resolve } from "node:path";
 import type { ApplyEvent, ApplyOutcome, StageOutcome } from "../core/apply-event.ts";
 import type { Diagnostic } from "../core/diagnostic.ts";
 import { pathInside } from "../core/paths.ts";
-import type { StagePlan } from "../core/plan/plan.ts";
+import { isCarriedOut, type StagePlan } from "../core/plan/plan.ts";
 import { turnsOf } from "../core/plan/turns.ts";
 import { workFolder } from "../core/render/work-files.ts";
 import type { Driver } from "../core/vocabulary.ts";
@@ -54,7 +54,7 @@ async function carryOutOrExplain(input: ApplyInput): Promise<ApplyResult> {
 }
 
 async function carryOut(input: ApplyInput): Promise<ApplyResult> {
-  const stages = input.plan.stages.filter(({ action }) => action !== "none" && action !== "wait");
+  const stages = input.plan.stages.filter(isCarriedOut);
   if (stages.length === 0) return { outcome: "finished", run: undefined, state: input.state, diagnostics: [] };
   const again = stages.findIndex((stage) => endedInAdoptedRun(stage, stages, input));
   const later = again < 0 ? [] : stages.slice(again).filter((stage) => !isRunning(stage, input));

@@ -2,6 +2,7 @@ import { type Diagnostic, diagnose } from "../core/diagnostic.ts";
 import type { TrainerEvent } from "../core/event.ts";
 import { pathInside } from "../core/paths.ts";
 import type { StagePlan } from "../core/plan/plan.ts";
+import type { JournalEntry } from "../core/state/journal.ts";
 import { isPythonTooOld } from "../core/trainer/python-version.ts";
 import { scriptOf } from "../core/vocabulary.ts";
 import { type ProcessEnd, type ProcessIdentity, type StartedProcess, startDetached } from "../host/process.ts";
@@ -89,15 +90,20 @@ export async function launchStage(input: StageInput): Promise<Launched | NotStar
   const progress = initialProgress(stage);
   const before = recorder.state()?.stages[stage.id];
   const segment = (before?.segment ?? 0) + 1;
-  await recorder.record({
-    ...stamp(),
-    type: "stage",
-    ...stageEntry(stage),
-    backend: resolved.spec.trainer.backend,
-    driver: stage.driver,
-    segment,
-  });
-  await makeRoom(input);
+  const room = await planRoom(input);
+  // Together: a runner that is killed has either not begun, or left everything that the next one needs to go on.
+  await recorder.record(
+    {
+      ...stamp(),
+      type: "stage",
+      ...stageEntry(stage),
+      backend: resolved.spec.trainer.backend,
+      driver: stage.driver,
+      segment,
+    },
+    ...roomEntries(room, stage.id),
+  );
+  await makeRoom(room, input);
   for (const { from, files } of scriptOf(stage.id) === "train" ? [] : await importCaches(input)) {
     progress.done += files.length;
     const text = `${files.length} cache files were taken from ${from}.`;
@@ -172,34 +178,42 @@ function explainStart(stage: StagePlan, command: string, code: string): Diagnost
   );
 }
 
-/** Archives, then renames, then removes stale caches; each is in the journal before it happens. */
-async function makeRoom({ apply, stage, recorder, report }: StageInput): Promise<void> {
+interface Room {
+  readonly archived: readonly Move[];
+  readonly renamed: readonly Move[];
+  readonly stale: readonly string[];
+  readonly leftover: readonly string[];
+}
+
+/** What has to go before the stage's process is started. */
+async function planRoom({ apply: { root }, stage, recorder }: StageInput): Promise<Room> {
+  return {
+    archived: await planArchive(stage, { root, run: recorder.run }),
+    renamed: await planRenames(stage, root),
+    stale: await findExisting(stage.pending ?? [], root),
+    leftover: await findExisting(stage.leftover ?? [], root),
+  };
+}
+
+function roomEntries({ archived, renamed, stale, leftover }: Room, stage: StagePlan["id"]): readonly JournalEntry[] {
+  const base = { ...stamp(), stage };
+  return [
+    ...(archived.length === 0
+      ? []
+      : [{ ...base, type: "archived" as const, files: archived.map((move) => ({ ...move })) }]),
+    ...renamed.map((move) => ({ ...base, type: "renamed" as const, ...move })),
+    ...[...stale, ...leftover].map((file) => ({ ...base, type: "unlinked" as const, file })),
+  ];
+}
+
+/** Archives, then renames, then removes stale caches; all of it is in the journal. */
+async function makeRoom({ archived, renamed, stale, leftover }: Room, { apply, stage, report }: StageInput) {
   const { root } = apply;
-  const archived = await planArchive(stage, { root, run: recorder.run });
-  if (archived.length > 0) {
-    await recorder.record({
-      ...stamp(),
-      type: "archived",
-      stage: stage.id,
-      files: archived.map((move) => ({ ...move })),
-    });
-    await carryOutMoves(archived, root);
-    report({ type: "moved", stage: stage.id, reason: "archive", files: archived.map((move) => ({ ...move })) });
-  }
-  const renamed = await planRenames(stage, root);
-  if (renamed.length > 0) {
-    await recorder.record(
-      ...renamed.map((move: Move) => ({ ...stamp(), type: "renamed" as const, stage: stage.id, ...move })),
-    );
-    await carryOutMoves(renamed, root);
-    report({ type: "moved", stage: stage.id, reason: "rename", files: renamed.map((move) => ({ ...move })) });
-  }
-  const stale = await findExisting(stage.pending ?? [], root);
-  const leftover = await findExisting(stage.leftover ?? [], root);
-  const removed = [...stale, ...leftover];
-  if (removed.length > 0) {
-    await recorder.record(...removed.map((file) => ({ ...stamp(), type: "unlinked" as const, stage: stage.id, file })));
-    await removeFiles(removed, root);
+  await carryOutMoves([...archived, ...renamed], root);
+  await removeFiles([...stale, ...leftover], root);
+  if (archived.length > 0) report({ type: "moved", stage: stage.id, reason: "archive", files: [...archived] });
+  if (renamed.length > 0) report({ type: "moved", stage: stage.id, reason: "rename", files: [...renamed] });
+  if (stale.length + leftover.length > 0) {
     report({ type: "unlinked", stage: stage.id, stale: [...stale], leftover: [...leftover] });
   }
 }

@@ -3,6 +3,7 @@ import { check } from "../core/check/check.ts";
 import { type Diagnostic, hasErrors } from "../core/diagnostic.ts";
 import type { Facts } from "../core/facts.ts";
 import { assemblePlan } from "../core/plan/assemble-plan.ts";
+import type { Choices } from "../core/plan/choices.ts";
 import type { PipelinePlan, Plan } from "../core/plan/plan.ts";
 import { invalidPipeline, planPipeline } from "../core/plan/plan-pipeline.ts";
 import { render } from "../core/render/render.ts";
@@ -24,14 +25,12 @@ import { showDiagnostic, showFilesOf, showPlan, showTexts } from "./shown-files.
 
 /** The one road from file names to plans: read, observe, resolve, check, render, plan. */
 
-export interface PrepareOptions {
+export interface PrepareOptions extends Choices {
   /** Absolute; relative file names start here. */
   readonly folder: string;
   readonly environment: Readonly<Record<string, string | undefined>>;
   /** `ignore` checks files only: no state, no outputs, as `validate` does. */
   readonly history: "read" | "ignore";
-  /** Stages to start over. */
-  readonly replace?: readonly StageId[] | undefined;
   /** Called while the clips of a pipeline are looked at, which can take minutes the first time. */
   readonly onScan?:
     | ((progress: { readonly pipeline: string; readonly done: number; readonly total: number }) => void)
@@ -186,6 +185,9 @@ async function prepareOne(
     host: history.host,
     alive: history.alive,
     replace: options.replace,
+    only: options.only,
+    from: options.from,
+    fromEpoch: options.fromEpoch,
   });
   diagnostics.push(...planned.diagnostics);
   if (planned.value === undefined || !planned.value.valid) {

@@ -1,5 +1,5 @@
 import { PLAN_CODES } from "../core/plan/codes.ts";
-import type { Estimate, PipelinePlan, Plan, StageAction } from "../core/plan/plan.ts";
+import { type Estimate, isCarriedOut, type PipelinePlan, type Plan, type StageAction } from "../core/plan/plan.ts";
 import { scriptOf } from "../core/vocabulary.ts";
 import { count, formatBytes, formatDuration, formatRough, listWords } from "./text/quantity.ts";
 
@@ -116,11 +116,13 @@ function countNewCheckpoints(pipeline: PipelinePlan): number {
 /** The last line of a plan: `Plan: 3 stages to run, 16 checkpoints to create.` */
 export function summarizePlan(plan: Plan): string {
   const valid = plan.pipelines.filter((pipeline) => pipeline.valid);
-  const stages = valid.flatMap((pipeline) => pipeline.stages).filter((stage) => stage.action !== "none");
+  const stages = valid.flatMap((pipeline) => pipeline.stages).filter(isCarriedOut);
   const checkpoints = valid.flatMap((pipeline) => pipeline.checkpoints).filter(({ kind }) => kind === "checkpoint");
   const created = checkpoints.filter(({ action }) => action === "create").length;
   const replaced = checkpoints.filter(({ action }) => action === "replace").length;
+  const waiting = valid.flatMap((pipeline) => pipeline.stages).filter(({ action }) => action === "wait");
   const parts = [`${count(stages.length, "stage")} to run`];
+  if (waiting.length > 0) parts.push(`${waiting.length} to wait`);
   if (created > 0) parts.push(`${count(created, "checkpoint")} to create`);
   if (replaced > 0) parts.push(`${count(replaced, "checkpoint")} to replace`);
   return `Plan: ${parts.join(", ")}.`;

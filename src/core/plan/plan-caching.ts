@@ -16,7 +16,7 @@ import { cacheBytesByFile, cachingWrites } from "./estimates/disk-space.ts";
 import { fingerprintOf, type StageInputs } from "./fingerprint.ts";
 import { latentInputs, textInputs } from "./inputs.ts";
 import type { Reason, StageAction } from "./plan.ts";
-import { type PlannedStage, type Planning, recordedDevices, renderedStage, stageDevices } from "./stage.ts";
+import { type PlannedStage, type Planning, recordedDevices, renderedStage, stageDevices, waitReason } from "./stage.ts";
 import { countText, namesText, takeBack } from "./wording.ts";
 
 /** Plans the two caching stages: which files there will be, which of them are to be made, and why (design §5). */
@@ -48,8 +48,8 @@ export function planCaching(id: CachingId, planning: Planning): PlannedStage {
   const decision = decide({ id, planning, survey, record, shaping, running });
   const { argv, files } = renderedStage(planning.rendered, id);
   const [pending, leftover] = [[...decision.pending], [...survey.leftover]];
-  const conflict = running && (record.fingerprint !== fingerprint || planning.replace.has(id));
-  return {
+  const conflict = running && (record.fingerprint !== fingerprint || planning.choices.replace.has(id));
+  const planned: PlannedStage = {
     stage: {
       id,
       action: decision.action,
@@ -77,6 +77,19 @@ export function planCaching(id: CachingId, planning: Planning): PlannedStage {
           ),
         ]
       : [],
+  };
+  return planning.choices.waits(id) && decision.action !== "none" ? waiting(planned, planning) : planned;
+}
+
+/** The stage left as it is, because others were asked for. */
+function waiting({ stage }: PlannedStage, planning: Planning): PlannedStage {
+  const { leftover: _, ...rest } = stage;
+  const withheld = { action: stage.action, reasons: stage.reasons };
+  return {
+    stage: { ...rest, action: "wait", reasons: [waitReason(planning, withheld)], pending: [] },
+    checkpoints: [],
+    diagnostics: [],
+    withheld,
   };
 }
 
@@ -116,7 +129,7 @@ interface Decision {
 function decide(situation: Situation): Decision {
   const { id, planning, survey, record, running } = situation;
   const { wanted, standings, leftover } = survey;
-  const requested = planning.replace.has(id) && standings.some((standing) => standing !== "missing");
+  const requested = planning.choices.replace.has(id) && standings.some((standing) => standing !== "missing");
   const pending = wanted.filter((_, index) => requested || standings[index] !== "fresh").map(({ file }) => file);
   const total = countText(wanted.length, "cache file");
   if (running) return { action: "resume", reasons: [runningReason(record)], pending };

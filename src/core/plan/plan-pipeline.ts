@@ -12,6 +12,7 @@ import type { StageId } from "../vocabulary.ts";
 import { canonicalJson, type Sha256 } from "./canonical.ts";
 import { provenanceOf } from "./changes.ts";
 import { listOrphans } from "./checkpoint-list.ts";
+import { type Choices, settleChoices } from "./choices.ts";
 import { PLAN_CODES } from "./codes.ts";
 import { estimatePipeline } from "./estimates/estimate-pipeline.ts";
 import { clipIdentities, clipsDigest, knownModels } from "./identities.ts";
@@ -22,10 +23,11 @@ import { planCaching } from "./plan-caching.ts";
 import { planTraining } from "./plan-training.ts";
 import { stageLength, trainedModules } from "./schedule.ts";
 import type { PlannedStage, Planning } from "./stage.ts";
+import { waitingDiagnostics } from "./waiting.ts";
 import { takeBack } from "./wording.ts";
 
 /** What a pipeline's plan is made from; no check has found an error in it. */
-export interface PlanInput {
+export interface PlanInput extends Choices {
   readonly resolved: Resolved;
   readonly rendered: Rendered;
   readonly items: DatasetItems;
@@ -37,8 +39,8 @@ export interface PlanInput {
   readonly disk?: DiskFacts | undefined;
   /** This machine's name. Where the state names another, the disk is not asked but the state believed. */
   readonly host?: string | undefined;
-  /** Stages to start over, with everything archived. */
-  readonly replace?: readonly StageId[] | undefined;
+  /** Stages that were begun already by a plan that asks what is asked now. */
+  readonly begun?: readonly StageId[] | undefined;
   /** Stages whose recorded trainer process was found alive. */
   readonly alive?: readonly StageId[] | undefined;
   /** The files that `network_weights` and `base_weights` name, by their path as resolved. */
@@ -59,6 +61,12 @@ export function planPipeline(input: PlanInput): Outcome<PipelinePlan> {
     version: facts.trainer.version,
     processes: processesOf(deviceChoice(resolved)),
   };
+  const choices = settleChoices({
+    choices: input,
+    stages: ["cache-latents", "cache-text", ...resolved.trainStages.map(({ id }) => id)],
+    begun: new Set(input.begun),
+    spec: resolved.spec,
+  });
   const planning: Planning = {
     resolved,
     rendered: input.rendered,
@@ -73,7 +81,7 @@ export function planPipeline(input: PlanInput): Outcome<PipelinePlan> {
     provenance: provenanceOf(resolved),
     state,
     disk: sameHost ? input.disk : undefined,
-    replace: new Set(input.replace),
+    choices,
     alive: new Set(input.alive),
     elsewhere: sameHost ? undefined : state.host,
     savesIn: facts.trainer.arguments?.train?.has("--save_precision") === false ? "trained-precision" : "float32",
@@ -111,7 +119,8 @@ export function planPipeline(input: PlanInput): Outcome<PipelinePlan> {
     modulesOf: Object.fromEntries(training.map(({ stage, modules }) => [stage.id, modules])),
   });
   const diagnostics = [
-    ...unknownStages(input, stages),
+    ...choices.diagnostics,
+    ...waitingDiagnostics(planned, planning),
     ...abandonedTrainers(planning, stages),
     ...(sameHost ? [] : [otherHost(state, resolved, stages)]),
     ...planned.flatMap((stage) => stage.diagnostics),
@@ -164,20 +173,6 @@ function datasetPlan({ resolved, items, inputs, sha256 }: Planning): PipelinePla
     ),
     buckets: items.sources.flatMap(({ buckets }, source) => buckets.map((bucket) => ({ source, ...bucket }))),
   };
-}
-
-function unknownStages({ replace = [], resolved }: PlanInput, stages: readonly StagePlan[]): readonly Diagnostic[] {
-  const { name, file } = resolved.spec;
-  const known = stages.map(({ id }) => id);
-  return replace
-    .filter((id) => !known.includes(id))
-    .map((id) =>
-      diagnose(
-        PLAN_CODES.noSuchStage,
-        `${name} has no stage ${id} to start over. Its stages are ${known.join(", ")}; name one of these.`,
-        { at: { file } },
-      ),
-    );
 }
 
 /** Trainers that live, of stages that the pipeline has no more: nobody would follow them, or stop them. */

@@ -1,37 +1,20 @@
-import { type Diagnostic, diagnose } from "../diagnostic.ts";
-import { folderOf, joinPath } from "../paths.ts";
 import { withResume } from "../render/arguments.ts";
 import { deviceChoice, processesOf } from "../resolve/devices.ts";
 import type { ResolvedTrainStage } from "../resolve/resolved.ts";
-import type { StageRecord } from "../state/state.ts";
 import type { LoraModule } from "../trainer/lora.ts";
 import { clipChanges, modelChanges, valueChanges } from "./changes.ts";
 import { type CheckpointListOptions, listCheckpoints, type Progress, trainingWrites } from "./checkpoint-list.ts";
-import { PLAN_CODES } from "./codes.ts";
-import { type Fingerprint, fingerprintOf, type StageInputs } from "./fingerprint.ts";
+import { fingerprintOf } from "./fingerprint.ts";
 import { trainInputs } from "./inputs.ts";
-import { type OutputFile, type StageOutputs, stageOutputs } from "./outputs.ts";
+import { type OutputFile, stageOutputs } from "./outputs.ts";
 import type { Reason, StageAction, StagePlan } from "./plan.ts";
 import { type LastFilesMoves, moveLastFiles } from "./renames.ts";
 import { allowsExtend, checkpointOptions, numberOf, type StageLength, stageLength, textOf } from "./schedule.ts";
-import { type PlannedStage, type Planning, recordedDevices, renderedStage, stageDevices } from "./stage.ts";
+import { type PlannedStage, type Planning, recordedDevices, renderedStage, stageDevices, waitReason } from "./stage.ts";
 import { decideTrainAction, type TrainAction } from "./train-action.ts";
-import { countText, namesText, takeBack } from "./wording.ts";
+import { type Training, trainingDiagnostics } from "./training-diagnostics.ts";
 
 /** Plans a train stage: its action, what it goes on from, and every checkpoint. */
-
-/** What the parts of this file pass along. */
-interface Training {
-  readonly planning: Planning;
-  readonly stage: ResolvedTrainStage;
-  readonly modules: readonly LoraModule[];
-  readonly outputDir: string;
-  readonly wanted: StageLength;
-  readonly record: StageRecord | undefined;
-  readonly outputs: StageOutputs;
-  readonly shaping: StageInputs;
-  readonly fingerprint: Fingerprint;
-}
 
 export function planTraining(
   stage: ResolvedTrainStage,
@@ -65,11 +48,19 @@ export function planTraining(
     outputs,
     running: planning.alive.has(stage.id),
     elsewhere: planning.elsewhere,
-    requested: planning.replace.has(stage.id),
+    requested: planning.choices.replace.has(stage.id),
+    fromEpoch: planning.choices.fromEpoch.get(stage.id),
     scheduleAllowsExtend: allowsExtend(stage),
     schedule: textOf(stage, "lr_scheduler_type") ?? textOf(stage, "lr_scheduler") ?? "constant",
   });
-  return assemble(training, decision);
+  if (!planning.choices.waits(stage.id) || decision.action === "none") return assemble(training, decision);
+  const withheld = { action: actionOf(decision), reasons: decision.reasons };
+  return { ...assemble(training, { action: "wait", reasons: [waitReason(planning, withheld)] }), withheld };
+}
+
+/** A decision as an action of the plan. */
+function actionOf({ action }: TrainAction): StageAction {
+  return action === "follow" ? "resume" : action === "refuse" ? "none" : action;
 }
 
 /** Every way in which what is wanted differs from what was trained; none where the fingerprints are equal. */
@@ -125,8 +116,9 @@ function courseOf(training: Training, decision: TrainAction): Course {
     case "resume":
     case "extend": {
       const { path } = decision.from;
-      const moves = moveLastFiles({
-        files: outputs.files,
+      const { later = [] } = decision;
+      const lastMoves = moveLastFiles({
+        files: outputs.files.filter((file) => !later.includes(file.path)),
         outputName: record?.output_name ?? stage.outputName,
         totalEpochs: wanted.epochs,
         stepsPerEpoch: wanted.stepsPerEpoch,
@@ -135,6 +127,7 @@ function courseOf(training: Training, decision: TrainAction): Course {
         keepLastEpochsState: numberOf(stage, "save_last_n_epochs_state"),
         usable: new Set(outputs.usable.map((usable) => usable.path)),
       });
+      const moves = { ...lastMoves, archive: [...later, ...lastMoves.archive] };
       // The same state can lie there under the name of its step: then that one stays, and says for itself where it is.
       const same = outputs.usable.find(
         (other) => other.doneSteps === decision.from.doneSteps && !moves.archive.includes(other.path),
@@ -162,10 +155,11 @@ function courseOf(training: Training, decision: TrainAction): Course {
       };
     }
     case "none":
+    case "wait":
     case "refuse": {
       const { total_epochs = wanted.epochs, done_epochs = 0, done_steps = 0 } = record ?? {};
       return {
-        action: "none",
+        action: actionOf(decision) === "wait" ? "wait" : "none",
         length: { ...wanted, epochs: total_epochs },
         progress: { kind: "over" },
         moves: NO_MOVES,
@@ -187,6 +181,7 @@ function assemble(training: Training, decision: TrainAction): PlannedStage {
     files: course.progress.kind === "from-start" ? outputs.files : afterMoves(outputs.files, moves),
     progress: course.progress,
   };
+  const later = "later" in decision ? (decision.later ?? []) : [];
   return {
     stage: {
       id: stage.id,
@@ -211,8 +206,11 @@ function assemble(training: Training, decision: TrainAction): PlannedStage {
       output_dir: outputDir,
       output_name: stage.outputName,
     },
-    checkpoints: listCheckpoints(list),
-    diagnostics: [...decisionDiagnostics(training, decision), ...outputDiagnostics(training, decision)],
+    // What is given up and trained again under the same name.
+    checkpoints: listCheckpoints(list).map((file) =>
+      file.action === "create" && later.includes(file.file) ? { ...file, action: "replace" } : file,
+    ),
+    diagnostics: trainingDiagnostics(training, decision),
   };
 }
 
@@ -223,113 +221,4 @@ function afterMoves(files: readonly OutputFile[], { renames, archive }: LastFile
   return files
     .filter(({ path }) => !archived.has(path))
     .map((file) => ({ ...file, path: to.get(file.path) ?? file.path }));
-}
-
-function decisionDiagnostics(training: Training, decision: TrainAction): readonly Diagnostic[] {
-  const { stage, wanted, planning } = training;
-  const { name, file } = planning.resolved.spec;
-  const at = stage.parameters.max_train_epochs?.place ?? { file };
-  switch (decision.action) {
-    case "refuse":
-      return [decision.because === "running-something-else" ? running(training, decision.reasons) : noResume(training)];
-    case "follow": {
-      const epochs = decision.record.total_epochs ?? wanted.epochs;
-      if (epochs === wanted.epochs) return [];
-      return [
-        diagnose(
-          PLAN_CODES.epochsWhileRunning,
-          `The stage ${stage.id} of ${name} runs for ${countText(epochs, "epoch")}; ${file} wants ${wanted.epochs}. It is followed to its end as it is. Apply again afterwards.`,
-          { at, path: "train.max_train_epochs" },
-        ),
-      ];
-    }
-    case "none": {
-      const { record } = decision;
-      const finished = record.status === "finished";
-      const total = record.total_epochs ?? 0;
-      if (finished && total <= wanted.epochs) return [];
-      // One that was interrupted ended at a step, and did not come to the epochs that it was started for.
-      const trained = finished ? countText(total, "epoch") : countText(record.done_steps ?? 0, "step");
-      const steps = finished ? "" : ` (${countText(wanted.epochs * wanted.stepsPerEpoch, "step")})`;
-      return [
-        diagnose(
-          PLAN_CODES.fewerEpochs,
-          `The stage ${stage.id} of ${name} was trained for ${trained}; ${file} wants ${countText(wanted.epochs, "epoch")}${steps} now. Everything trained stays, and nothing is trained. Take the checkpoint of the epoch that you want, or start over with \`wan22 apply --replace ${stage.id} ${file}\`.`,
-          { at, path: "train.max_train_epochs" },
-        ),
-      ];
-    }
-    default:
-      return [];
-  }
-}
-
-function running({ stage, planning, record }: Training, reasons: readonly Reason[]): Diagnostic {
-  const { name, file } = planning.resolved.spec;
-  const changes = reasons.map(({ text }) => text);
-  return diagnose(
-    PLAN_CODES.runningSomethingElse,
-    `The stage ${stage.id} of ${name} is running (run ${record?.run ?? ""}), and what it trains is no longer what is wanted: ${namesText(changes, 5)}. ${takeBack(file)}`,
-    { at: { file } },
-  );
-}
-
-/** Musubi without the bridge: what would be lost by a resume, what is kept, and the way that there is. */
-function noResume({ stage, planning, record, outputs, wanted }: Training): Diagnostic {
-  const { name, file } = planning.resolved.spec;
-  const done = record?.done_steps ?? 0;
-  const states = outputs.files.filter(({ kind }) => kind === "state").map(({ path }) => path);
-  const checkpoints = outputs.files.length - states.length;
-  const total = record?.total_epochs ?? wanted.epochs;
-  const what =
-    record?.status === "finished"
-      ? `finished ${countText(total, "epoch")}, and ${wanted.epochs} are wanted now`
-      : `was trained for ${countText(done, "step")} of ${total * wanted.stepsPerEpoch}`;
-  return diagnose(
-    PLAN_CODES.resumeNotYet,
-    `The stage ${stage.id} of ${name} ${what}. Its training state is kept (${namesText(states)}), but the trainer's own \`--resume\` would train from epoch 0 again over the ${countText(checkpoints, "checkpoint")} that exist${checkpoints === 1 ? "s" : ""}, and the bridge that resumes exactly does not fit: ${planning.whyUnbridged(stage.id) ?? "the stage runs without it"}. Nothing is touched. To start over with everything archived: \`wan22 apply --replace ${stage.id} ${file}\`.`,
-    { at: { file } },
-  );
-}
-
-/** Actions that leave what was trained before as it is. */
-const KEEPING: readonly TrainAction["action"][] = ["none", "resume", "extend", "follow"];
-
-/** Files that went away or are damaged, and names that changed, of work that is not done again. */
-function outputDiagnostics(training: Training, decision: TrainAction): readonly Diagnostic[] {
-  const { stage, planning, outputs, record, outputDir } = training;
-  if (!KEEPING.includes(decision.action) || record === undefined) return [];
-  const { name, file } = planning.resolved.spec;
-  const found: Diagnostic[] = [];
-  if (outputs.damaged.length > 0) {
-    const one = outputs.damaged.length === 1;
-    found.push(
-      diagnose(
-        PLAN_CODES.filesDamaged,
-        `${countText(outputs.damaged.length, "checkpoint")} of ${stage.id} of ${name} ${one ? "is" : "are"} not what was saved: cut short, or written over by something else: ${namesText(outputs.damaged)}. Bring ${one ? "it" : "them"} back from a copy, or train again with \`wan22 apply --replace ${stage.id} ${file}\`.`,
-        { at: { file } },
-      ),
-    );
-  }
-  if (outputs.gone.length > 0) {
-    found.push(
-      diagnose(
-        PLAN_CODES.filesGone,
-        `${countText(outputs.gone.length, "checkpoint")} that ${stage.id} of ${name} made ${outputs.gone.length === 1 ? "is" : "are"} not on disk any more: ${namesText(outputs.gone)}. ${outputs.gone.length === 1 ? "It is" : "They are"} not trained again by ${outputs.gone.length === 1 ? "itself" : "themselves"}. Bring back what you need, or train again with \`wan22 apply --replace ${stage.id} ${file}\`.`,
-        { at: { file } },
-      ),
-    );
-  }
-  const before = joinPath(record.output_dir ?? outputDir, record.output_name ?? stage.outputName);
-  const now = joinPath(outputDir, stage.outputName);
-  if (before !== now && decision.action === "none") {
-    found.push(
-      diagnose(
-        PLAN_CODES.outputMoved,
-        `The stage ${stage.id} of ${name} was trained as ${before}; ${file} calls it ${now} now. The finished files stay in ${folderOf(before)}; move or copy them if you want them elsewhere.`,
-        { at: planning.resolved.spec.places.get("output") ?? { file } },
-      ),
-    );
-  }
-  return found;
 }

@@ -8,9 +8,11 @@ import type { DatasetItems } from "../trainer/dataset.ts";
 import type { Driver, StageId } from "../vocabulary.ts";
 import type { Sha256 } from "./canonical.ts";
 import type { Provenance } from "./changes.ts";
+import type { SettledChoices } from "./choices.ts";
 import type { InputsOptions } from "./inputs.ts";
-import type { CheckpointPlan, StagePlan } from "./plan.ts";
+import type { CheckpointPlan, Reason, StageAction, StagePlan } from "./plan.ts";
 import type { SavesIn } from "./schedule.ts";
+import { listWords } from "./wording.ts";
 
 /** What every stage of a pipeline is planned from. */
 export interface Planning {
@@ -22,8 +24,8 @@ export interface Planning {
   readonly state: State | undefined;
   /** Absent where the state speaks of another machine's disk. */
   readonly disk: DiskFacts | undefined;
-  /** Stages that the user asked to start over. */
-  readonly replace: ReadonlySet<StageId>;
+  /** What the user asked for beside the file. */
+  readonly choices: SettledChoices;
   /** Stages whose recorded process is alive. */
   readonly alive: ReadonlySet<StageId>;
   /** The machine that wrote the state, where it is not this one. */
@@ -40,6 +42,20 @@ export interface PlannedStage {
   readonly stage: StagePlan;
   readonly checkpoints: readonly CheckpointPlan[];
   readonly diagnostics: readonly Diagnostic[];
+  /** Of a stage that waits: what would be done with it otherwise. */
+  readonly withheld?: Withheld;
+}
+
+export interface Withheld {
+  readonly action: StageAction;
+  readonly reasons: readonly Reason[];
+}
+
+/** Why a stage waits that would have something to do. */
+export function waitReason({ choices }: Planning, withheld: Withheld): Reason {
+  const others = `only ${listWords(choices.only)} ${choices.only.length === 1 ? "is" : "are"} asked for`;
+  const why = withheld.reasons.map(({ text }) => text).join("; ");
+  return { cause: "requested", text: `${others}; ${withheld.action} otherwise: ${why}` };
 }
 
 /** The devices of a stage as a plan holds them. */

@@ -3,7 +3,7 @@ import type { Driver } from "../vocabulary.ts";
 import type { OutputFile, StageOutputs, UsableState } from "./outputs.ts";
 import type { Reason } from "./plan.ts";
 import type { StageLength } from "./schedule.ts";
-import { countText } from "./wording.ts";
+import { countText, listWords, namesText } from "./wording.ts";
 
 /** Which action a train stage takes, and why: the list of design §5, in its order. */
 
@@ -21,6 +21,8 @@ export interface TrainSituation {
   readonly elsewhere: string | undefined;
   /** The user asked for a replace. */
   readonly requested: boolean;
+  /** The user asked to train on with so many epochs done. */
+  readonly fromEpoch: number | undefined;
   readonly scheduleAllowsExtend: boolean;
   /** The schedule's name, for reasons. */
   readonly schedule: string;
@@ -28,11 +30,26 @@ export interface TrainSituation {
 
 export type TrainAction =
   | { readonly action: "create" | "replace"; readonly reasons: readonly Reason[] }
-  | { readonly action: "resume" | "extend"; readonly reasons: readonly Reason[]; readonly from: UsableState }
+  | {
+      readonly action: "resume" | "extend";
+      readonly reasons: readonly Reason[];
+      readonly from: UsableState;
+      /** What came after it, where that is given up. */
+      readonly later?: readonly string[];
+    }
   /** A living trainer is followed; it ends after the epochs that it was started for. */
   | { readonly action: "follow"; readonly reasons: readonly Reason[]; readonly record: StageRecord }
   | { readonly action: "none"; readonly reasons: readonly Reason[]; readonly record: StageRecord }
+  /** It would have something to do, and others were asked for. */
+  | { readonly action: "wait"; readonly reasons: readonly Reason[] }
   | { readonly action: "refuse"; readonly because: "running-something-else"; readonly reasons: readonly Reason[] }
+  /** There is nothing to go on from at the epoch asked for. `why` is full sentences. */
+  | {
+      readonly action: "refuse";
+      readonly because: "no-such-epoch";
+      readonly reasons: readonly Reason[];
+      readonly why: string;
+    }
   | {
       readonly action: "refuse";
       readonly because: "no-exact-resume";
@@ -41,15 +58,17 @@ export type TrainAction =
     };
 
 export function decideTrainAction(situation: TrainSituation): TrainAction {
-  const { record, changes, outputs, running, requested } = situation;
+  const { record, changes, outputs, running, requested, fromEpoch } = situation;
   if (running && record !== undefined) {
-    if (requested) return { action: "refuse", because: "running-something-else", reasons: [requestedReason()] };
+    if (requested || fromEpoch !== undefined)
+      return { action: "refuse", because: "running-something-else", reasons: [requestedReason(fromEpoch)] };
     if (changes.length > 0) return { action: "refuse", because: "running-something-else", reasons: changes };
     return { action: "follow", reasons: [runningReason(record)], record };
   }
   if (requested && (record !== undefined || outputs.files.length > 0)) {
     return { action: "replace", reasons: [requestedReason()] };
   }
+  if (fromEpoch !== undefined) return decideFromEpoch(situation, fromEpoch);
   if (record === undefined) return { action: "create", reasons: [noRecordReason(outputs.files)] };
   if (changes.length > 0) return { action: "replace", reasons: changes };
   return record.status === "finished" ? decideFinished(situation, record) : decideUnfinished(situation, record);
@@ -98,13 +117,63 @@ function decideFinished(situation: TrainSituation, record: StageRecord): TrainAc
   return { action: "extend", reasons: epochs, from };
 }
 
+/** The user goes back to an epoch, for whatever reason: from its own state, or the nearest one in the epoch after it. */
+function decideFromEpoch(situation: TrainSituation, epoch: number): TrainAction {
+  const { record, changes, driver, wanted, outputs, scheduleAllowsExtend, schedule } = situation;
+  const reason = requestedReason(epoch);
+  const refuse = (why: string): TrainAction => ({
+    action: "refuse",
+    because: "no-such-epoch",
+    reasons: [reason],
+    why,
+  });
+  if (record === undefined) return refuse("nothing was trained yet");
+  if (changes.length > 0) {
+    const texts = changes.map(({ text }) => text);
+    return refuse(`what was trained is not what is wanted now: ${namesText(texts, 5)}. Take that back`);
+  }
+  if (driver === "scripts" && outputs.files.some(({ kind }) => kind === "state")) {
+    return { action: "refuse", because: "no-exact-resume", record, reasons: [reason] };
+  }
+  if (epoch >= wanted.epochs) return refuse(`${countText(wanted.epochs, "epoch")} are wanted, so none comes after it`);
+  const total = record.total_epochs ?? wanted.epochs;
+  const epochs = epochsReasons(total, wanted.epochs);
+  if (epochs.length > 0 && !scheduleAllowsExtend) {
+    return refuse(`${[...epochs, scheduleReason(schedule)].map(({ text }) => text).join(", and ")}`);
+  }
+  const from = outputs.usable.filter(({ doneEpochs }) => doneEpochs === epoch).at(-1);
+  if (from === undefined) return refuse(keptText(outputs.usable));
+  const later = outputs.files.filter((file) => cameAfter(file, from)).map(({ path }) => path);
+  const isExtension = record.status === "finished" && from.doneSteps === total * wanted.stepsPerEpoch;
+  return { action: isExtension ? "extend" : "resume", reasons: [reason, ...epochs], from, later };
+}
+
+function keptText(usable: readonly UsableState[]): string {
+  const epochs = [...new Set(usable.map(({ doneEpochs }) => doneEpochs))].filter((epoch) => epoch > 0);
+  if (epochs.length === 0) return "no complete training state of it is kept, nor of any other epoch";
+  const kept = epochs.sort((a, b) => a - b).map(String);
+  return `no complete training state of it is kept, only of ${kept.length === 1 ? "epoch" : "epochs"} ${listWords(kept)}`;
+}
+
+/** Of the files of a stage, those that were saved after a training state, or whose epoch is saved again after it. */
+function cameAfter({ path, step, epoch = 0 }: OutputFile, from: UsableState): boolean {
+  if (path === from.path) return false;
+  if (step === undefined || step > from.doneSteps) return true;
+  // A state of an epoch's last step, of which the epoch's own saves are still to come.
+  return step === from.doneSteps && epoch > from.doneEpochs && !/-step\d+(?:\.safetensors|-state)$/.test(path);
+}
+
 function beginAgain(stopped: Reason, outputs: StageOutputs): TrainAction {
   const archived = outputs.files.length > 0 ? "; what exists is archived" : "";
   return { action: "create", reasons: [stopped, noStateReason(`to go on from${archived}`)] };
 }
 
-function requestedReason(): Reason {
-  return { cause: "requested", text: "asked to start over; what exists is archived" };
+function requestedReason(fromEpoch?: number): Reason {
+  const text =
+    fromEpoch === undefined
+      ? "asked to start over; what exists is archived"
+      : `asked to train on from epoch ${fromEpoch}; what came after it is archived`;
+  return { cause: "requested", text };
 }
 
 function runningReason(record: StageRecord): Reason {

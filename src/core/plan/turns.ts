@@ -35,7 +35,7 @@ function isNew({ reasons }: Runnable): boolean {
 }
 
 /** Where no device is named, both would take the first. */
-function runBeside(one: Runnable, other: Runnable): boolean {
+export function runBeside(one: Pick<StagePlan, "id" | "gpus">, other: Pick<StagePlan, "id" | "gpus">): boolean {
   if (scriptOf(one.id) !== "train" || scriptOf(other.id) !== "train") return false;
   const { gpus: taken = [] } = one;
   const { gpus: wanted = [] } = other;

@@ -33,3 +33,9 @@ export function namesText(names: readonly string[], shown: number = NAMES_SHOWN)
 export function takeBack(file: string): string {
   return `Take that back, and \`wan22 apply ${file}\` follows it again: let it finish, or stop it there with Ctrl-C. Then make the change.`;
 }
+
+/** `a`, `a and b`, `a, b and c`. */
+export function listWords(names: readonly string[]): string {
+  const last = names.at(-1) ?? "";
+  return names.length < 2 ? last : `${names.slice(0, -1).join(", ")} and ${last}`;
+}

@@ -176,6 +176,7 @@ function startStage(draft: Draft, entry: StageEntry): void {
     action,
     started: isoTime(entry.t),
     ...present({
+      plan_digest: draft.state.plan_digest,
       driver: entry.driver,
       total_epochs: entry.total_epochs,
       steps_per_epoch: entry.steps_per_epoch,

@@ -27,6 +27,10 @@ const stageRecordSchema = z.strictObject({
   run: z.string().describe("The run that last worked on it"),
   segment: count.describe("Trainer processes so far, in this lineage"),
   action: z.string().optional().describe("The plan's action that the last process carried out"),
+  plan_digest: z
+    .string()
+    .optional()
+    .describe("The plan that its last process was started by: what that plan asks for is not done twice"),
   begun: z
     .boolean()
     .optional()

@@ -1,6 +1,12 @@
 import { baseName } from "../../core/paths.ts";
 import { archiveFolder } from "../../core/plan/archive.ts";
-import type { PipelinePlan, Reason, StageAction, StagePlan } from "../../core/plan/plan.ts";
+import {
+  isCarriedOut,
+  type PipelinePlan,
+  type Reason,
+  type StageAction,
+  type StagePlan,
+} from "../../core/plan/plan.ts";
 import { turnsOf } from "../../core/plan/turns.ts";
 import { printable } from "../../core/printable.ts";
 import { type Cell, layoutTable } from "../text/columns.ts";
@@ -39,7 +45,7 @@ function actionColour(action: StageAction, style: Style): (text: string) => stri
 /** Every stage with its action, why, and how much work it is. */
 export function viewStages(pipeline: PipelinePlan, context: PlanContext): readonly string[] {
   const { style } = context;
-  const turns = turnsOf(pipeline.stages.filter(({ action }) => action !== "none"));
+  const turns = turnsOf(pipeline.stages.filter(isCarriedOut));
   const rows = pipeline.stages.map((stage): readonly Cell[] => {
     const beside = turns.find((turn) => turn.includes(stage))?.filter((other) => other !== stage) ?? [];
     return [
@@ -64,22 +70,23 @@ const BECAUSE: ReadonlySet<Reason["cause"]> = new Set([
 function describeStage(stage: StagePlan, beside: readonly StagePlan[], details: PlanDetails): string {
   const reasons = stage.reasons.map((reason) => printable(reason.text)).join("; ");
   const [first] = stage.reasons;
-  const joint = first !== undefined && BECAUSE.has(first.cause) && stage.action !== "none" ? " because " : ": ";
+  const joint = first !== undefined && BECAUSE.has(first.cause) && isCarriedOut(stage) ? " because " : ": ";
   const why = `${stage.action}${reasons === "" ? "" : joint}${reasons}`;
   const lines = [why, describeWork(stage), describeDevices(stage, beside), ...describeMoves(stage, details)];
   return lines.filter((line) => line !== "").join("\n");
 }
 
 /** The GPUs that the pipeline names for it, and what runs on others meanwhile. */
-function describeDevices({ action, gpus = [] }: StagePlan, beside: readonly StagePlan[]): string {
-  if (action === "none" || gpus.length === 0) return "";
+function describeDevices(stage: StagePlan, beside: readonly StagePlan[]): string {
+  const { gpus = [] } = stage;
+  if (!isCarriedOut(stage) || gpus.length === 0) return "";
   const together = beside.length === 0 ? "" : `, at the same time as ${listWords(beside.map(({ id }) => id))}`;
   return `on ${gpus.length === 1 ? "GPU" : "GPUs"} ${listWords(gpus.map(String))}${together}`;
 }
 
 /** A train stage's steps, in a line; nothing for one that is left as it is. */
 function describeWork(stage: StagePlan): string {
-  if (stage.action === "none" || stage.total_steps === undefined) return "";
+  if (!isCarriedOut(stage) || stage.total_steps === undefined) return "";
   const epochs = stage.total_epochs === undefined ? "" : ` in ${count(stage.total_epochs, "epoch")}`;
   const total = `${count(stage.total_steps, "step")}${epochs}`;
   if (stage.done_steps === undefined || stage.done_steps === 0) return total;

@@ -1,5 +1,5 @@
 import type { Diagnostic } from "../../core/diagnostic.ts";
-import type { PipelinePlan, Plan } from "../../core/plan/plan.ts";
+import { isCarriedOut, type PipelinePlan, type Plan } from "../../core/plan/plan.ts";
 import { printable } from "../../core/printable.ts";
 import {
   describeHooks,
@@ -158,13 +158,18 @@ function viewEnd(
   }
   if (changing.length > 0) {
     lines.push(...wrapText(summarizePlan(plan), columns).map(style.strong));
-    if (applyCommand !== "none") {
+    if (applyCommand !== "none" && runsAnything(changing)) {
       const files = [...new Set(changing.map(({ file }) => file))];
       const command = applyCommand === undefined ? `wan22 apply ${files.join(" ")}` : applyCommand(files);
       lines.push(...viewCommand("Apply it with:", printable(command), columns));
     }
   }
   return lines;
+}
+
+/** Whether applying starts anything, or all that would have something to do waits (`--only`). */
+function runsAnything(pipelines: readonly PipelinePlan[]): boolean {
+  return pipelines.some(({ stages }) => stages.some(isCarriedOut));
 }
 
 /** A sentence whose beginning is coloured. */

@@ -2,6 +2,7 @@
 
 export { formatBytes } from "../../core/bytes.ts";
 export { formatDuration } from "../../core/duration.ts";
+export { listWords } from "../../core/plan/wording.ts";
 
 /** A clock-like duration for progress lines: `0:07`, `12:30`, `3:05:00`. */
 export function formatClock(seconds: number): string {
@@ -31,10 +32,4 @@ function trimZeros(text: string): string {
 /** `1 file`, `2 files`; for irregular plurals give both. */
 export function count(number: number, singular: string, plural = `${singular}s`): string {
   return `${number} ${number === 1 ? singular : plural}`;
-}
-
-/** `a`, `a and b`, `a, b and c`. */
-export function listWords(words: readonly string[]): string {
-  if (words.length < 2) return words.join("");
-  return `${words.slice(0, -1).join(", ")} and ${words.at(-1)}`;
 }

@@ -1,6 +1,6 @@
 import type { DiskFacts } from "../../../src/core/facts.ts";
 import { joinPath } from "../../../src/core/paths.ts";
-import type { PipelinePlan, StagePlan } from "../../../src/core/plan/plan.ts";
+import { isCarriedOut, type PipelinePlan, type StagePlan } from "../../../src/core/plan/plan.ts";
 import type { StateEntry } from "../../../src/core/state/fold.ts";
 import { HOST, observedCaches, type Planned } from "./world.ts";
 
@@ -58,7 +58,7 @@ export function simulateRun({ planned, disk, lineage, untilStep, manner }: Simul
     { ...base, type: "run", run: "run", pipeline, file, lineage, host: HOST, plan_digest },
   ];
   for (const stage of plan.stages) {
-    if (stage.action === "none") continue;
+    if (!isCarriedOut(stage)) continue;
     const { id, action, fingerprint, inputs, identities } = stage;
     const { total_epochs, steps_per_epoch, done_epochs, done_steps, output_dir, output_name } = stage;
     const train = id.startsWith("train");

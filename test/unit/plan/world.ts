@@ -6,7 +6,8 @@ import type { CacheFileFacts, DiskFacts, Facts, MediaFacts, ModelFacts } from ".
 import { baseName, folderOf } from "../../../src/core/paths.ts";
 import { assemblePlan } from "../../../src/core/plan/assemble-plan.ts";
 import { latentFrames } from "../../../src/core/plan/caches.ts";
-import { type PipelinePlan, planSchema, type StagePlan } from "../../../src/core/plan/plan.ts";
+import type { Choices } from "../../../src/core/plan/choices.ts";
+import { isCarriedOut, type PipelinePlan, planSchema, type StagePlan } from "../../../src/core/plan/plan.ts";
 import { type PlanInput, planPipeline } from "../../../src/core/plan/plan-pipeline.ts";
 import { readPresets } from "../../../src/core/resolve/presets.ts";
 import { resolve } from "../../../src/core/resolve/resolve.ts";
@@ -101,7 +102,7 @@ trainer:
   backend: rehearsal
 `;
 
-export interface World {
+export interface World extends Choices {
   readonly yaml?: string;
   readonly clips?: readonly Clip[];
   readonly models?: Facts["models"];
@@ -111,7 +112,7 @@ export interface World {
   readonly host?: string;
   /** What is known of the trainer that is installed. */
   readonly trainer?: Partial<Facts["trainer"]>;
-  readonly replace?: readonly StageId[];
+  readonly begun?: readonly StageId[];
   readonly alive?: readonly StageId[];
 }
 
@@ -190,7 +191,7 @@ function entriesOf({ plan }: Planned, options: RunOptions = {}): readonly StateE
     },
   ];
   for (const stage of plan.stages) {
-    if (stage.action === "none") continue;
+    if (!isCarriedOut(stage)) continue;
     const train = stage.id.startsWith("train");
     entries.push({
       ...base,

@@ -1,6 +1,6 @@
 import { deviceChoice, processesOf } from "../../resolve/devices.ts";
 import type { ResolvedTrainStage } from "../../resolve/resolved.ts";
-import type { Estimate, StagePlan } from "../plan.ts";
+import { type Estimate, isCarriedOut, type StagePlan } from "../plan.ts";
 import { isSet, numberOf } from "../schedule.ts";
 import { turnsOf } from "../turns.ts";
 import { countText } from "../wording.ts";
@@ -110,7 +110,7 @@ export function estimateTime(input: EstimateInput): Record<string, Estimate> {
   const [first] = paces;
   if (first === undefined) return {};
   const spans = paces.flatMap(({ plan, pace }) => {
-    if (plan.action === "none" || plan.action === "wait") return [];
+    if (!isCarriedOut(plan)) return [];
     const steps = (plan.total_steps ?? 0) - (plan.done_steps ?? 0);
     return [{ ...plan, seconds: [steps * pace.seconds[0], steps * pace.seconds[1]] as const }];
   });
