@@ -15,6 +15,7 @@ const SCHEMAS: Readonly<Record<SchemaName, string>> = {
   pipeline: "a pipeline file",
   project: "wan22.yaml",
   plan: "what `wan22 plan --format json` prints",
+  "saved-plan": "what `wan22 plan --out` saves",
   "apply-events": "a line of `wan22 apply --format json`",
   runs: "what `wan22 runs --format json` prints",
   notification: "what a hook of `notify:` gets",
@@ -24,6 +25,7 @@ const SCHEMAS: Readonly<Record<SchemaName, string>> = {
 };
 const VALIDATE_FORMATS = ["human", "json", "github"] as const;
 const PLAN_FORMATS = ["human", "json", "markdown", "github"] as const;
+const SHOW_FORMATS = ["human", "json", "markdown"] as const;
 const DOCTOR_FORMATS = ["human", "json"] as const;
 const APPLY_FORMATS = ["human", "json"] as const;
 const STATE_FORMATS = ["human", "json"] as const;
@@ -128,7 +130,11 @@ function buildProgram(run: (work: () => Promise<ExitCode> | ExitCode) => Promise
     .addOption(new Option("--format <format>").choices(PLAN_FORMATS).default("human"))
     .option("--details", "show every parameter, checkpoint, file and argument list")
     .option("--detailed-exitcode", "exit with 2 where there is something to do")
-    .action((files: string[], { format, details, detailedExitcode, ...options }) =>
+    .option(
+      "--out <file>",
+      "save the plan; `wan22 apply FILE` carries out what was saved, or says what has moved since",
+    )
+    .action((files: string[], { format, details, detailedExitcode, out, ...options }) =>
       run(async () =>
         (await import("./commands/plan.ts")).runPlan(
           files,
@@ -137,6 +143,7 @@ function buildProgram(run: (work: () => Promise<ExitCode> | ExitCode) => Promise
             details: details ? "full" : "summary",
             exitCode: detailedExitcode ? "detailed" : "plain",
             choices: choicesOf(options),
+            out,
           },
           terminal,
         ),
@@ -147,7 +154,7 @@ function buildProgram(run: (work: () => Promise<ExitCode> | ExitCode) => Promise
     .description(
       "make it happen; Ctrl-C stops, with the training state saved where the trainer can, and the same command goes on",
     )
-    .argument("[files...]", "pipeline files; all in pipelines/ if left out")
+    .argument("[files...]", "pipeline files, or saved plans; all pipelines in pipelines/ if left out")
     .option("--auto-approve", "do not ask before the plan is carried out")
     .addOption(
       new Option("--format <format>", "json is an event a line, as `wan22 schema apply-events` describes it")
@@ -275,6 +282,18 @@ function buildProgram(run: (work: () => Promise<ExitCode> | ExitCode) => Promise
           },
           terminal,
         ),
+      ),
+    );
+
+  program
+    .command("show")
+    .description("print a saved plan as it was saved, also a stale one")
+    .argument("<file>", "what `wan22 plan --out` saved")
+    .addOption(new Option("--format <format>").choices(SHOW_FORMATS).default("human"))
+    .option("--details", "show every parameter, checkpoint, file and argument list")
+    .action((file: string, { format, details }) =>
+      run(async () =>
+        (await import("./commands/show.ts")).runShow(file, { format, details: details ? "full" : "summary" }, terminal),
       ),
     );
 

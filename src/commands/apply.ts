@@ -1,8 +1,9 @@
 import { hostname } from "node:os";
 import { join, resolve } from "node:path";
 import { type Diagnostic, diagnose } from "../core/diagnostic.ts";
+import { isCarriedOut } from "../core/plan/carried-out.ts";
 import type { Choices } from "../core/plan/choices.ts";
-import { isCarriedOut } from "../core/plan/plan.ts";
+import { staleDiagnostic, stateMoved } from "../core/plan/staleness.ts";
 import { findRemedies, remedyLines } from "../core/resolve/remedies.ts";
 import { STAGE_IDS } from "../core/vocabulary.ts";
 import { applyPipeline } from "../execute/apply-pipeline.ts";
@@ -14,10 +15,12 @@ import { HOST_CODES } from "../host/codes.ts";
 import type { Lock } from "../host/lock.ts";
 import { installationFolder } from "../prepare/built-in.ts";
 import { type KnownPipeline, type Prepared, prepare } from "../prepare/prepare.ts";
+import { findStale } from "../prepare/saved-plans.ts";
 import { openApplyView } from "../views/apply.ts";
 import { viewDiagnostics } from "../views/human/diagnostics.ts";
 import { viewPlanHuman } from "../views/human/plan.ts";
 import { viewDiagnosticsJson } from "../views/json.ts";
+import { type ApplyRequest, readRequest } from "./apply-request.ts";
 import { choiceWords, commandLine, fileFrom } from "./command-line.ts";
 import { detach, planMark } from "./detach.ts";
 import { EXIT, type ExitCode, exitCodeOf, planExitCode } from "./exit-code.ts";
@@ -50,17 +53,26 @@ export async function runApply(files: readonly string[], options: ApplyOptions, 
   }
   const chosen = await pipelineFiles(files, terminal);
   if (chosen === undefined) return EXIT.error;
+  const request = await readRequest(chosen, options.choices, terminal);
+  if (!("files" in request)) {
+    showDiagnostics(request, { texts: new Map() }, options, terminal);
+    return EXIT.error;
+  }
+  const { saved } = request;
   const plan = () =>
-    prepare(chosen, {
+    prepare(request.files, {
       folder: terminal.folder,
       environment: terminal.environment,
       history: "read",
-      ...options.choices,
+      ...request.choices,
+      savedOf: saved?.savedOf,
       onScan: showScan(terminal),
     });
 
   const first = await plan();
   terminal.transient("");
+  const refusedPlan = refuseSaved(first, request, "compare", options, terminal);
+  if (refusedPlan !== undefined) return refusedPlan;
   const damaged = first.plan.diagnostics.filter(({ code }) => code === HOST_CODES.stateRebuilt.code);
   const plannable = new Set(first.pipelines.map(({ spec }) => spec));
   // Nothing is locked and nothing is written where nothing is to do, unless a killed runner left something: also of a
@@ -82,22 +94,25 @@ export async function runApply(files: readonly string[], options: ApplyOptions, 
   try {
     const refused: Refusal[] = [];
     for (const pipeline of concerned) {
+      const { plan: savedPlan } = saved?.savedOf(pipeline) ?? {};
       const taken = await takeOver(placeOf(pipeline), {
         timeoutMs: options.lockTimeoutMs,
         onNote: (text) => terminal.err(text),
         onUnseenEnd: (end) => telling.push(tellOf(pipeline, end, terminal)),
+        // Before it is put in order, which moves it too, and after anybody else could.
+        whyNot: (state) => {
+          const moved = savedPlan === undefined ? [] : stateMoved(savedPlan, state);
+          return savedPlan === undefined || moved.length === 0 ? undefined : staleDiagnostic(savedPlan, moved);
+        },
       });
       if (taken.kind === "taken") locks.push({ pipeline, lock: taken.lock });
-      else
-        refused.push({
-          diagnostic: taken.diagnostic,
-          exitCode: taken.kind === "locked" ? EXIT.locked : EXIT.error,
-        });
+      else refused.push({ diagnostic: taken.diagnostic, exitCode: REFUSED[taken.kind] });
     }
     const refusals = refused.map(({ diagnostic }) => diagnostic);
     showDiagnostics(refusals, first, options, terminal);
     const [refusal] = refused;
-    if (refusal !== undefined && locks.length === 0) return refusal.exitCode;
+    // A saved plan is carried out as a whole.
+    if (refusal !== undefined && (locks.length === 0 || saved !== undefined)) return refusal.exitCode;
     // Settled by now, so that the next plan says nothing of it.
     showDiagnostics(damaged, first, options, terminal);
     // Planned again under the lock: what another apply did between is in it.
@@ -106,6 +121,8 @@ export async function runApply(files: readonly string[], options: ApplyOptions, 
       showDiagnostics([unsettled], prepared, options, terminal);
       return EXIT.error;
     }
+    const moved = refuseSaved(prepared, request, "settled", options, terminal);
+    if (moved !== undefined) return moved;
     showPlan(prepared, options, terminal);
     const end = (codes: readonly ExitCode[]) => {
       const code = verdict(prepared, codes);
@@ -115,18 +132,35 @@ export async function runApply(files: readonly string[], options: ApplyOptions, 
     if (options.plannedAs !== undefined && options.plannedAs !== planMark(prepared.plan.pipelines)) {
       const { why, mend } = EXECUTE_CODES.planMoved;
       showDiagnostics([diagnose(EXECUTE_CODES.planMoved, `${why} ${mend}`)], prepared, options, terminal);
-      return EXIT.stalePlan;
+      return EXIT.stale;
     }
     if (options.approval === "ask" && !(await confirm(terminal))) return EXIT.error;
     // One that another apply is at work on has no lock, nor has a file that was mended between the two looks.
     const locked = new Set(locks.map(({ pipeline }) => resolve(pipeline.root, pipeline.spec.file)));
     const pipelines = prepared.pipelines.filter(({ root, spec }) => locked.has(resolve(root, spec.file)));
-    return end(await applyAll({ ...prepared, pipelines }, options, terminal));
+    return end(await applyAll({ ...prepared, pipelines }, { ...options, request, files: chosen }, terminal));
   } finally {
     for (const { pipeline, lock } of locks) await giveBack(placeOf(pipeline), lock);
     const untold = await Promise.all(telling);
     showDiagnostics(untold.flat(), first, options, terminal);
   }
+}
+
+/** Undefined where no plan was saved, or nothing that it was made from has moved; else it is said what has. */
+function refuseSaved(
+  prepared: Prepared,
+  { saved }: ApplyRequest,
+  state: "compare" | "settled",
+  options: ApplyOptions,
+  terminal: Terminal,
+): ExitCode | undefined {
+  if (saved === undefined) return undefined;
+  const stale = findStale(prepared, { savedOf: saved.savedOf, saved: saved.pipelines, state });
+  const invalid = planExitCode(prepared.plan);
+  if (stale.length === 0 && invalid === EXIT.fine) return undefined;
+  const errors = prepared.plan.diagnostics.filter(({ severity }) => severity === "error");
+  showDiagnostics([...errors, ...stale], prepared, options, terminal);
+  return stale.length > 0 ? EXIT.stale : invalid;
 }
 
 /** Whether there is anything to carry out; what waits is left alone. */
@@ -173,6 +207,9 @@ interface LockedPipeline {
   readonly lock: Lock;
 }
 
+/** What a pipeline that can't be taken over is to the shell. */
+const REFUSED = { locked: EXIT.locked, refused: EXIT.stale, failed: EXIT.error } as const;
+
 interface Refusal {
   readonly diagnostic: Diagnostic;
   readonly exitCode: ExitCode;
@@ -197,7 +234,7 @@ async function confirm(terminal: Terminal): Promise<boolean> {
 /** Carries out every pipeline that has something to do; one that fails costs the others nothing. */
 async function applyAll(
   { pipelines, texts }: Prepared,
-  options: ApplyOptions,
+  options: ApplyOptions & { readonly request: ApplyRequest; readonly files: readonly string[] },
   terminal: Terminal,
 ): Promise<readonly ExitCode[]> {
   const signals = listenForSignals(terminal, options.onSignal);
@@ -211,11 +248,13 @@ async function applyAll(
   let detached = false;
   const found: Diagnostic[] = [];
   try {
-    for (const { root, resolved, items, plan, state, alive, facts, presets } of pipelines) {
+    const { saved } = options.request;
+    for (const { root, spec, resolved, items, plan, state, alive, facts, presets } of pipelines) {
       if (!plan.stages.some(isCarriedOut)) continue;
       if (signals.stop.aborted || signals.detach.aborted) break;
       const result = await applyPipeline({
         plan,
+        planDigest: saved?.savedOf({ root, spec })?.plan.digest,
         state,
         alive,
         root,
@@ -246,7 +285,10 @@ async function applyAll(
   }
   showDiagnostics(found, { texts }, options, terminal);
   if (codes.includes(EXIT.stopped)) {
-    const names = pipelines.map((pipeline) => fileFrom(terminal.folder, pipeline));
+    const names =
+      options.request.saved === undefined
+        ? pipelines.map((pipeline) => fileFrom(terminal.folder, pipeline))
+        : options.files;
     // What was to start over, or go back, has; stages that were to wait still do.
     const command = commandLine(["apply", ...choiceWords({ only: options.choices.only }), ...names], terminal);
     terminal.err(

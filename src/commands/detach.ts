@@ -1,7 +1,8 @@
 import { hostname } from "node:os";
 import { relative, resolve } from "node:path";
+import { isCarriedOut } from "../core/plan/carried-out.ts";
 import type { Choices } from "../core/plan/choices.ts";
-import { isCarriedOut, type PipelinePlan } from "../core/plan/plan.ts";
+import type { PipelinePlan } from "../core/plan/plan.ts";
 import { type BackgroundStart, startInBackground } from "../execute/run-background.ts";
 import { explainSystemError } from "../execute/system-error.ts";
 import { sha256 } from "../host/hash.ts";

@@ -2,6 +2,7 @@ import { LEARNING_CODES, MODEL_CODES, SCHEDULE_CODES } from "../core/check/codes
 import { DATASET_CODES } from "../core/check/dataset-codes.ts";
 import type { DiagnosticKind } from "../core/diagnostic.ts";
 import { PLAN_CODES } from "../core/plan/codes.ts";
+import { SAVED_PLAN_CODES } from "../core/plan/saved-plan-codes.ts";
 import { RENDER_CODES } from "../core/render/codes.ts";
 import { RESOLVE_CODES } from "../core/resolve/codes.ts";
 import { SPEC_CODES } from "../core/spec/codes.ts";
@@ -24,7 +25,12 @@ export const DIAGNOSTIC_CHAPTERS: readonly { readonly title: string; readonly ki
   { title: "Templates", kinds: Object.values(RENDER_CODES) },
   {
     title: "Plan and state",
-    kinds: [...Object.values(PLAN_CODES), ...Object.values(STATE_CODES), ...Object.values(PREPARE_CODES)],
+    kinds: [
+      ...Object.values(PLAN_CODES),
+      ...Object.values(SAVED_PLAN_CODES),
+      ...Object.values(STATE_CODES),
+      ...Object.values(PREPARE_CODES),
+    ],
   },
   { title: "Apply", kinds: [...Object.values(HOST_CODES), ...Object.values(EXECUTE_CODES)] },
 ];

@@ -9,7 +9,8 @@ export const EXIT = {
   error: 1,
   /** Only with `plan --detailed-exitcode`. */
   changes: 2,
-  stalePlan: 3,
+  /** A saved plan of which something has moved. */
+  stale: 3,
   locked: 4,
   stageFailed: 6,
   stopped: 85,

@@ -1,6 +1,9 @@
+import type { Diagnostic } from "../core/diagnostic.ts";
 import type { Choices } from "../core/plan/choices.ts";
+import { printable } from "../core/printable.ts";
 import { type Prepared, prepare } from "../prepare/prepare.ts";
 import { viewAnnotations } from "../views/github.ts";
+import { viewDiagnostics } from "../views/human/diagnostics.ts";
 import { viewPlanHuman } from "../views/human/plan.ts";
 import { viewPlanJson } from "../views/json.ts";
 import { viewPlanMarkdown } from "../views/markdown/plan.ts";
@@ -15,6 +18,8 @@ export interface PlanOptions {
   /** `detailed`: 2 where there is something to do. */
   readonly exitCode: "plain" | "detailed";
   readonly choices: Choices;
+  /** A file to save the plan to. */
+  readonly out?: string | undefined;
 }
 
 /** `wan22 plan`: says what would happen. */
@@ -29,14 +34,41 @@ export async function runPlan(files: readonly string[], options: PlanOptions, te
     onScan: showScan(terminal),
   });
   terminal.transient("");
-  terminal.out(viewPlan(prepared, options, terminal));
+  const unsaved = options.out === undefined ? undefined : await save(prepared, options.out, options, terminal);
+  terminal.out(viewPlan(prepared, unsaved === undefined ? options : { ...options, out: undefined }, terminal));
+  if (unsaved !== undefined) {
+    const { colour, width } = terminal;
+    terminal.err(viewDiagnostics([unsaved], { colour, width, texts: prepared.texts }));
+    return EXIT.error;
+  }
+  if (options.out !== undefined && options.format !== "human") terminal.err(`Saved to ${printable(options.out)}.`);
   const code = planExitCode(prepared.plan);
   return code === EXIT.fine && options.exitCode === "detailed" && prepared.plan.changes ? EXIT.changes : code;
+}
+
+/** Undefined where it was saved. */
+async function save(
+  prepared: Prepared,
+  file: string,
+  { choices }: PlanOptions,
+  { folder }: Terminal,
+): Promise<Diagnostic | undefined> {
+  // Loaded only here: most plans are only looked at.
+  const { savePlan } = await import("../prepare/saved-plans.ts");
+  try {
+    return await savePlan(prepared, { file, folder, choices });
+  } catch (error) {
+    const { explainSystemError } = await import("../execute/system-error.ts");
+    const diagnostic = await explainSystemError(error, folder);
+    if (diagnostic === undefined) throw error;
+    return diagnostic;
+  }
 }
 
 function viewPlan(prepared: Prepared, options: PlanOptions, terminal: Terminal): string {
   const { plan, texts } = prepared;
   const applyCommand = (files: readonly string[]) => {
+    if (options.out !== undefined) return commandLine(["apply", options.out], terminal);
     return commandLine(
       ["apply", ...choiceWords(options.choices), ...files.map(filesFrom(terminal.folder, prepared))],
       terminal,

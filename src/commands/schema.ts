@@ -3,6 +3,7 @@ import { applyEventSchema } from "../core/apply-event.ts";
 import { eventSchema } from "../core/event.ts";
 import { notificationSchema } from "../core/notification.ts";
 import { planSchema } from "../core/plan/plan.ts";
+import { savedPlanSchema } from "../core/plan/saved-plan.ts";
 import { pipelineJsonSchema, projectJsonSchema } from "../core/spec/json-schema.ts";
 import { runListSchema } from "../core/state/run-list.ts";
 import { stateSchema } from "../core/state/state.ts";
@@ -15,6 +16,7 @@ export const SCHEMAS = {
   pipeline: pipelineJsonSchema,
   project: projectJsonSchema,
   plan: () => z.toJSONSchema(planSchema),
+  "saved-plan": () => z.toJSONSchema(savedPlanSchema),
   state: () => z.toJSONSchema(stateSchema),
   "apply-events": () => z.toJSONSchema(applyEventSchema),
   runs: () => z.toJSONSchema(runListSchema),

@@ -13,6 +13,8 @@ import type { StopSignals } from "./follow.ts";
 /** What it takes to carry out one pipeline's plan. The caller holds the pipeline's lock. */
 export interface ApplyInput {
   readonly plan: PipelinePlan;
+  /** Of the saved plan that this one is, or is the rest of; this one's own if left out. The state says what is carried out. */
+  readonly planDigest?: string | undefined;
   /** The state that the plan was made from, read after `settlePipeline`. */
   readonly state: State | undefined;
   /** Stages whose process was found alive: they are followed, not started. */

@@ -4,7 +4,8 @@ import { join, resolve } from "node:path";
 import type { ApplyEvent, ApplyOutcome, StageOutcome } from "../core/apply-event.ts";
 import type { Diagnostic } from "../core/diagnostic.ts";
 import { pathInside } from "../core/paths.ts";
-import { isCarriedOut, type StagePlan } from "../core/plan/plan.ts";
+import { isCarriedOut } from "../core/plan/carried-out.ts";
+import type { StagePlan } from "../core/plan/plan.ts";
 import { turnsOf } from "../core/plan/turns.ts";
 import { workFolder } from "../core/render/work-files.ts";
 import type { Driver } from "../core/vocabulary.ts";
@@ -105,7 +106,7 @@ async function carryOutRun(
     type: "run-started",
     run: recorder.run,
     folder: pathInside(input.root, recorder.runDir),
-    plan_digest: input.plan.digest,
+    plan_digest: digestOf(input),
     stages: [...turns, ...turnsOf(later)].flatMap((turn, position) =>
       turn.map(({ id, action }) => ({ id, action, turn: position })),
     ),
@@ -147,7 +148,7 @@ async function openRun(input: ApplyInput, stages: readonly StagePlan[], stateDir
   const run = adopted ?? newRunId(plan.name);
   const runDir = join(runsDir, run);
   const recorder = openRecorder({ run, runDir, stateDir, state });
-  if (adopted !== undefined && state?.plan_digest === plan.digest) return recorder;
+  if (adopted !== undefined && state?.plan_digest === digestOf(input)) return recorder;
   await mkdir(runDir, { recursive: true });
   if (adopted !== undefined) await keepEarlierPlan(runDir, state?.plan_digest);
   await writeWholeFile(runFiles.plan(runDir), `${JSON.stringify(plan, null, 2)}\n`);
@@ -159,10 +160,15 @@ async function openRun(input: ApplyInput, stages: readonly StagePlan[], stateDir
     file: plan.file,
     lineage: state?.lineage ?? randomUUID(),
     host: input.host,
-    plan_digest: plan.digest,
+    plan_digest: digestOf(input),
     serial: state?.serial ?? 0,
   });
   return recorder;
+}
+
+/** Names the plan that is carried out. */
+function digestOf({ plan, planDigest }: ApplyInput): string {
+  return planDigest ?? plan.digest;
 }
 
 async function keepEarlierPlan(runDir: string, digest: string | undefined): Promise<void> {

@@ -1,5 +1,6 @@
 import type { Diagnostic } from "../core/diagnostic.ts";
 import { pathInside } from "../core/paths.ts";
+import type { State } from "../core/state/state.ts";
 import type { Lock } from "../host/lock.ts";
 import { statePaths } from "../host/run-store.ts";
 import { type LoadedState, loadState } from "../host/state-store.ts";
@@ -22,8 +23,8 @@ export interface PipelinePlace {
 
 export type TakenOver =
   | { readonly kind: "taken"; readonly lock: Lock }
-  /** `locked`: by another `wan22`. */
-  | { readonly kind: "locked" | "failed"; readonly diagnostic: Diagnostic };
+  /** `locked`: by another `wan22`. `refused`: by `whyNot`. */
+  | { readonly kind: "locked" | "refused" | "failed"; readonly diagnostic: Diagnostic };
 
 export interface TakeOverOptions {
   /** How long to wait for one that another has; not at all if left out. */
@@ -31,16 +32,23 @@ export interface TakeOverOptions {
   /** Something that a user should know, or why it takes a while: a sentence. */
   readonly onNote: (text: string) => void;
   readonly onUnseenEnd?: SettleOptions["onUnseenEnd"];
+  /** Why it is not to be taken after all, by its record as it was found; undefined where it may. */
+  readonly whyNot?: (state: State | undefined) => Diagnostic | undefined;
 }
 
 /** Takes a pipeline's lock and puts in order what a killed runner left, before anything is done on it; or says why not. */
 export async function takeOver(
   place: PipelinePlace,
-  { timeoutMs = 0, onNote, onUnseenEnd }: TakeOverOptions,
+  { timeoutMs = 0, onNote, onUnseenEnd, whyNot }: TakeOverOptions,
 ): Promise<TakenOver> {
   const result = await lockPipeline({ ...place, patience: { timeoutMs, onWaiting: onNote } });
   if (result.kind !== "acquired") return result;
   if (result.note !== undefined) onNote(result.note);
+  const refusal = whyNot === undefined ? undefined : whyNot((await loadPlace(place)).state);
+  if (refusal !== undefined) {
+    await result.lock.release();
+    return { kind: "refused", diagnostic: refusal };
+  }
   const diagnostic = await settlePipeline({ ...place, onWaiting: onNote, onUnseenEnd });
   if (diagnostic === undefined) return { kind: "taken", lock: result.lock };
   await result.lock.release();

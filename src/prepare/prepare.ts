@@ -5,8 +5,11 @@ import type { Facts } from "../core/facts.ts";
 import { assemblePlan } from "../core/plan/assemble-plan.ts";
 import type { Choices } from "../core/plan/choices.ts";
 import type { PipelinePlan, Plan } from "../core/plan/plan.ts";
-import { invalidPipeline, planPipeline } from "../core/plan/plan-pipeline.ts";
+import { invalidPipeline, type PlanInput, planPipeline } from "../core/plan/plan-pipeline.ts";
+import type { SavedPipeline } from "../core/plan/saved-plan.ts";
+import { begunStages } from "../core/plan/staleness.ts";
 import { render } from "../core/render/render.ts";
+import type { Templates } from "../core/render/rendered.ts";
 import type { Presets } from "../core/resolve/presets.ts";
 import { resolve as resolveSpec } from "../core/resolve/resolve.ts";
 import type { Resolved } from "../core/resolve/resolved.ts";
@@ -31,6 +34,8 @@ export interface PrepareOptions extends Choices {
   readonly environment: Readonly<Record<string, string | undefined>>;
   /** `ignore` checks files only: no state, no outputs, as `validate` does. */
   readonly history: "read" | "ignore";
+  /** The saved plan that is carried out of a pipeline, where there is one: what it asks for counts, of stages not begun by it. */
+  readonly savedOf?: ((pipeline: Pick<KnownPipeline, "root" | "spec">) => SavedPipeline | undefined) | undefined;
   /** Called while the clips of a pipeline are looked at, which can take minutes the first time. */
   readonly onScan?:
     | ((progress: { readonly pipeline: string; readonly done: number; readonly total: number }) => void)
@@ -43,6 +48,7 @@ export interface PreparedPipeline {
   readonly spec: Spec;
   readonly facts: Facts;
   readonly presets: Presets;
+  readonly templates: Templates;
   readonly resolved: Resolved;
   readonly items: DatasetItems;
   readonly plan: PipelinePlan;
@@ -184,18 +190,25 @@ async function prepareOne(
     disk: history.disk,
     host: history.host,
     alive: history.alive,
-    replace: options.replace,
-    only: options.only,
-    from: options.from,
-    fromEpoch: options.fromEpoch,
+    ...askedOf({ spec, root }, history.state, options),
   });
   diagnostics.push(...planned.diagnostics);
   if (planned.value === undefined || !planned.value.valid) {
     return { ...invalid(resolved.tier), ...(planned.value === undefined ? {} : { plan: planned.value }) };
   }
   const { state, alive } = history;
-  const pipeline = { root, spec, facts, presets, resolved, items, plan: planned.value, state, alive };
+  const pipeline = { root, spec, facts, presets, templates, resolved, items, plan: planned.value, state, alive };
   return { plan: planned.value, pipeline, standing, diagnostics, texts };
+}
+
+function askedOf(
+  pipeline: Pick<KnownPipeline, "root" | "spec">,
+  state: State | undefined,
+  { replace, only, from, fromEpoch, savedOf }: PrepareOptions,
+): Choices & Pick<PlanInput, "begun"> {
+  const saved = savedOf?.(pipeline);
+  if (saved === undefined) return { replace, only, from, fromEpoch };
+  return { ...saved.choices, begun: begunStages(saved.plan.digest, state) };
 }
 
 /** Reads templates and presets once for all pipelines that share them. */

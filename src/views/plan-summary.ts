@@ -1,5 +1,6 @@
+import { isCarriedOut } from "../core/plan/carried-out.ts";
 import { PLAN_CODES } from "../core/plan/codes.ts";
-import { type Estimate, isCarriedOut, type PipelinePlan, type Plan, type StageAction } from "../core/plan/plan.ts";
+import type { Estimate, PipelinePlan, Plan, StageAction } from "../core/plan/plan.ts";
 import { scriptOf } from "../core/vocabulary.ts";
 import { count, formatBytes, formatDuration, formatRough, listWords } from "./text/quantity.ts";
 

@@ -240,8 +240,3 @@ export type Reason = z.infer<typeof reasonSchema>;
 export type StageAction = z.infer<typeof actionSchema>;
 export type ParameterPlan = z.infer<typeof parameterSchema>;
 export type Estimate = z.infer<typeof estimateSchema>;
-
-/** Whether applying does something with a stage. */
-export function isCarriedOut({ action }: Pick<StagePlan, "action">): boolean {
-  return action !== "none" && action !== "wait";
-}

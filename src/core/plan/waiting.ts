@@ -1,7 +1,7 @@
 import { type Diagnostic, diagnose } from "../diagnostic.ts";
 import { scriptOf } from "../vocabulary.ts";
+import { isCarriedOut } from "./carried-out.ts";
 import { PLAN_CODES } from "./codes.ts";
-import { isCarriedOut } from "./plan.ts";
 import type { PlannedStage, Planning } from "./stage.ts";
 import { runBeside } from "./turns.ts";
 import { listWords } from "./wording.ts";

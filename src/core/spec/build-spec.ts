@@ -27,7 +27,13 @@ export interface BuildInput {
   readonly environment: Environment;
 }
 
-export function buildSpec(input: BuildInput): Spec {
+interface Building extends BuildInput {
+  /** Filled while paths are located. */
+  readonly expanded: Map<string, string>;
+}
+
+export function buildSpec(given: BuildInput): Spec {
+  const input: Building = { ...given, expanded: new Map() };
   const { pipeline, project } = input;
   const value = pipeline.value;
   const shared = project?.value;
@@ -74,6 +80,7 @@ export function buildSpec(input: BuildInput): Spec {
     cacheDir: path(["cache_dir"])?.path ?? `${stateDir}/cache`,
     ...(templatesDir === undefined ? {} : { templatesDir }),
     places: placesOf(input),
+    expanded: input.expanded,
   };
 }
 
@@ -97,7 +104,7 @@ function filesOf({ pipeline, project }: BuildInput): readonly AnyFile[] {
 }
 
 /** The text of a value as the winning file writes it. */
-function written(input: BuildInput, path: KeyPath): { readonly file: AnyFile; readonly text: string } | undefined {
+function written(input: Building, path: KeyPath): { readonly file: AnyFile; readonly text: string } | undefined {
   for (const file of filesOf(input)) {
     const node = entryAt(file.root, path)?.node;
     if (node?.kind === "scalar" && typeof node.value === "string") return { file, text: node.value };
@@ -107,24 +114,30 @@ function written(input: BuildInput, path: KeyPath): { readonly file: AnyFile; re
 
 type PathReader = (path: KeyPath) => LocatedPath | undefined;
 
-function pathReader(input: BuildInput): PathReader {
+function pathReader(input: Building): PathReader {
   return (path) => {
     const found = written(input, path);
     return found === undefined ? undefined : located(input, found.file, path, found.text);
   };
 }
 
-function located(input: BuildInput, file: AnyFile, path: KeyPath, text: string): LocatedPath {
-  return locatePath({ written: text, file: file.file, place: placeOf(file, path) }, input.root, input.environment);
+function located(input: Building, file: AnyFile, path: KeyPath, text: string): LocatedPath {
+  const place = placeOf(file, path);
+  const found = locatePath({ written: text, file: file.file, place }, input.root, input.environment);
+  if (expandPath(text, input.environment).text !== text) input.expanded.set(found.path, text);
+  return found;
 }
 
 /** A name without a slash is a command to look for, anything else a path. */
-function pythonOf(input: BuildInput): Spec["trainer"]["python"] {
+function pythonOf(input: Building): Spec["trainer"]["python"] {
   const path = ["trainer", "python"];
   const found = written(input, path);
   if (found === undefined) return undefined;
   const { text, unset } = expandPath(found.text, input.environment);
-  if (unset.length === 0 && !/[/\\]/.test(text)) return { command: text, place: placeOf(found.file, path) };
+  if (unset.length === 0 && !/[/\\]/.test(text)) {
+    if (text !== found.text) input.expanded.set(text, found.text);
+    return { command: text, place: placeOf(found.file, path) };
+  }
   return located(input, found.file, path, found.text);
 }
 
@@ -138,7 +151,7 @@ function modelsOf(path: PathReader): Spec["models"] {
   };
 }
 
-function hardwareOf(input: BuildInput): HardwareRequest {
+function hardwareOf(input: Building): HardwareRequest {
   const [file, below] = filesOf(input).filter((candidate) => candidate.value.hardware !== undefined);
   const own = file?.value.hardware;
   if (file === undefined || own === undefined) return { kind: "auto" };
@@ -187,7 +200,7 @@ function sidesOf(resolution: NonNullable<WrittenSettings["resolution"]>): readon
   return [Number(sides?.[1]), Number(sides?.[2])];
 }
 
-function sourceOf(input: BuildInput, index: number): SourceSpec {
+function sourceOf(input: Building, index: number): SourceSpec {
   const { pipeline } = input;
   const path: KeyPath = ["dataset", "sources", index];
   const source: PipelineFile["dataset"]["sources"][number] = pipeline.value.dataset.sources[index] ?? {};
@@ -209,7 +222,7 @@ function sourceOf(input: BuildInput, index: number): SourceSpec {
   };
 }
 
-function overridesOf(input: BuildInput, file: AnyFile, layer: Override["layer"]): Override[] {
+function overridesOf(input: Building, file: AnyFile, layer: Override["layer"]): Override[] {
   return SCRIPTS.flatMap((script) => {
     const section = SECTION_OF[script];
     const values: Readonly<Record<string, unknown>> = file.value[section] ?? {};
@@ -224,7 +237,7 @@ function overridesOf(input: BuildInput, file: AnyFile, layer: Override["layer"])
 
 /** A value as the trainer's arguments need it: paths located, lists of texts, words trimmed. */
 function parameterValue(
-  input: BuildInput,
+  input: Building,
   file: AnyFile,
   parameter: Parameter,
   value: unknown,
@@ -250,7 +263,7 @@ function textsOf(value: unknown): string[] {
   return Array.isArray(value) ? value.map(String) : [];
 }
 
-function placesOf(input: BuildInput): ReadonlyMap<string, Place> {
+function placesOf(input: Building): ReadonlyMap<string, Place> {
   const places = new Map<string, Place>();
   for (const file of [...filesOf(input)].reverse()) {
     walk(file.root, (_, path) => {

@@ -102,6 +102,8 @@ export interface Spec {
   readonly templatesDir?: LocatedPath;
   /** Where every key stands, by dotted path (`dataset.sources.0.videos`); the pipeline's place wins over the project's. */
   readonly places: ReadonlyMap<string, Place>;
+  /** Paths that came of variables or `~`, each with how it was written: what the environment says stays on its machine. */
+  readonly expanded: ReadonlyMap<string, string>;
 }
 
 /** A text file that was read: its name as shown to people, and its text. */

@@ -1,12 +1,7 @@
 import { baseName } from "../../core/paths.ts";
 import { archiveFolder } from "../../core/plan/archive.ts";
-import {
-  isCarriedOut,
-  type PipelinePlan,
-  type Reason,
-  type StageAction,
-  type StagePlan,
-} from "../../core/plan/plan.ts";
+import { isCarriedOut } from "../../core/plan/carried-out.ts";
+import type { PipelinePlan, Reason, StageAction, StagePlan } from "../../core/plan/plan.ts";
 import { turnsOf } from "../../core/plan/turns.ts";
 import { printable } from "../../core/printable.ts";
 import { type Cell, layoutTable } from "../text/columns.ts";

@@ -1,5 +1,6 @@
 import type { Diagnostic } from "../../core/diagnostic.ts";
-import { isCarriedOut, type PipelinePlan, type Plan } from "../../core/plan/plan.ts";
+import { isCarriedOut } from "../../core/plan/carried-out.ts";
+import type { PipelinePlan, Plan } from "../../core/plan/plan.ts";
 import { printable } from "../../core/printable.ts";
 import {
   describeHooks,

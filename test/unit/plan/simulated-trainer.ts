@@ -1,6 +1,7 @@
 import type { DiskFacts } from "../../../src/core/facts.ts";
 import { joinPath } from "../../../src/core/paths.ts";
-import { isCarriedOut, type PipelinePlan, type StagePlan } from "../../../src/core/plan/plan.ts";
+import { isCarriedOut } from "../../../src/core/plan/carried-out.ts";
+import type { PipelinePlan, StagePlan } from "../../../src/core/plan/plan.ts";
 import type { StateEntry } from "../../../src/core/state/fold.ts";
 import { HOST, observedCaches, type Planned } from "./world.ts";
 

@@ -6,8 +6,9 @@ import type { CacheFileFacts, DiskFacts, Facts, MediaFacts, ModelFacts } from ".
 import { baseName, folderOf } from "../../../src/core/paths.ts";
 import { assemblePlan } from "../../../src/core/plan/assemble-plan.ts";
 import { latentFrames } from "../../../src/core/plan/caches.ts";
+import { isCarriedOut } from "../../../src/core/plan/carried-out.ts";
 import type { Choices } from "../../../src/core/plan/choices.ts";
-import { isCarriedOut, type PipelinePlan, planSchema, type StagePlan } from "../../../src/core/plan/plan.ts";
+import { type PipelinePlan, planSchema, type StagePlan } from "../../../src/core/plan/plan.ts";
 import { type PlanInput, planPipeline } from "../../../src/core/plan/plan-pipeline.ts";
 import { readPresets } from "../../../src/core/resolve/presets.ts";
 import { resolve } from "../../../src/core/resolve/resolve.ts";

@@ -1,6 +1,7 @@
 import { deviceChoice, processesOf } from "../../resolve/devices.ts";
 import type { ResolvedTrainStage } from "../../resolve/resolved.ts";
-import { type Estimate, isCarriedOut, type StagePlan } from "../plan.ts";
+import { isCarriedOut } from "../carried-out.ts";
+import type { Estimate, StagePlan } from "../plan.ts";
 import { isSet, numberOf } from "../schedule.ts";
 import { turnsOf } from "../turns.ts";
 import { countText } from "../wording.ts";
