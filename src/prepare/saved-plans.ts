@@ -77,9 +77,17 @@ type FileText =
   | { readonly kind: "missing" }
   | { readonly kind: "unreadable"; readonly why: string };
 
+/** A plan of ten thousand clips takes a hundredth of it. */
+const MAX_BYTES = 256 * 1024 * 1024;
+
 async function readIfFile(path: string): Promise<FileText> {
-  const reading = await readOpenFile(path, (handle) => handle.readFile("utf8"));
-  if (reading.kind === "read") return { kind: "text", text: reading.value };
+  const reading = await readOpenFile(path, async (handle, bytes) =>
+    bytes > MAX_BYTES ? undefined : await handle.readFile("utf8"),
+  );
+  if (reading.kind === "read" && reading.value === undefined) {
+    return { kind: "unreadable", why: `it is larger than ${MAX_BYTES / 1024 / 1024} MiB` };
+  }
+  if (reading.kind === "read") return { kind: "text", text: reading.value ?? "" };
   const { kind, text } = reading.problem;
   return kind === "missing" ? { kind } : { kind: "unreadable", why: text };
 }
@@ -150,7 +158,7 @@ export function findStale(prepared: Prepared, { savedOf, saved, state }: StaleCh
       pipeline !== undefined
         ? findMoved(one, presentOf(pipeline), { state })
         : present === undefined
-          ? ["the pipeline file: it can't be read any more"]
+          ? [`the pipeline file: it can't be read here; apply a saved plan from within the project it was made in`]
           : specMoved(one.madeFrom.binding.spec, boundSpec(present.spec));
     if (moved.length > 0) return [staleDiagnostic(one.plan, moved)];
     if (pipeline !== undefined || lacksVariablesOnly(prepared)) return [];

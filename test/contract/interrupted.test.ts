@@ -382,6 +382,32 @@ describeWithMusubi("a training that is interrupted on the real trainer", (musubi
     });
   }
 
+  it("gone back to an epoch, and stopped on the way: the same again, and what came after is in the archive", async () => {
+    const tested: Case = {
+      name: "cosine, back to the first epoch",
+      train: "lr_scheduler: cosine\n  max_data_loader_n_workers: 2",
+      interruptions: [],
+    };
+    const project = await makeCase(tested);
+    await expectApplied(project);
+    const whole = await resultOf(project);
+    const wholeSteps = await stepsOf(project);
+    const back = startApply(project, FILE, { args: ["--from-epoch", "1"], environment });
+    await back.until(stepFrom(BATCHES + 9));
+    MANNERS["ctrl-c"].act(back);
+    expect(await back.ended).toBe(85);
+    await expectApplied(project);
+    expect(await resultOf(project)).toEqual(whole);
+    expect(await stepsOf(project)).toEqual(wholeSteps);
+    const archived = (await project.list("out/archive")).map((name) => name.split("/")[1]);
+    expect([...new Set(archived)]).toEqual([
+      "mini-000002-state",
+      "mini-000002.safetensors",
+      "mini-state",
+      "mini.safetensors",
+    ]);
+  });
+
   it("caching, stopped and killed: what is there is whole, and the next apply makes the rest", async () => {
     const [tested] = CASES;
     if (tested === undefined) throw new Error("there are cases");

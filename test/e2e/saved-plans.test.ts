@@ -248,7 +248,7 @@ describe("a saved plan is refused, and what has moved is named, where", () => {
       (project) => rm(project.path(clip("01-test-pattern.txt"))),
       "what it names: it can't be planned any more; the errors say why",
     ],
-    ["the pipeline is gone", (project) => rm(project.path(FILE)), "the pipeline file: it can't be read any more"],
+    ["the pipeline is gone", (project) => rm(project.path(FILE)), "the pipeline file: it can't be read here"],
   ])("%s", async (_, move, item) => {
     const project = await bound();
     await move(project);
@@ -345,7 +345,9 @@ describe("a file that is no whole saved plan", () => {
   it("is not shown, whatever it is", async () => {
     const project = await makeQuickstart();
     await project.write("numbers.json", "{}");
-    for (const file of [FILE, "numbers.json", "pipelines", "nowhere.plan", "wan22.plan\u001b[2J"]) {
+    await project.write("model.bin", "");
+    await truncate(project.path("model.bin"), 2 ** 34);
+    for (const file of [FILE, "numbers.json", "model.bin", "pipelines", "nowhere.plan", "wan22.plan\u001b[2J"]) {
       const { exitCode, stderr } = await project.run(["show", file]);
       expect(exitCode).toBe(1);
       expect(stderr).toContain("error[P67]");

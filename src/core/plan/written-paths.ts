@@ -21,10 +21,11 @@ function rewrite(value: unknown, rewriters: readonly Rewriter[]): unknown {
 /** The path itself, what lies below it, and its mention in a text: TOML's, or a sentence's. */
 function rewriterOf([path, written]: readonly [string, string]): Rewriter {
   const literal = path.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
-  // A bare word is a path only where a file quotes it.
-  const before = path.includes("/") ? "(?<=^|[\"'`\\s(=:,])" : '(?<=")';
-  const after = path.includes("/") ? "(?=$|[/\"'`\\s),:;]|\\.(?:\\s|$))" : '(?=["/])';
-  const mention = new RegExp(`${before}${literal}${after}`, "gm");
+  const before = "(?<=^|[\"'`\\s(=:,])";
+  // A bare word that stands alone is a path only where a file quotes it.
+  const mention = path.includes("/")
+    ? new RegExp(`${before}${literal}(?=$|[/"'\`\\s),:;]|\\.(?:\\s|$))`, "gm")
+    : new RegExp(`${before}${literal}(?=/)|(?<=")${literal}(?=")`, "gm");
   return (text) => {
     if (text === path) return written;
     if (text.startsWith(`${path}/`)) return written + text.slice(path.length);

@@ -162,14 +162,14 @@ describe("paths that came of the environment", () => {
       argv: ["train.py", "--dit", "/mnt/big/models/dit.safetensors", "--output_dir", "/mnt/big/out"],
       files: { "dataset.toml": 'video_directory = "data"\ncache_directory = "/mnt/big/cache"\n' },
       cache_digests: { "/mnt/big/cache/a.safetensors": "1" },
-      text: "Nothing is in /mnt/big/cache. See /mnt/bigger and /mnt/big.",
+      text: "Nothing is in /mnt/big/cache. See /mnt/bigger, data/01.mp4 and /mnt/big.",
       prompt: "A fox that reads data",
     };
     expect(withWrittenPaths(plan, expanded)).toEqual({
       argv: ["train.py", "--dit", `\${MODELS}/dit.safetensors`, "--output_dir", `\${BIG}/out`],
       files: { "dataset.toml": `video_directory = "\${DATA}"\ncache_directory = "\${BIG}/cache"\n` },
       cache_digests: { [inBig("/cache/a.safetensors")]: "1" },
-      text: `Nothing is in \${BIG}/cache. See /mnt/bigger and \${BIG}.`,
+      text: `Nothing is in \${BIG}/cache. See /mnt/bigger, \${DATA}/01.mp4 and \${BIG}.`,
       prompt: "A fox that reads data",
     });
   });
