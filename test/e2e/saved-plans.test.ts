@@ -1,10 +1,12 @@
-import { copyFile, mkdir, readFile, rename, rm, truncate } from "node:fs/promises";
+import { copyFile, mkdir, readdir, readFile, rename, rm, truncate, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { planSchema } from "../../src/core/plan/plan.ts";
 import { savedPlanSchema } from "../../src/core/plan/saved-plan.ts";
 import { startApply as startApplyOf, stepFrom } from "../rig/applying.ts";
 import { checkpointHashes, FILE, isAlive, longQuickstart, readState, undisturbed } from "../rig/long-quickstart.ts";
 import { makeQuickstart, type Project } from "../rig/project.ts";
+import { testWithSmallDisk } from "../rig/small-disk.ts";
 import { safetensors } from "../unit/host/samples.ts";
 
 /** `plan --out`, `apply FILE` and `show FILE`: what was saved is what happens, or nothing does. */
@@ -389,6 +391,21 @@ describe("a plan is not saved", () => {
     const invalid = await project.run(["plan", FILE, "--out", PLAN]);
     expect(invalid).toMatchObject({ exitCode: 1, stderr: expect.stringContaining("error[P68]") });
     expect((await project.list(".")).filter((name) => name.includes("plan"))).toEqual([]);
+  });
+
+  testWithSmallDisk("where there is no room, and the one before stays whole", async (mountSmallDisk) => {
+    const project = await makeQuickstart();
+    const { folder } = await mountSmallDisk({ kibibytes: 64 });
+    const out = join(folder, "small.plan");
+    expect((await project.run(["plan", FILE, "--out", out])).exitCode).toBe(0);
+    await writeFile(join(folder, "rest"), Buffer.alloc(64 * 1024)).catch(() => undefined);
+    const full = await project.run(["plan", FILE, "--out", out, "--only", "cache-text"]);
+    expect(full.exitCode).toBe(1);
+    expect(full.stderr).toContain("error[A17]");
+    const shown = await project.run(["show", out]);
+    expect(shown.exitCode).toBe(0);
+    expect(shown.stdout).not.toContain("asked for with");
+    expect(await readdir(folder)).toEqual(["rest", "small.plan"]);
   });
 
   it("and an earlier one is replaced, also one that was cut short", async () => {
