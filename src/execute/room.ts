@@ -1,6 +1,6 @@
 import { type Diagnostic, diagnose } from "../core/diagnostic.ts";
 import type { StagePlan } from "../core/plan/plan.ts";
-import { judgeRoom, roomAdvice, roomFigures } from "../core/plan/room.ts";
+import { judgeRoom, type Room, roomAdvice, roomFigures } from "../core/plan/room.ts";
 import type { Spec } from "../core/spec/spec.ts";
 import { observeFileSystems } from "../host/file-systems.ts";
 import { EXECUTE_CODES } from "./codes.ts";
@@ -13,14 +13,26 @@ export async function findNoRoom(
   stages: readonly StagePlan[],
   { root, spec }: { readonly root: string; readonly spec: Pick<Spec, "file"> },
 ): Promise<Diagnostic | undefined> {
-  const writes = stages.flatMap((stage) => stage.writes ?? []);
-  const fileSystems = await observeFileSystems(
-    writes.map(({ folder }) => folder),
-    { root },
-  );
-  const short = judgeRoom(writes, fileSystems).filter(({ verdict }) => verdict === "short");
-  if (short.length === 0) return undefined;
+  const short = await figuresOf("short", stages, root);
+  if (short === undefined) return undefined;
   const names = stages.map(({ id }) => id).join(", ");
-  const figures = short.map(roomFigures).join("; ");
-  return diagnose(EXECUTE_CODES.noRoom, `Of what ${names} would write, ${figures}. ${roomAdvice(spec.file)}`);
+  return diagnose(EXECUTE_CODES.noRoom, `Of what ${names} would write, ${short}. ${roomAdvice(spec.file)}`);
+}
+
+/** What is to be said of stages that fit by the lower end of what they write, and by the upper end not, or barely. */
+export async function warnOfLittleRoom(stages: readonly StagePlan[], root: string): Promise<string | undefined> {
+  const tight = await figuresOf("tight", stages, root);
+  return tight === undefined ? undefined : `The disk may become full, or nearly so: ${tight}.`;
+}
+
+async function figuresOf(
+  verdict: Room["verdict"],
+  stages: readonly StagePlan[],
+  root: string,
+): Promise<string | undefined> {
+  const writes = stages.flatMap((stage) => stage.writes ?? []);
+  const folders = writes.map(({ folder }) => folder);
+  const rooms = judgeRoom(writes, await observeFileSystems(folders, { root }));
+  const found = rooms.filter((room) => room.verdict === verdict);
+  return found.length === 0 ? undefined : found.map(roomFigures).join("; ");
 }

@@ -3,7 +3,7 @@ import type { StageOutcome } from "../core/apply-event.ts";
 import type { Diagnostic } from "../core/diagnostic.ts";
 import type { StagePlan } from "../core/plan/plan.ts";
 import { startOf } from "./apply-input.ts";
-import { findNoRoom } from "./room.ts";
+import { findNoRoom, warnOfLittleRoom } from "./room.ts";
 import { runStage, type StageResult } from "./run-stage.ts";
 import { isRunning, type StageInput } from "./stage.ts";
 import { whyNotStartable } from "./start-stage.ts";
@@ -28,6 +28,9 @@ export async function runTurn(turn: readonly StagePlan[], input: TurnInput): Pro
     if (refused === undefined) startable.push(stage);
     else results.push({ outcome: "failed", diagnostics: [refused] });
   }
+  const starting = startable.filter((stage) => !isRunning(stage, input.apply));
+  const tight = await warnOfLittleRoom(starting, input.apply.root);
+  if (tight !== undefined) input.report({ type: "note", severity: "warning", text: tight });
   const settled = await Promise.allSettled(startable.map((stage) => runAmong({ ...input, stage, startGate }, turn)));
   for (const each of settled) {
     if (each.status === "rejected") throw each.reason;

@@ -41,6 +41,10 @@ testWithSmallDisk("one that fits with next to nothing left is warned of, and goe
   await mountSmallDisk({ kibibytes: 480, at: project.path("output/quickstart") });
   const { exitCode, stdout } = await project.run(["apply", FILE, "--auto-approve"]);
   expect(said(stdout)).toContain("warning[P70]");
+  // Said again before the stage that it is about.
+  expect(said(stdout)).toMatch(
+    /quickstart: warning: The disk may become full, or nearly so: .* output\/quickstart\. quickstart train: create/,
+  );
   expect(exitCode).toBe(0);
 });
 
