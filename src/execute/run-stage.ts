@@ -66,7 +66,9 @@ async function begin(input: StageInput): Promise<Started | NotStarted | undefine
 
 function takeGpus({ apply, stage, recorder, report }: StageInput): Promise<GpuLocksResult> {
   const { root, environment, signals } = apply;
-  const work = { project: root, pipeline: apply.plan.name, stage: stage.id, run: recorder.run };
+  // A trainer that lives has them in the name of the run that started it.
+  const run = isRunning(stage, apply) ? apply.state?.stages[stage.id]?.run : undefined;
+  const work = { project: root, pipeline: apply.plan.name, stage: stage.id, run: run ?? recorder.run };
   if (isRunning(stage, apply)) return adoptGpus({ work, environment });
   const { resolved, gpus, lockTimeoutMs } = startOf(apply);
   const devices = devicesInUse({ stage, backend: resolved.spec.trainer.backend, gpus, environment });
