@@ -87,6 +87,7 @@ describe("a state", () => {
     const state = await leaveRun([runEntry]);
     expect(await load()).toEqual({
       state,
+      recorded: state,
       diagnostics: [],
       lock: { kind: "free" },
       alive: [],
