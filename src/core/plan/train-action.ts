@@ -135,7 +135,8 @@ function decideFromEpoch(situation: TrainSituation, epoch: number): TrainAction 
   if (driver === "scripts" && outputs.files.some(({ kind }) => kind === "state")) {
     return { action: "refuse", because: "no-exact-resume", record, reasons: [reason] };
   }
-  if (epoch >= wanted.epochs) return refuse(`${countText(wanted.epochs, "epoch")} are wanted, so none comes after it`);
+  if (epoch >= wanted.epochs)
+    return refuse(`the pipeline wants ${countText(wanted.epochs, "epoch")}, so none comes after it`);
   const total = record.total_epochs ?? wanted.epochs;
   const epochs = epochsReasons(total, wanted.epochs);
   if (epochs.length > 0 && !scheduleAllowsExtend) {

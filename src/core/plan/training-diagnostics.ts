@@ -108,10 +108,13 @@ function noResume({ stage, planning, record, outputs, wanted }: Training): Diagn
   const states = outputs.files.filter(({ kind }) => kind === "state").map(({ path }) => path);
   const checkpoints = outputs.files.length - states.length;
   const total = record?.total_epochs ?? wanted.epochs;
+  const fromEpoch = planning.choices.fromEpoch.get(stage.id);
   const what =
-    record?.status === "finished"
-      ? `finished ${countText(total, "epoch")}, and ${wanted.epochs} are wanted now`
-      : `was trained for ${countText(done, "step")} of ${total * wanted.stepsPerEpoch}`;
+    fromEpoch !== undefined
+      ? `is asked to train on from epoch ${fromEpoch}`
+      : record?.status === "finished"
+        ? `finished ${countText(total, "epoch")}, and ${wanted.epochs} are wanted now`
+        : `was trained for ${countText(done, "step")} of ${total * wanted.stepsPerEpoch}`;
   return diagnose(
     PLAN_CODES.resumeNotYet,
     `The stage ${stage.id} of ${name} ${what}. Its training state is kept (${namesText(states)}), but the trainer's own \`--resume\` would train from epoch 0 again over the ${countText(checkpoints, "checkpoint")} that exist${checkpoints === 1 ? "s" : ""}, and the bridge that resumes exactly does not fit: ${planning.whyUnbridged(stage.id) ?? "the stage runs without it"}. Nothing is touched. To start over with everything archived: \`wan22 apply --replace ${stage.id} ${file}\`.`,

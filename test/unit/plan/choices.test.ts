@@ -148,7 +148,7 @@ describe("asked to train on from an epoch", () => {
     [
       "no epoch comes after it",
       { ...applied(), yaml: PIPELINE.replace("max_train_epochs: 4", "max_train_epochs: 2") },
-      "2 epochs are wanted, so none comes after it",
+      "the pipeline wants 2 epochs, so none comes after it",
     ],
     [
       "the schedule is laid out over another number of epochs",
@@ -166,7 +166,9 @@ describe("asked to train on from an epoch", () => {
 
   test("is refused where the trainer does not resume exactly, and beside one that runs", () => {
     const { state, disk } = stopped(OLD_MUSUBI, 19);
-    expect(planWorld({ ...OLD_MUSUBI, state, disk, fromEpoch: 2 }).codes).toEqual(["P5"]);
+    const refused = planWorld({ ...OLD_MUSUBI, state, disk, fromEpoch: 2 });
+    expect(refused.codes).toEqual(["P5"]);
+    expect(detailOf(refused)).toContain("The stage train of fox is asked to train on from epoch 2.");
     expect(planWorld({ ...stopped({}, 19), alive: ["train"], fromEpoch: 1 }).codes).toEqual(["P4"]);
   });
 
