@@ -9,12 +9,10 @@ import { PRUNE_KINDS, type PruneKind, type PrunePlan } from "../core/state/prune
 import type { State } from "../core/state/state.ts";
 import { carryOutPrune } from "../execute/carry-out-prune.ts";
 import { EXECUTE_CODES } from "../execute/codes.ts";
-import { lockPipeline } from "../execute/lock-pipeline.ts";
 import { planPrune } from "../execute/plan-prune.ts";
-import { settlePipeline } from "../execute/settle.ts";
+import { loadPlace, takeOver } from "../execute/take-over.ts";
 import type { Lock } from "../host/lock.ts";
-import { statePaths } from "../host/run-store.ts";
-import { loadState } from "../host/state-store.ts";
+import type { LoadedState } from "../host/state-store.ts";
 import { type CacheUse, observeCacheUse } from "../prepare/cache-use.ts";
 import { type ReadPipeline, readPipelines } from "../prepare/read.ts";
 import { viewDiagnostics } from "../views/human/diagnostics.ts";
@@ -58,7 +56,7 @@ export async function runPrune(files: readonly string[], options: PruneOptions, 
   const locked: Locked[] = [];
   try {
     for (const subject of subjects) {
-      const taken = await takeOver(subject);
+      const taken = await takeInHand(subject, terminal);
       if ("lock" in taken) locked.push(taken);
       else refusals.push(taken);
     }
@@ -140,34 +138,26 @@ interface Refusal {
   readonly exitCode: ExitCode;
 }
 
-/** The lock of a pipeline that nothing is at work on, with its record put in order; or why it is left alone. */
-async function takeOver(subject: Subject): Promise<Locked | Refusal> {
+/** A pipeline that nothing is at work on, in hand; or why it is left alone. */
+async function takeInHand(subject: Subject, terminal: Terminal): Promise<Locked | Refusal> {
   const { name, root, stateDir } = subject;
-  const load = () => {
-    const shownFile = pathInside(root, statePaths(stateDir, name).stateFile);
-    return loadState({ root, stateDir, pipeline: name, shownFile, host: hostname() });
-  };
+  const place = { root, stateDir, pipeline: name, host: hostname() };
   // Asked before the lock is taken: that of a trainer whose runner is gone stays as it is.
-  const before = await load();
-  const busy = whyBusy(name, before);
+  const busy = whyBusy(name, await loadPlace(place));
   if (busy !== undefined) return busy;
-  const result = await lockPipeline({ root, stateDir, pipeline: name });
-  if (result.kind !== "acquired") {
-    return { diagnostic: result.diagnostic, exitCode: result.kind === "locked" ? EXIT.locked : EXIT.error };
+  const taken = await takeOver(place, { onNote: (text) => terminal.err(text) });
+  if (taken.kind !== "taken") {
+    return { diagnostic: taken.diagnostic, exitCode: taken.kind === "locked" ? EXIT.locked : EXIT.error };
   }
-  const { lock } = result;
-  const unsettled = await settlePipeline({ root, stateDir, pipeline: name, host: hostname() });
-  const loaded = await load();
-  const refused = unsettled === undefined ? whyBusy(name, loaded) : { diagnostic: unsettled, exitCode: EXIT.error };
+  const { lock } = taken;
+  const loaded = await loadPlace(place);
+  const refused = whyBusy(name, loaded);
   if (refused === undefined) return { subject, lock, state: loaded.state };
   await lock.release();
   return refused;
 }
 
-function whyBusy(
-  name: string,
-  { state, alive, diagnostics }: Awaited<ReturnType<typeof loadState>>,
-): Refusal | undefined {
+function whyBusy(name: string, { state, alive, diagnostics }: LoadedState): Refusal | undefined {
   const [error] = diagnostics.filter(({ severity }) => severity === "error");
   if (error !== undefined) return { diagnostic: error, exitCode: EXIT.error };
   if (alive.length > 0) {

@@ -15,14 +15,19 @@ function escapeUnprintable(json: string): string {
   return json.replace(RAW_UNPRINTABLE, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`);
 }
 
-/** The plan as `schemas/plan.schema.json` describes it, indented by two spaces. */
+/** Indented by two spaces. */
+function indented(data: object): string {
+  return `${escapeUnprintable(JSON.stringify(data, null, 2))}\n`;
+}
+
+/** The plan as `schemas/plan.schema.json` describes it. */
 export function viewPlanJson(plan: Plan): string {
-  return `${escapeUnprintable(JSON.stringify(plan, null, 2))}\n`;
+  return indented(plan);
 }
 
 /** Diagnostics without a plan, for `validate --format json`. */
 export function viewDiagnosticsJson(diagnostics: readonly Diagnostic[]): string {
-  return `${escapeUnprintable(JSON.stringify({ diagnostics }, null, 2))}\n`;
+  return indented({ diagnostics });
 }
 
 /** What `doctor --format json` prints: a pipeline's findings, and what is wrong with files that are none. */
@@ -30,22 +35,22 @@ export function viewExaminedJson(examined: {
   readonly pipelines: readonly { readonly file: string; readonly findings: readonly Finding[] }[];
   readonly diagnostics: readonly Diagnostic[];
 }): string {
-  return `${escapeUnprintable(JSON.stringify(examined, null, 2))}\n`;
+  return indented(examined);
 }
 
 /** A record as `schemas/state.schema.json` describes it. */
 export function viewStateJson(state: State): string {
-  return `${escapeUnprintable(JSON.stringify(state, null, 2))}\n`;
+  return indented(state);
 }
 
 /** How pipelines stand, as `schemas/status.schema.json` describes it. */
 export function viewStatusJson(status: Status): string {
-  return `${escapeUnprintable(JSON.stringify(status, null, 2))}\n`;
+  return indented(status);
 }
 
 /** Runs and archive folders, as `schemas/runs.schema.json` describes them. */
 export function viewRunsJson(list: RunList): string {
-  return `${escapeUnprintable(JSON.stringify(list, null, 2))}\n`;
+  return indented(list);
 }
 
 /** One event of `apply`, a line of NDJSON. */
