@@ -3,6 +3,7 @@ import type { ApplyEvent } from "../../src/core/apply-event.ts";
 import { applyDetached, endAfterTest, hasSteps, processesWith, runnerOf, untilStage } from "../rig/at-work.ts";
 import {
   checkpointHashes,
+  endlessQuickstart,
   FILE,
   isAlive,
   longQuickstart,
@@ -55,7 +56,7 @@ describe("an apply in the background", () => {
   });
 
   it("is alone: a second one is refused as long as the first is at work", async () => {
-    const project = await longQuickstart();
+    const project = await endlessQuickstart();
     await applyDetached(project);
     const second = await project.run(["apply", FILE, "--auto-approve", "--detach"]);
     expect(second.exitCode).toBe(4);
@@ -138,7 +139,7 @@ describe("attach", () => {
   });
 
   it("passes Ctrl-C on to the runner in the background, which stops with the state saved", async () => {
-    const project = await longQuickstart();
+    const project = await endlessQuickstart();
     await applyDetached(project);
     await untilStage(project, "train", hasSteps(20));
     const attach = startCommand(project.folder, ["attach", FILE]);
@@ -151,7 +152,7 @@ describe("attach", () => {
   });
 
   it("ends alone where it was told so: training goes on", async () => {
-    const project = await longQuickstart();
+    const project = await endlessQuickstart();
     await applyDetached(project);
     const { pid = 0 } = await untilStage(project, "train", hasSteps(20));
     const attach = startCommand(project.folder, ["attach", FILE, "--detach-on-signal"]);
@@ -159,7 +160,7 @@ describe("attach", () => {
     attach.kill("SIGINT");
     expect((await attach).exitCode).toBe(85);
     expect(isAlive(pid)).toBe(true);
-    expect((await project.run(["attach"])).exitCode).toBe(0);
+    expect((await project.run(["stop"])).exitCode).toBe(85);
   });
 
   it("has nothing to come back to where nothing was ever run", async () => {

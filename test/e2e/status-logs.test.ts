@@ -4,10 +4,11 @@ import { stepFrom } from "../rig/applying.ts";
 import { applyDetached, endAfterTest, hasSteps, runnerOf, statusOf, untilStage } from "../rig/at-work.ts";
 import {
   checkpointHashes,
+  endlessQuickstart,
   FILE,
   longQuickstart,
   readState,
-  STEPS,
+  savedSteps,
   startApply,
   undisturbed,
 } from "../rig/long-quickstart.ts";
@@ -28,7 +29,7 @@ async function recordOf(project: Project): Promise<readonly string[]> {
 
 describe("status", () => {
   it("shows a run while it goes on: who is at work, which process, how far, how fast, and what a resume would have", async () => {
-    const project = await longQuickstart();
+    const project = await endlessQuickstart();
     await applyDetached(project);
     const runner = await runnerOf(project);
     const train = await untilStage(project, "train", hasSteps(130));
@@ -46,20 +47,20 @@ describe("status", () => {
       alive: true,
       unseen: false,
       unit: "steps",
-      total: STEPS,
+      total: 72_000,
       pid: (await readState(project)).stages.train?.process?.pid,
       loss: expect.any(Number),
       seconds_per_unit: expect.any(Number),
       eta_seconds: expect.any(Number),
-      training_state: { done_steps: 120 },
+      training_state: { done_steps: savedSteps(train.done ?? 0) },
     });
     const { stdout } = await project.run(["status", "quickstart"]);
     expect(stdout).toMatch(/in the hands of .+ \(process \d+, since /);
-    expect(stdout).toMatch(/train +running +step \d+\/720/);
+    expect(stdout).toMatch(/train +running +step \d+\/72000/);
   });
 
   it("tells a trainer that ended while nobody watched, and leaves it to the next apply to write that down", async () => {
-    const project = await longQuickstart();
+    const project = await endlessQuickstart();
     await applyDetached(project);
     const { pid = 0 } = await untilStage(project, "train", hasSteps(130));
     process.kill(await runnerOf(project), "SIGKILL");
@@ -74,14 +75,14 @@ describe("status", () => {
       status: "lost",
       alive: false,
       unseen: true,
-      training_state: { done_steps: 120 },
+      training_state: { done_steps: savedSteps(stages[2]?.done ?? 0) },
     });
     expect((await project.run(["status"])).stdout).toMatch(/ended\s+while\s+nobody\s+watched/);
     expect(await recordOf(project)).toEqual(before);
   });
 
   it("knows the exit code of a trainer that ended while nobody watched, where that left one", async () => {
-    const project = await longQuickstart();
+    const project = await endlessQuickstart();
     await applyDetached(project);
     const { run } = await untilStage(project, "train", hasSteps(20));
     process.kill(await runnerOf(project), "SIGKILL");
@@ -98,7 +99,7 @@ describe("status", () => {
     const wanted = await undisturbed();
     const project = await longQuickstart();
     await applyDetached(project);
-    const { pid = 0, run } = await untilStage(project, "train", hasSteps(320));
+    const { pid = 0, run } = await untilStage(project, "train", hasSteps(250));
     process.kill(await runnerOf(project), "SIGKILL");
     process.kill(pid, "SIGKILL");
     await untilStage(project, "train", ({ alive }) => alive === false);
@@ -114,18 +115,18 @@ describe("status", () => {
     // Neither the newest folder by time, nor the last by name, is the one to go on from.
     await project.write("output/quickstart/quickstart-000029-state/model.safetensors", "not a state");
 
-    expect((await statusOf(project)).stages[2]).toMatchObject({ status: "lost", alive: false });
+    const train = (await statusOf(project)).stages[2];
+    expect(train).toMatchObject({ status: "lost", alive: false });
 
-    const saved = (await readState(project)).training_states.map(({ done_steps }) => done_steps);
     const [planned] = (await project.plan(FILE)).pipelines;
-    expect(planned?.stages[2]).toMatchObject({ action: "resume", done_steps: Math.max(...saved) });
+    expect(planned?.stages[2]).toMatchObject({ action: "resume", done_steps: savedSteps(train?.done ?? 0) });
     expect((await project.run(["apply", FILE, "--auto-approve"])).exitCode).toBe(0);
     expect((await readState(project)).stages.train).toMatchObject({ status: "finished", segment: 2 });
     expect(await checkpointHashes(project)).toMatchObject(wanted);
   });
 
   it("says of a record of another machine that its processes can't be seen", async () => {
-    const project = await longQuickstart();
+    const project = await endlessQuickstart();
     await applyDetached(project);
     await untilStage(project, "train", hasSteps(20));
     const state = await project.read(".wan22/state/quickstart.json");

@@ -9,7 +9,16 @@ import {
   statusOf,
   untilStage,
 } from "../rig/at-work.ts";
-import { checkpointHashes, FILE, longQuickstart, readState, startApply, undisturbed } from "../rig/long-quickstart.ts";
+import {
+  checkpointHashes,
+  endlessQuickstart,
+  FILE,
+  longQuickstart,
+  readState,
+  savedSteps,
+  startApply,
+  undisturbed,
+} from "../rig/long-quickstart.ts";
 import { answerCommand } from "../rig/project.ts";
 
 /** `wan22 stop` ends what is at work, whoever started it, and leaves a record to go on from. */
@@ -37,7 +46,7 @@ describe("stop", () => {
   });
 
   it("--now beside an apply: nothing is left of the trainer, and the apply ends as stopped, not as failed", async () => {
-    const project = await longQuickstart();
+    const project = await endlessQuickstart();
     const applying = startApply(project);
     await applying.until(stepFrom(130));
 
@@ -50,14 +59,15 @@ describe("stop", () => {
     const { stages, run } = await readState(project);
     expect(stages.train?.status).toBe("stopped");
     expect(await processesWith(`WAN22_STAGE=${run}/`)).toEqual([]);
+    const doneSteps = savedSteps(stages.train?.done_steps ?? 0);
     const [planned] = (await project.plan(FILE)).pipelines;
-    expect(planned?.stages[2]).toMatchObject({ action: "resume", done_steps: 120 });
+    expect(planned?.stages[2]).toMatchObject({ action: "resume", done_steps: doneSteps });
   });
 
   it.each([{ args: [] }, { args: ["--now"] }])(
     "where the runner is gone, $args: the end is written down, and the lock is given back",
     async ({ args }) => {
-      const project = await longQuickstart();
+      const project = await endlessQuickstart();
       await applyDetached(project);
       const { run } = await untilStage(project, "train", hasSteps(130));
       process.kill(await runnerOf(project), "SIGKILL");
@@ -72,7 +82,7 @@ describe("stop", () => {
   );
 
   it("between two stages: the next one is not begun", async () => {
-    const project = await longQuickstart();
+    const project = await endlessQuickstart();
     const applying = startApply(project);
     await applying.until((event) => event.type === "stage-started" && event.stage === "cache-latents");
     expect((await project.run(["stop"])).exitCode).toBe(85);
@@ -81,7 +91,7 @@ describe("stop", () => {
   });
 
   it("although the pipeline file is broken by now, by its name or without one", async () => {
-    const project = await longQuickstart();
+    const project = await endlessQuickstart();
     await applyDetached(project);
     await untilStage(project, "train", hasSteps(20));
     await project.write(FILE, "version: [");
@@ -90,7 +100,7 @@ describe("stop", () => {
   });
 
   it("--no-wait: comes back when it was asked", async () => {
-    const project = await longQuickstart();
+    const project = await endlessQuickstart();
     const applying = startApply(project);
     await applying.until(stepFrom(20));
     const { exitCode, stderr } = await project.run(["stop", "--no-wait"]);
@@ -102,7 +112,7 @@ describe("stop", () => {
   it.runIf(process.platform === "linux")(
     "beside a runner that is suspended: the trainer hears of it all the same",
     async () => {
-      const project = await longQuickstart();
+      const project = await endlessQuickstart();
       const applying = startApply(project);
       await applying.until(stepFrom(20));
       applying.process.kill("SIGSTOP");
@@ -118,7 +128,7 @@ describe("stop", () => {
   );
 
   it("an apply that waits for its question to be answered: it starts nothing", async () => {
-    const project = await longQuickstart();
+    const project = await endlessQuickstart();
     const asking = answerCommand(project, ["apply", FILE], "yes", { when: project.path("told") });
     while ((await statusOf(project)).lock.kind !== "held") await new Promise(setImmediate);
     const stop = await project.run(["stop"]);
@@ -131,7 +141,7 @@ describe("stop", () => {
   });
 
   it("halves that are trained at the same time: both", async () => {
-    const project = await longQuickstart((yaml) =>
+    const project = await endlessQuickstart((yaml) =>
       yaml.replace("hardware: entry", "hardware: entry\nnoise: separate\ngpus: [0, 1]"),
     );
     await applyDetached(project);
@@ -143,7 +153,7 @@ describe("stop", () => {
   });
 
   it("nothing, where nothing runs: exit 0, and nothing is changed", async () => {
-    const project = await longQuickstart();
+    const project = await endlessQuickstart();
     expect(await project.run(["stop"])).toMatchObject({
       exitCode: 0,
       stderr: "Nothing runs: there is nothing to stop.",
@@ -152,7 +162,7 @@ describe("stop", () => {
   });
 
   it("not what another machine is at work on: exit 4", async () => {
-    const project = await longQuickstart();
+    const project = await endlessQuickstart();
     endAfterTest(project);
     const applying = startApply(project);
     await applying.until(stepFrom(20));

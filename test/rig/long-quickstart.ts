@@ -16,6 +16,13 @@ export const longQuickstart = (edit: (yaml: string) => string = (yaml) => yaml) 
     edit(yaml.replace("max_train_epochs: 4", `max_train_epochs: ${EPOCHS}\n  save_every_n_epochs: 5`)),
   );
 
+/** One that no test sees to its end, however slow the machine is that it is disturbed on. */
+export const endlessQuickstart = (edit: (yaml: string) => string = (yaml) => yaml) =>
+  longQuickstart((yaml) => edit(yaml.replace(`max_train_epochs: ${EPOCHS}`, "max_train_epochs: 3000")));
+
+/** Steps of the last training state that was saved at an epoch's end, after so many steps. */
+export const savedSteps = (steps: number) => Math.floor(steps / 120) * 120;
+
 /** Starts `wan22 apply` on it and reads what it says. */
 export function startApply(project: Project): Applying {
   return startApplyOf(project, FILE);
@@ -34,7 +41,15 @@ export async function checkpointHashes(project: Project): Promise<Readonly<Recor
   return Object.fromEntries(await Promise.all(hashes));
 }
 
-export async function undisturbed(): Promise<Readonly<Record<string, string>>> {
+let known: Promise<Readonly<Record<string, string>>> | undefined;
+
+/** The checkpoints of one that nobody disturbs; trained once for all tests of a file. */
+export function undisturbed(): Promise<Readonly<Record<string, string>>> {
+  known ??= trainUndisturbed();
+  return known;
+}
+
+async function trainUndisturbed(): Promise<Readonly<Record<string, string>>> {
   const project = await longQuickstart();
   const { exitCode, stderr } = await project.run(["apply", FILE, "--auto-approve"]);
   expect(exitCode, stderr).toBe(0);
