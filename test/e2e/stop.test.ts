@@ -76,7 +76,9 @@ describe("stop", () => {
 
       expect(await processesWith(`WAN22_STAGE=${run}/`)).toEqual([]);
       expect((await readState(project)).stages.train?.status).toBe("stopped");
-      expect(await project.list(".wan22/state")).toEqual(["quickstart.json", "quickstart.json.backup"]);
+      // What the runner was writing when it was killed may lie there still, as long as nobody has collected its remains.
+      const left = (await project.list(".wan22/state")).filter((name) => !name.endsWith(".tmp"));
+      expect(left).toEqual(["quickstart.json", "quickstart.json.backup"]);
       expect(JSON.parse(await project.read(`.wan22/runs/${run}/result.json`))).toMatchObject({ outcome: "stopped" });
     },
   );
