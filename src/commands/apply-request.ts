@@ -5,7 +5,23 @@ import type { SavedPipeline } from "../core/plan/saved-plan.ts";
 import { SAVED_PLAN_CODES } from "../core/plan/saved-plan-codes.ts";
 import { findSavedPlans, type ReadSavedPlan } from "../prepare/saved-plans.ts";
 import { choiceWords } from "./command-line.ts";
+import type { OnSignal } from "./signals.ts";
 import type { Terminal } from "./terminal.ts";
+
+/** How `apply` was asked to go about it. */
+export interface ApplyOptions {
+  readonly format: "human" | "json";
+  /** `auto` asks nobody. */
+  readonly approval: "ask" | "auto";
+  readonly choices: Choices;
+  /** How long to wait for a pipeline or a GPU that another has. */
+  readonly lockTimeoutMs: number;
+  readonly onSignal: OnSignal;
+  /** `detached`: by a runner in the background. */
+  readonly runner: "here" | "detached";
+  /** The mark of the plan that was agreed to, where that was elsewhere. */
+  readonly plannedAs: string | undefined;
+}
 
 /** What `apply` was asked for: pipeline files as they are, or plans that were saved. */
 export interface ApplyRequest {

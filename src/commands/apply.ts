@@ -1,47 +1,26 @@
 import { hostname } from "node:os";
-import { join, resolve } from "node:path";
+import { resolve } from "node:path";
 import { type Diagnostic, diagnose } from "../core/diagnostic.ts";
 import { isCarriedOut } from "../core/plan/carried-out.ts";
-import type { Choices } from "../core/plan/choices.ts";
 import { staleDiagnostic, stateMoved } from "../core/plan/staleness.ts";
-import { findRemedies, remedyLines } from "../core/resolve/remedies.ts";
 import { STAGE_IDS } from "../core/vocabulary.ts";
-import { applyPipeline } from "../execute/apply-pipeline.ts";
 import { EXECUTE_CODES } from "../execute/codes.ts";
 import { tellUnseenEnd } from "../execute/notify.ts";
 import { settlePipeline, type UnseenEnd } from "../execute/settle.ts";
 import { giveBack, type PipelinePlace, takeOver } from "../execute/take-over.ts";
 import { HOST_CODES } from "../host/codes.ts";
 import type { Lock } from "../host/lock.ts";
-import { installationFolder } from "../prepare/built-in.ts";
 import { type KnownPipeline, type Prepared, prepare } from "../prepare/prepare.ts";
 import { findStale } from "../prepare/saved-plans.ts";
-import { openApplyView } from "../views/apply.ts";
-import { viewDiagnostics } from "../views/human/diagnostics.ts";
 import { viewPlanHuman } from "../views/human/plan.ts";
-import { viewDiagnosticsJson } from "../views/json.ts";
-import { type ApplyRequest, readRequest } from "./apply-request.ts";
-import { choiceWords, commandLine, fileFrom } from "./command-line.ts";
+import { applyAll } from "./apply-all.ts";
+import { type ApplyOptions, type ApplyRequest, readRequest } from "./apply-request.ts";
 import { detach, planMark } from "./detach.ts";
-import { EXIT, type ExitCode, exitCodeOf, planExitCode } from "./exit-code.ts";
+import { EXIT, type ExitCode, planExitCode } from "./exit-code.ts";
 import { pipelineFiles } from "./pipeline-files.ts";
 import { showScan } from "./plan.ts";
-import { listenForSignals, type OnSignal } from "./signals.ts";
+import { showDiagnostics } from "./show-diagnostics.ts";
 import { askYes, type Terminal } from "./terminal.ts";
-
-export interface ApplyOptions {
-  readonly format: "human" | "json";
-  /** `auto` asks nobody. */
-  readonly approval: "ask" | "auto";
-  readonly choices: Choices;
-  /** How long to wait for a pipeline or a GPU that another has. */
-  readonly lockTimeoutMs: number;
-  readonly onSignal: OnSignal;
-  /** `detached`: by a runner in the background. */
-  readonly runner: "here" | "detached";
-  /** The mark of the plan that was agreed to, where that was elsewhere. */
-  readonly plannedAs: string | undefined;
-}
 
 /** `wan22 apply`: makes what `plan` says happen, one pipeline after the other. */
 export async function runApply(files: readonly string[], options: ApplyOptions, terminal: Terminal): Promise<ExitCode> {
@@ -55,7 +34,7 @@ export async function runApply(files: readonly string[], options: ApplyOptions, 
   if (chosen === undefined) return EXIT.error;
   const request = await readRequest(chosen, options.choices, terminal);
   if (!("files" in request)) {
-    showDiagnostics(request, { texts: new Map() }, options, terminal);
+    showDiagnostics(request, terminal, { format: options.format });
     return EXIT.error;
   }
   const { saved } = request;
@@ -109,16 +88,16 @@ export async function runApply(files: readonly string[], options: ApplyOptions, 
       else refused.push({ diagnostic: taken.diagnostic, exitCode: REFUSED[taken.kind] });
     }
     const refusals = refused.map(({ diagnostic }) => diagnostic);
-    showDiagnostics(refusals, first, options, terminal);
+    showDiagnostics(refusals, terminal, { format: options.format, texts: first.texts });
     const [refusal] = refused;
     // A saved plan is carried out as a whole.
     if (refusal !== undefined && (locks.length === 0 || saved !== undefined)) return refusal.exitCode;
     // Settled by now, so that the next plan says nothing of it.
-    showDiagnostics(damaged, first, options, terminal);
+    showDiagnostics(damaged, terminal, { format: options.format, texts: first.texts });
     // Planned again under the lock: what another apply did between is in it.
     const { prepared, unsettled } = await planSettled(plan, { locks, telling }, terminal);
     if (unsettled !== undefined) {
-      showDiagnostics([unsettled], prepared, options, terminal);
+      showDiagnostics([unsettled], terminal, { format: options.format, texts: prepared.texts });
       return EXIT.error;
     }
     const moved = refuseSaved(prepared, request, "settled", options, terminal);
@@ -131,7 +110,10 @@ export async function runApply(files: readonly string[], options: ApplyOptions, 
     if (!startsAnything(prepared)) return end([]);
     if (options.plannedAs !== undefined && options.plannedAs !== planMark(prepared.plan.pipelines)) {
       const { why, mend } = EXECUTE_CODES.planMoved;
-      showDiagnostics([diagnose(EXECUTE_CODES.planMoved, `${why} ${mend}`)], prepared, options, terminal);
+      showDiagnostics([diagnose(EXECUTE_CODES.planMoved, `${why} ${mend}`)], terminal, {
+        format: options.format,
+        texts: prepared.texts,
+      });
       return EXIT.stale;
     }
     if (options.approval === "ask" && !(await confirm(terminal))) return EXIT.error;
@@ -142,7 +124,7 @@ export async function runApply(files: readonly string[], options: ApplyOptions, 
   } finally {
     for (const { pipeline, lock } of locks) await giveBack(placeOf(pipeline), lock);
     const untold = await Promise.all(telling);
-    showDiagnostics(untold.flat(), first, options, terminal);
+    showDiagnostics(untold.flat(), terminal, { format: options.format, texts: first.texts });
   }
 }
 
@@ -159,7 +141,7 @@ function refuseSaved(
   const invalid = planExitCode(prepared.plan);
   if (stale.length === 0 && invalid === EXIT.fine) return undefined;
   const errors = prepared.plan.diagnostics.filter(({ severity }) => severity === "error");
-  showDiagnostics([...errors, ...stale], prepared, options, terminal);
+  showDiagnostics([...errors, ...stale], terminal, { format: options.format, texts: prepared.texts });
   return stale.length > 0 ? EXIT.stale : invalid;
 }
 
@@ -231,73 +213,6 @@ async function confirm(terminal: Terminal): Promise<boolean> {
   return false;
 }
 
-/** Carries out every pipeline that has something to do; one that fails costs the others nothing. */
-async function applyAll(
-  { pipelines, texts }: Prepared,
-  options: ApplyOptions & { readonly request: ApplyRequest; readonly files: readonly string[] },
-  terminal: Terminal,
-): Promise<readonly ExitCode[]> {
-  const signals = listenForSignals(terminal, options.onSignal);
-  const view = await openApplyView({
-    format: options.format,
-    stream: process.stdout,
-    terminal: terminal.interactive && terminal.redraws ? "interactive" : "plain",
-    colour: terminal.colour,
-  });
-  const codes: ExitCode[] = [];
-  let detached = false;
-  const found: Diagnostic[] = [];
-  try {
-    const { saved } = options.request;
-    for (const { root, spec, resolved, items, plan, state, alive, facts, presets } of pipelines) {
-      if (!plan.stages.some(isCarriedOut)) continue;
-      if (signals.stop.aborted || signals.detach.aborted) break;
-      const result = await applyPipeline({
-        plan,
-        planDigest: saved?.savedOf({ root, spec })?.plan.digest,
-        state,
-        alive,
-        root,
-        stateDir: resolve(root, resolved.spec.stateDir),
-        host: hostname(),
-        start: {
-          resolved,
-          items,
-          sources: facts.sources,
-          trainer: facts.trainer,
-          pythonDir: join(installationFolder(), "python"),
-          gpus: facts.gpus,
-          lockTimeoutMs: options.lockTimeoutMs,
-        },
-        environment: terminal.environment,
-        notify: resolved.spec.notify,
-        remediesFor: async (problem) => remedyLines(findRemedies(problem, resolved, presets)),
-        report: view.report,
-        signals,
-      });
-      found.push(...result.diagnostics);
-      codes.push(exitCodeOf(result));
-      detached ||= result.outcome === "detached";
-    }
-  } finally {
-    await view.close();
-    signals.close();
-  }
-  showDiagnostics(found, { texts }, options, terminal);
-  if (codes.includes(EXIT.stopped)) {
-    const names =
-      options.request.saved === undefined
-        ? pipelines.map((pipeline) => fileFrom(terminal.folder, pipeline))
-        : options.files;
-    // What was to start over, or go back, has; stages that were to wait still do.
-    const command = commandLine(["apply", ...choiceWords({ only: options.choices.only }), ...names], terminal);
-    terminal.err(
-      detached ? `Detached: training goes on. Follow it with: ${command}` : `Stopped. Resume with: ${command}`,
-    );
-  }
-  return codes;
-}
-
 /** The worst that happened: an end at once before a stop, a stop before a failure, a failure before a GPU that another has. */
 function verdict({ plan }: Prepared, codes: readonly ExitCode[]): ExitCode {
   for (const code of [EXIT.interrupted, EXIT.stopped, EXIT.stageFailed, EXIT.locked])
@@ -310,17 +225,4 @@ function showPlan({ plan, texts }: Prepared, { format }: ApplyOptions, terminal:
   const view = viewPlanHuman(plan, { colour, width, sources: texts, applyCommand: "none" });
   if (format === "json") terminal.err(view);
   else terminal.out(view);
-}
-
-function showDiagnostics(
-  diagnostics: readonly Diagnostic[],
-  { texts }: Pick<Prepared, "texts">,
-  { format }: ApplyOptions,
-  terminal: Terminal,
-): void {
-  if (diagnostics.length === 0) return;
-  const { colour, width } = terminal;
-  terminal.err(
-    format === "json" ? viewDiagnosticsJson(diagnostics) : viewDiagnostics(diagnostics, { colour, width, texts }),
-  );
 }

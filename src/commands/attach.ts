@@ -5,7 +5,8 @@ import { openApplyView } from "../views/apply.ts";
 import { commandLine } from "./command-line.ts";
 import { EXIT, type ExitCode, exitCodeOf } from "./exit-code.ts";
 import { type FoundPipeline, findPipelines } from "./find-pipelines.ts";
-import { applyCommand, diagnosticsOf, followPipeline, showDiagnostics, suspendedText } from "./follow-pipeline.ts";
+import { applyCommand, diagnosticsOf, followPipeline, suspendedText } from "./follow-pipeline.ts";
+import { showDiagnostics } from "./show-diagnostics.ts";
 import { listenForSignals, type OnSignal } from "./signals.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -21,7 +22,7 @@ export async function runAttach(
   terminal: Terminal,
 ): Promise<ExitCode> {
   const { found, diagnostics } = await findPipelines(file === undefined ? [] : [file], terminal);
-  showDiagnostics(diagnostics, format, terminal);
+  showDiagnostics(diagnostics, terminal, { format });
   if (diagnostics.length > 0) return EXIT.error;
   const pipeline = file === undefined ? await theOneAtWork(found, "attach", terminal) : found[0];
   if (pipeline === undefined) return EXIT.error;
@@ -39,7 +40,7 @@ export async function runAttach(
     await view.close();
     signals.close();
   }
-  showDiagnostics(diagnosticsOf(result), format, terminal);
+  showDiagnostics(diagnosticsOf(result), terminal, { format });
   return conclude(result, pipeline, terminal);
 }
 

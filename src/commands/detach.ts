@@ -10,7 +10,7 @@ import type { Prepared } from "../prepare/prepare.ts";
 import { openApplyView } from "../views/apply.ts";
 import { choiceWords, commandLine, fileFrom } from "./command-line.ts";
 import { EXIT, type ExitCode } from "./exit-code.ts";
-import { showDiagnostics } from "./follow-pipeline.ts";
+import { showDiagnostics } from "./show-diagnostics.ts";
 import { listenForSignals } from "./signals.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -51,7 +51,7 @@ export async function detach(
   } catch (error) {
     const diagnostic = await explainSystemError(error, changing[0]?.root ?? terminal.folder);
     if (diagnostic === undefined) throw error;
-    showDiagnostics([diagnostic], format, terminal);
+    showDiagnostics([diagnostic], terminal, { format });
     return EXIT.error;
   } finally {
     await view.close();

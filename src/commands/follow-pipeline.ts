@@ -4,8 +4,6 @@ import { findRemedies, remedyLines } from "../core/resolve/remedies.ts";
 import type { RunResult } from "../core/state/run-result.ts";
 import { type AttachInput, type AttachResult, attachPipeline } from "../execute/attach-pipeline.ts";
 import { prepare } from "../prepare/prepare.ts";
-import { viewDiagnostics } from "../views/human/diagnostics.ts";
-import { viewDiagnosticsJson } from "../views/json.ts";
 import { commandLine } from "./command-line.ts";
 import { findDiagnosticKind } from "./diagnostic-kinds.ts";
 import type { FoundPipeline } from "./find-pipelines.ts";
@@ -56,16 +54,6 @@ function toDiagnostic({ severity, code, message }: RunResult["diagnostics"][numb
   const [first = "", ...below] = message.slice(kind.summary.length + 2).split("\n");
   const rest = below.length === 0 ? {} : { below: `\n${below.join("\n")}` };
   return [diagnose(kind, first, { severity, ...rest })];
-}
-
-export function showDiagnostics(
-  diagnostics: readonly Diagnostic[],
-  format: "human" | "json",
-  { colour, width, err }: Terminal,
-): void {
-  if (diagnostics.length === 0) return;
-  const texts = new Map<string, string>();
-  err(format === "json" ? viewDiagnosticsJson(diagnostics) : viewDiagnostics(diagnostics, { colour, width, texts }));
 }
 
 /** What there is to know of a runner that is halted. */

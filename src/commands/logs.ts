@@ -7,7 +7,7 @@ import { createLogScreen, type LogScreen } from "../views/human/log-screen.ts";
 import { theOneAtWork } from "./attach.ts";
 import { EXIT, type ExitCode } from "./exit-code.ts";
 import { findPipelines } from "./find-pipelines.ts";
-import { showDiagnostics } from "./follow-pipeline.ts";
+import { showDiagnostics } from "./show-diagnostics.ts";
 import type { Terminal } from "./terminal.ts";
 
 export interface LogsOptions {
@@ -30,7 +30,7 @@ export async function runLogs(
     return EXIT.error;
   }
   const { found, diagnostics } = await findPipelines(named === undefined ? [] : [named], terminal);
-  showDiagnostics(diagnostics, "human", terminal);
+  showDiagnostics(diagnostics, terminal);
   if (diagnostics.length > 0) return EXIT.error;
   const pipeline = named === undefined ? await theOneAtWork(found, "logs", terminal) : found[0];
   if (pipeline === undefined) return EXIT.error;
@@ -48,7 +48,7 @@ export async function runLogs(
   } finally {
     out.close();
   }
-  showDiagnostics([diagnose(kind, missing)], "human", terminal);
+  showDiagnostics([diagnose(kind, missing)], terminal);
   return EXIT.error;
 }
 

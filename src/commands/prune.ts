@@ -15,10 +15,10 @@ import type { Lock } from "../host/lock.ts";
 import type { LoadedState } from "../host/state-store.ts";
 import { type CacheUse, observeCacheUse } from "../prepare/cache-use.ts";
 import { type ReadPipeline, readPipelines } from "../prepare/read.ts";
-import { viewDiagnostics } from "../views/human/diagnostics.ts";
 import { describePruned, viewPrune } from "../views/human/runs.ts";
 import { EXIT, type ExitCode } from "./exit-code.ts";
 import { pipelineFiles } from "./pipeline-files.ts";
+import { showDiagnostics } from "./show-diagnostics.ts";
 import { askYes, type Terminal } from "./terminal.ts";
 
 export interface PruneOptions {
@@ -50,7 +50,7 @@ export async function runPrune(files: readonly string[], options: PruneOptions, 
   if (chosen === undefined) return EXIT.error;
   const read = await readPipelines(chosen, terminal);
   const unread = read.filter(({ spec }) => spec === undefined);
-  for (const { diagnostics, texts } of unread) show(diagnostics, terminal, texts);
+  for (const { diagnostics, texts } of unread) showDiagnostics(diagnostics, terminal, { texts });
   const subjects = await findSubjects(read, files.length > 0 ? "named" : "all");
   const refusals: Refusal[] = [];
   const locked: Locked[] = [];
@@ -60,7 +60,7 @@ export async function runPrune(files: readonly string[], options: PruneOptions, 
       if ("lock" in taken) locked.push(taken);
       else refusals.push(taken);
     }
-    show(
+    showDiagnostics(
       refusals.map(({ diagnostic }) => diagnostic),
       terminal,
     );
@@ -95,7 +95,7 @@ export async function runPrune(files: readonly string[], options: PruneOptions, 
       diagnostics.push(...pruned.diagnostics);
     }
     terminal.out(describePruned({ bytes, items }));
-    show(diagnostics, terminal);
+    showDiagnostics(diagnostics, terminal);
     return diagnostics.length > 0 ? EXIT.error : failed;
   } finally {
     for (const { lock } of locked) await lock.release();
@@ -179,12 +179,4 @@ async function confirm(terminal: Terminal): Promise<boolean> {
   if (await askYes("\nRemove this for good? Only `yes` is taken as consent: ")) return true;
   terminal.err("Nothing was removed: only `yes`, written out, removes anything.");
   return false;
-}
-
-function show(
-  diagnostics: readonly Diagnostic[],
-  { colour, width, err }: Terminal,
-  texts: ReadonlyMap<string, string> = new Map(),
-): void {
-  if (diagnostics.length > 0) err(viewDiagnostics(diagnostics, { colour, width, texts }));
 }

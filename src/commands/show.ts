@@ -1,11 +1,11 @@
 import { readPlanFile } from "../prepare/saved-plans.ts";
-import { viewDiagnostics } from "../views/human/diagnostics.ts";
 import { viewPlanHuman } from "../views/human/plan.ts";
 import { viewSavedPlanHead } from "../views/human/saved-plan.ts";
-import { viewDiagnosticsJson, viewPlanJson } from "../views/json.ts";
+import { viewPlanJson } from "../views/json.ts";
 import { viewPlanMarkdown } from "../views/markdown/plan.ts";
 import { commandLine } from "./command-line.ts";
 import { EXIT, type ExitCode } from "./exit-code.ts";
+import { showDiagnostics } from "./show-diagnostics.ts";
 import type { Terminal } from "./terminal.ts";
 
 export interface ShowOptions {
@@ -18,9 +18,7 @@ export async function runShow(file: string, { format, details }: ShowOptions, te
   const { colour, width, folder } = terminal;
   const read = await readPlanFile(file, folder);
   if ("severity" in read) {
-    terminal.err(
-      format === "json" ? viewDiagnosticsJson([read]) : viewDiagnostics([read], { colour, width, texts: new Map() }),
-    );
+    showDiagnostics([read], terminal, { format: format === "json" ? "json" : "human" });
     return EXIT.error;
   }
   const { plan } = read;

@@ -1,13 +1,11 @@
 import { existsSync } from "node:fs";
 import { hostname } from "node:os";
 import { join, resolve } from "node:path";
-import type { Diagnostic } from "../core/diagnostic.ts";
 import { pathInside } from "../core/paths.ts";
 import { findRoot } from "../host/project.ts";
 import { statePaths } from "../host/run-store.ts";
 import { findStateDirs, listRecorded, pipelineNameOf } from "../host/state-folders.ts";
 import type { StateRequest } from "../host/state-store.ts";
-import { viewDiagnostics } from "../views/human/diagnostics.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** Which record a `wan22 state` command is about: by a pipeline's name or file, whatever is wrong with that file. */
@@ -63,9 +61,4 @@ function requestOf(pipeline: string, stateDir: string, terminal: Terminal): Stat
   const root = rootOf(terminal);
   const shownFile = pathInside(root, statePaths(stateDir, pipeline).stateFile);
   return { root, stateDir, pipeline, shownFile, host: hostname() };
-}
-
-/** Says what is wrong, where nothing points into a file. */
-export function sayDiagnostics({ colour, width, err }: Terminal, diagnostics: readonly Diagnostic[]): void {
-  if (diagnostics.length > 0) err(viewDiagnostics(diagnostics, { colour, width, texts: new Map() }));
 }

@@ -3,7 +3,8 @@ import { planRestoration, type RestoreSource } from "../execute/restore-state.ts
 import type { StateRequest } from "../host/state-store.ts";
 import { viewStateChanges } from "../views/human/state.ts";
 import { EXIT, type ExitCode } from "./exit-code.ts";
-import { findRecord, type StatePlaceOptions, sayDiagnostics } from "./state-place.ts";
+import { showDiagnostics } from "./show-diagnostics.ts";
+import { findRecord, type StatePlaceOptions } from "./state-place.ts";
 import { askYes, type Terminal } from "./terminal.ts";
 
 export interface RestoreOptions extends StatePlaceOptions {
@@ -20,7 +21,7 @@ export async function runStateRestore(word: string, options: RestoreOptions, ter
   const patience = { timeoutMs: options.lockTimeoutMs, onWaiting: terminal.err };
   const locked = await lockPipeline({ ...request, patience });
   if (locked.kind !== "acquired") {
-    sayDiagnostics(terminal, [locked.diagnostic]);
+    showDiagnostics([locked.diagnostic], terminal);
     return locked.kind === "locked" ? EXIT.locked : EXIT.error;
   }
   if (locked.note !== undefined) terminal.err(locked.note);
@@ -37,7 +38,7 @@ async function restore(request: StateRequest, options: RestoreOptions, terminal:
   const { pipeline } = request;
   const restoration = await planRestoration(request, options.from);
   if (restoration.kind === "refused") {
-    sayDiagnostics(terminal, [restoration.diagnostic]);
+    showDiagnostics([restoration.diagnostic], terminal);
     return EXIT.error;
   }
   const source = SOURCES[restoration.from];
@@ -53,7 +54,7 @@ async function restore(request: StateRequest, options: RestoreOptions, terminal:
   if (options.approval === "ask" && !(await isAgreed(terminal))) return EXIT.error;
   const done = await restoration.carryOut();
   if ("severity" in done) {
-    sayDiagnostics(terminal, [done]);
+    showDiagnostics([done], terminal);
     return EXIT.error;
   }
   terminal.out(done.keptAs === undefined ? "Restored." : `Restored. The one before is kept as ${done.keptAs}.`);

@@ -8,7 +8,8 @@ import { type LoadedState, loadState, readRuns, type StateRequest } from "../hos
 import { type ListedState, viewHistory, viewState, viewStateList } from "../views/human/state.ts";
 import { viewStateJson } from "../views/json.ts";
 import { EXIT, type ExitCode } from "./exit-code.ts";
-import { findRecord, findRecords, rootOf, type StatePlaceOptions, sayDiagnostics } from "./state-place.ts";
+import { showDiagnostics } from "./show-diagnostics.ts";
+import { findRecord, findRecords, rootOf, type StatePlaceOptions } from "./state-place.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** `wan22 state list`, `show` and `history`: what is recorded. Nothing is changed. */
@@ -34,10 +35,10 @@ export async function runStateShow(word: string, options: StateShowOptions, term
   if (request === undefined) return EXIT.error;
   const loaded = await loadState(request);
   if (options.format === "human") {
-    sayDiagnostics(terminal, loaded.diagnostics);
+    showDiagnostics(loaded.diagnostics, terminal);
     terminal.out(viewState(listedAs(request, { ...loaded, diagnostics: [] }), terminal));
   } else {
-    sayDiagnostics(terminal, loaded.diagnostics);
+    showDiagnostics(loaded.diagnostics, terminal);
     if (loaded.state !== undefined) terminal.out(viewStateJson(loaded.state));
     else terminal.err(`There is no record of ${request.pipeline} yet.`);
   }
@@ -48,7 +49,7 @@ export async function runStateHistory(word: string, options: StatePlaceOptions, 
   const request = await findRecord(word, options, terminal);
   if (request === undefined) return EXIT.error;
   const loaded = await loadState(request);
-  sayDiagnostics(terminal, loaded.diagnostics);
+  showDiagnostics(loaded.diagnostics, terminal);
   if (hasError(loaded.diagnostics)) return EXIT.error;
   const { stateDir, pipeline } = request;
   const runs = await readRuns(statePaths(stateDir, pipeline).runsDir, pipeline);

@@ -8,7 +8,8 @@ import { findLock } from "../host/break-lock.ts";
 import { ownerText } from "../host/lock-owner.ts";
 import { statePaths } from "../host/run-store.ts";
 import { EXIT, type ExitCode } from "./exit-code.ts";
-import { findRecord, rootOf, type StatePlaceOptions, sayDiagnostics } from "./state-place.ts";
+import { showDiagnostics } from "./show-diagnostics.ts";
+import { findRecord, rootOf, type StatePlaceOptions } from "./state-place.ts";
 import { askYes, type Terminal } from "./terminal.ts";
 
 export interface UnlockOptions extends StatePlaceOptions {
@@ -31,7 +32,7 @@ export async function runUnlock(word: string, options: UnlockOptions, terminal: 
   const whose = standing.kind === "own" ? undefined : standing.owner;
   if (standing.kind === "held" && standing.by !== "unseen" && whose !== undefined && !options.force) {
     const detail = `${ownerText(whose)}. ${EXECUTE_CODES.ownerLives.mend}`;
-    sayDiagnostics(terminal, [diagnose(EXECUTE_CODES.ownerLives, detail)]);
+    showDiagnostics([diagnose(EXECUTE_CODES.ownerLives, detail)], terminal);
     return EXIT.locked;
   }
   terminal.out(
@@ -47,7 +48,7 @@ export async function runUnlock(word: string, options: UnlockOptions, terminal: 
   } catch (error) {
     const diagnostic = await explainSystemError(error, root);
     if (diagnostic === undefined) throw error;
-    sayDiagnostics(terminal, [diagnostic]);
+    showDiagnostics([diagnostic], terminal);
     return EXIT.error;
   }
   terminal.out(`${shown} was removed.`);

@@ -6,7 +6,8 @@ import type { StopManner } from "../host/stop-request.ts";
 import { openApplyView } from "../views/apply.ts";
 import { EXIT, type ExitCode } from "./exit-code.ts";
 import { type FoundPipeline, findPipelines } from "./find-pipelines.ts";
-import { applyCommand, diagnosticsOf, followPipeline, showDiagnostics, suspendedText } from "./follow-pipeline.ts";
+import { applyCommand, diagnosticsOf, followPipeline, suspendedText } from "./follow-pipeline.ts";
+import { showDiagnostics } from "./show-diagnostics.ts";
 import type { Terminal } from "./terminal.ts";
 
 export interface StopOptions {
@@ -18,13 +19,13 @@ export interface StopOptions {
 /** `wan22 stop`: ends what is at work on pipelines, whoever started it; 85 where something was stopped, 0 where nothing ran. */
 export async function runStop(files: readonly string[], options: StopOptions, terminal: Terminal): Promise<ExitCode> {
   const { found, diagnostics } = await findPipelines(files, terminal);
-  showDiagnostics(diagnostics, "human", terminal);
+  showDiagnostics(diagnostics, terminal);
   const results = await Promise.all(
     found.map(async (pipeline) => ({ pipeline, result: await stopPipeline(pipeline, options, terminal) })),
   );
   const codes: ExitCode[] = diagnostics.length > 0 ? [EXIT.error] : [];
   for (const { pipeline, result } of results) {
-    showDiagnostics(diagnosticsOf(result), "human", terminal);
+    showDiagnostics(diagnosticsOf(result), terminal);
     codes.push(conclude(result, pipeline, options, terminal));
   }
   if (codes.every((code) => code === EXIT.fine) && results.every(({ result }) => result.kind === "nothing")) {
