@@ -4,7 +4,7 @@ import type { StageId } from "../../src/core/vocabulary.ts";
 import {
   checkpointHashes,
   FILE,
-  isAlive,
+  holdTrainers,
   longQuickstart,
   readState,
   STEPS,
@@ -129,8 +129,11 @@ describe("halves that are trained at the same time", () => {
     await Promise.all([first.until(hasStep("train-low", 10)), first.until(hasStep("train-high", 10))]);
     first.process.kill("SIGKILL");
     await first.ended;
+    const goOn = await holdTrainers(project, "train-low", "train-high");
 
     const second = startApply(project);
+    await Promise.all([second.until(LOW), second.until(HIGH)]);
+    goOn();
     expect(await second.ended).toBe(0);
     expect(second.events.filter(({ type }) => type === "stage-started")).toMatchObject([
       { stage: "train-low", attached: true },
@@ -148,6 +151,7 @@ describe("halves that are trained at the same time", () => {
     await Promise.all([first.until(hasStep("train-low", 10)), first.until(hasStep("train-high", 10))]);
     first.process.kill("SIGKILL");
     await first.ended;
+    const goOn = await holdTrainers(project, "train-low", "train-high");
     await project.write(FILE, (await project.read(FILE)).replace("gpus: [0, 1]", "gpus: [0]"));
     const planned = (await project.plan(FILE)).pipelines[0]?.stages ?? [];
     expect(planned.slice(2)).toMatchObject([{ gpus: [0] }, { id: "train-high", gpus: [1] }]);
@@ -155,6 +159,7 @@ describe("halves that are trained at the same time", () => {
     const second = startApply(project);
     await Promise.all([second.until(LOW), second.until(HIGH)]);
     second.process.kill("SIGINT");
+    goOn();
     expect(await second.ended).toBe(85);
     const { stages } = await readState(project);
     expect([stages["train-low"]?.status, stages["train-high"]?.status]).toEqual(["stopped", "stopped"]);
@@ -170,6 +175,7 @@ describe("halves that are trained at the same time", () => {
     await Promise.all([first.until(hasStep("train-low", 10)), first.until(hasStep("train-high", 10))]);
     first.process.kill("SIGKILL");
     await first.ended;
+    const goOn = await holdTrainers(project, "train-low", "train-high");
     const separate = await project.read(FILE);
     await project.write(FILE, separate.replace("noise: separate", "noise: low"));
     const refused = await project.run(["apply", FILE, "--auto-approve"]);
@@ -177,6 +183,7 @@ describe("halves that are trained at the same time", () => {
     expect(refused.stdout + refused.stderr).toMatch(/P4(?:.|\n)*train-low(?:.|\n)*P4(?:.|\n)*train-high/);
 
     await project.write(FILE, separate);
+    goOn();
     expect((await project.run(["apply", FILE, "--auto-approve"])).exitCode).toBe(0);
     await expectRecorded(project);
   });
@@ -188,11 +195,12 @@ describe("halves that are trained at the same time", () => {
     await Promise.all([first.until(hasStep("train-low", 140)), first.until(hasStep("train-high", 10))]);
     first.process.kill("SIGKILL");
     await first.ended;
-    const [low, high] = [await trainerOf(project, "train-low"), await trainerOf(project, "train-high")];
-    process.kill(low, "SIGKILL");
-    expect(isAlive(high)).toBe(true);
+    process.kill(await trainerOf(project, "train-low"), "SIGKILL");
+    const goOn = await holdTrainers(project, "train-high");
 
     const second = startApply(project);
+    await second.until(HIGH);
+    goOn();
     expect(await second.ended).toBe(0);
     expect(second.events.filter(({ type }) => type === "stage-started")).toMatchObject([
       { stage: "train-high", attached: true },

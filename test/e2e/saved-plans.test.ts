@@ -4,7 +4,15 @@ import { describe, expect, it } from "vitest";
 import { planSchema } from "../../src/core/plan/plan.ts";
 import { savedPlanSchema } from "../../src/core/plan/saved-plan.ts";
 import { startApply as startApplyOf, stepFrom } from "../rig/applying.ts";
-import { checkpointHashes, FILE, isAlive, longQuickstart, readState, undisturbed } from "../rig/long-quickstart.ts";
+import {
+  checkpointHashes,
+  FILE,
+  holdTrainers,
+  isAlive,
+  longQuickstart,
+  readState,
+  undisturbed,
+} from "../rig/long-quickstart.ts";
 import { makeQuickstart, type Project } from "../rig/project.ts";
 import { testWithSmallDisk } from "../rig/small-disk.ts";
 import { safetensors } from "../unit/host/samples.ts";
@@ -53,7 +61,10 @@ describe("a saved plan", () => {
     await first.until(stepFrom(20));
     first.process.kill("SIGKILL");
     await first.ended;
+    const goOn = await holdTrainers(project, "train");
     const attached = startApplyOf(project, PLAN);
+    await attached.until(({ type }) => type === "stage-started");
+    goOn();
     await attached.until(stepFrom(200));
     expect(attached.events.find(({ type }) => type === "stage-started")).toMatchObject({ attached: true });
     process.kill((await readState(project)).stages.train?.process?.pid ?? 0, "SIGKILL");

@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
-import { expect } from "vitest";
+import { expect, onTestFinished } from "vitest";
 import { type State, stateSchema } from "../../src/core/state/state.ts";
+import type { StageId } from "../../src/core/vocabulary.ts";
 import { type Applying, startApply as startApplyOf } from "./applying.ts";
 import { makeQuickstart, type Project } from "./project.ts";
 
@@ -30,6 +31,20 @@ export function startApply(project: Project): Applying {
 
 export async function readState(project: Project): Promise<State> {
   return stateSchema.parse(JSON.parse(await project.read(".wan22/state/quickstart.json")));
+}
+
+/** Halts the trainers of these stages, so that they are there still when a test comes to them; they go on by what comes back. */
+export async function holdTrainers(project: Project, ...stages: readonly StageId[]): Promise<() => void> {
+  const state = await readState(project);
+  const pids = stages.map((stage) => state.stages[stage]?.process?.pid ?? 0);
+  const signal = (name: NodeJS.Signals) => {
+    for (const pid of pids) process.kill(pid, name);
+  };
+  signal("SIGSTOP");
+  onTestFinished(() => {
+    for (const pid of pids.filter(isAlive)) process.kill(pid, "SIGCONT");
+  });
+  return () => signal("SIGCONT");
 }
 
 export async function checkpointHashes(project: Project): Promise<Readonly<Record<string, string>>> {
