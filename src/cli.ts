@@ -394,7 +394,16 @@ function buildProgram(run: (work: () => Promise<ExitCode> | ExitCode) => Promise
     .addArgument(program.createArgument("<name>", "which one").choices(Object.keys(SCHEMAS)))
     .addHelpText("after", `\nSchemas:\n${listSchemas()}`)
     .action((name: SchemaName) => run(async () => (await import("./commands/schema.ts")).runSchema(name, terminal)));
+  pointToHelp(program, "wan22");
   return program;
+}
+
+/** Whoever mistypes an option is sent to the help that has it. */
+function pointToHelp(command: Command, words: string): void {
+  for (const one of command.commands) {
+    one.showHelpAfterError(`(${words} ${one.name()} --help shows what there is)`);
+    pointToHelp(one, `${words} ${one.name()}`);
+  }
 }
 
 async function main(): Promise<void> {

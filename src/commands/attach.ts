@@ -21,12 +21,13 @@ export async function runAttach(
   { format, onSignal }: AttachOptions,
   terminal: Terminal,
 ): Promise<ExitCode> {
-  const { found, diagnostics } = await findPipelines(file === undefined ? [] : [file], terminal);
-  showDiagnostics(diagnostics, terminal, { format });
-  if (diagnostics.length > 0) return EXIT.error;
-  const pipeline = file === undefined ? await theOneAtWork(found, "attach", terminal) : found[0];
-  if (pipeline === undefined) return EXIT.error;
+  // Before anything else: a Ctrl-C that comes early is meant for the trainer as well.
   const signals = listenForSignals(terminal, onSignal);
+  const pipeline = await findOne(file, { format, terminal });
+  if (pipeline === undefined) {
+    signals.close();
+    return EXIT.error;
+  }
   const view = await openApplyView({
     format,
     stream: process.stdout,
@@ -42,6 +43,16 @@ export async function runAttach(
   }
   showDiagnostics(diagnosticsOf(result), terminal, { format });
   return conclude(result, pipeline, terminal);
+}
+
+async function findOne(
+  file: string | undefined,
+  { format, terminal }: { readonly format: "human" | "json"; readonly terminal: Terminal },
+): Promise<FoundPipeline | undefined> {
+  const { found, diagnostics } = await findPipelines(file === undefined ? [] : [file], terminal);
+  showDiagnostics(diagnostics, terminal, { format });
+  if (diagnostics.length > 0) return undefined;
+  return file === undefined ? theOneAtWork(found, "attach", terminal) : found[0];
 }
 
 /** The pipeline that something is at work on, where the user named none. */
@@ -60,7 +71,7 @@ export async function theOneAtWork(
   const why = atWork.length > 0 ? "More than one pipeline is at work" : "No pipeline is at work";
   terminal.err(
     names.length === 0
-      ? "There is no pipeline here."
+      ? "There is no pipeline here: go to your project's folder, or name a pipeline's file."
       : `${why}. Name one: ${names.map((name) => commandLine([command, name], terminal)).join("; ")}`,
   );
   return undefined;

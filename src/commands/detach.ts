@@ -42,7 +42,8 @@ export async function detach(
     args: [...process.execArgv, script, ...words, "--planned-as", planMark(prepared.plan.pipelines)],
     cwd: terminal.folder,
     environment: terminal.environment,
-    report: view.report,
+    // For people there is one thing to know, and it comes below; what happens is told by `attach`.
+    report: format === "json" ? view.report : () => undefined,
     stop: signals.stop,
   });
   let started: BackgroundStart;

@@ -7,6 +7,7 @@ import { EXECUTE_CODES } from "../execute/codes.ts";
 import type { PipelinePlace } from "../execute/take-over.ts";
 import { findRoot } from "../host/project.ts";
 import { type ReadPipeline, readPipelines } from "../prepare/read.ts";
+import { findSavedPlans } from "../prepare/saved-plans.ts";
 import { yamlFilesOf } from "./pipeline-files.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -23,6 +24,8 @@ export interface FoundPipeline {
 export interface FoundPipelines {
   readonly found: readonly FoundPipeline[];
   readonly diagnostics: readonly Diagnostic[];
+  /** What is wrong with files of the project that can't be read, and of which there is no record. */
+  readonly unread: readonly Diagnostic[];
 }
 
 /** Where a project keeps its records that says nothing else. */
@@ -33,11 +36,11 @@ export async function findPipelines(
   words: readonly string[],
   terminal: Pick<Terminal, "folder" | "environment">,
 ): Promise<FoundPipelines> {
-  const project = await findProject(terminal);
-  if (words.length === 0) return { found: project, diagnostics: [] };
+  const { found: project, unread } = await findProject(terminal);
+  if (words.length === 0) return { found: project, diagnostics: [], unread };
   const found: FoundPipeline[] = [];
   const diagnostics: Diagnostic[] = [];
-  for (const word of new Set(words)) {
+  for (const word of new Set(await withoutPlans(words, terminal))) {
     const [read] = await readPipelines([word], terminal);
     const named = project.find(({ place }) => place.pipeline === word);
     if (read !== undefined && read.root !== "") found.push(foundOf(read, terminal.folder));
@@ -45,7 +48,17 @@ export async function findPipelines(
     else if (/^[a-z0-9][a-z0-9-]*$/.test(word)) diagnostics.push(unknown(word, project));
     else diagnostics.push(...(read?.diagnostics ?? []));
   }
-  return { found, diagnostics };
+  return { found, diagnostics, unread: [] };
+}
+
+/** A saved plan stands for the pipelines that it is of: what was applied can be looked at by the same word. */
+async function withoutPlans(
+  words: readonly string[],
+  { folder }: Pick<Terminal, "folder">,
+): Promise<readonly string[]> {
+  const { plans, others } = await findSavedPlans([...words], folder);
+  const files = plans.flatMap(({ pipelines }) => pipelines.map(({ path }) => relative(folder, path)));
+  return [...others, ...files];
 }
 
 function unknown(word: string, project: readonly FoundPipeline[]): Diagnostic {
@@ -55,11 +68,20 @@ function unknown(word: string, project: readonly FoundPipeline[]): Diagnostic {
   return diagnose(kind, `There is no file ${word}, nor a pipeline of this name. ${known}. ${kind.mend}`);
 }
 
-async function findProject(terminal: Pick<Terminal, "folder" | "environment">): Promise<readonly FoundPipeline[]> {
+async function findProject(
+  terminal: Pick<Terminal, "folder" | "environment">,
+): Promise<Pick<FoundPipelines, "found" | "unread">> {
   const { folder } = terminal;
   const files = await yamlFilesOf(folder);
   const read = (await readPipelines(files, terminal)).filter(({ root }) => root !== "");
-  const found = read.map((one) => foundOf(one, folder));
+  const found: FoundPipeline[] = [];
+  const unread: Diagnostic[] = [];
+  for (const one of read) {
+    const pipeline = foundOf(one, folder);
+    const { stateDir, pipeline: name } = pipeline.place;
+    if (one.spec !== undefined || (await recordsIn(stateDir)).includes(name)) found.push(pipeline);
+    else unread.push(...one.diagnostics.filter(({ severity }) => severity === "error"));
+  }
   const root = findRoot(join(folder, "pipeline.yaml"));
   const stateDirs = new Set([resolve(root, STATE_DIR), ...found.map(({ place }) => place.stateDir)]);
   for (const stateDir of stateDirs) {
@@ -68,7 +90,7 @@ async function findProject(terminal: Pick<Terminal, "folder" | "environment">): 
       found.push({ place: { root, stateDir, pipeline, host: hostname() }, file: undefined, notify: [] });
     }
   }
-  return found;
+  return { found, unread };
 }
 
 function foundOf({ root, name, spec, file }: ReadPipeline, folder: string): FoundPipeline {

@@ -11,9 +11,17 @@ export async function pipelineFiles(
   if (files.length > 0) return files;
   const found = await yamlFilesOf(terminal.folder);
   if (found.length > 0) return found;
-  const where = pipelinesFolder(terminal.folder);
-  terminal.err(`No pipeline file was named, and there is none in ${where}. Name one: wan22 plan pipelines/fox.yaml`);
+  sayNoPipeline(undefined, terminal);
   return undefined;
+}
+
+/** `command`: the one that was typed, where it takes no other. */
+export function sayNoPipeline(command: string | undefined, terminal: Pick<Terminal, "folder" | "err">): void {
+  const where = pipelinesFolder(terminal.folder);
+  const how = command === undefined ? "Name one" : `Name one: wan22 ${command} FILE`;
+  terminal.err(
+    `No pipeline was named, and there is none in ${where}. ${how}, or go to your project's folder; the README says what a project is.`,
+  );
 }
 
 /** All in the `pipelines/` of the project around a folder, as that folder sees them. */

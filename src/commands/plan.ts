@@ -41,7 +41,7 @@ export async function runPlan(files: readonly string[], options: PlanOptions, te
     terminal.err(viewDiagnostics([unsaved], { colour, width, texts: prepared.texts }));
     return EXIT.error;
   }
-  if (options.out !== undefined && options.format !== "human") terminal.err(`Saved to ${printable(options.out)}.`);
+  if (options.out !== undefined) terminal.err(`Saved to ${printable(options.out)}.`);
   const code = planExitCode(prepared.plan);
   return code === EXIT.fine && options.exitCode === "detailed" && prepared.plan.changes ? EXIT.changes : code;
 }

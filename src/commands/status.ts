@@ -5,6 +5,7 @@ import { viewStatusHuman } from "../views/human/status.ts";
 import { viewStatusJson } from "../views/json.ts";
 import { EXIT, type ExitCode } from "./exit-code.ts";
 import { findPipelines } from "./find-pipelines.ts";
+import { sayNoPipeline } from "./pipeline-files.ts";
 import type { Terminal } from "./terminal.ts";
 
 export interface StatusOptions {
@@ -17,14 +18,14 @@ export async function runStatus(
   { format }: StatusOptions,
   terminal: Terminal,
 ): Promise<ExitCode> {
-  const { found, diagnostics: unknown } = await findPipelines(files, terminal);
+  const { found, diagnostics: unknown, unread } = await findPipelines(files, terminal);
   const standings = await Promise.all(found.map(({ place, file }) => lookAtPipeline(place, file)));
   const pipelines = standings.map(({ status }) => status);
   const { colour, width } = terminal;
   if (format === "json") terminal.out(viewStatusJson({ format_version: "1.0", pipelines }));
   else if (pipelines.length > 0) terminal.out(viewStatusHuman(pipelines, { colour, width, now: nowSeconds() }));
-  else if (unknown.length === 0) terminal.err("There is no pipeline here. Name one: wan22 status pipelines/fox.yaml");
-  const diagnostics = [...unknown, ...standings.flatMap((standing) => standing.diagnostics)];
+  else if (unknown.length + unread.length === 0) sayNoPipeline("status", terminal);
+  const diagnostics = [...unknown, ...unread, ...standings.flatMap((standing) => standing.diagnostics)];
   if (diagnostics.length > 0) terminal.err(viewDiagnostics(diagnostics, { colour, width, texts: new Map() }));
   return diagnostics.some(({ severity }) => severity === "error") ? EXIT.error : EXIT.fine;
 }

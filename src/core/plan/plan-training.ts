@@ -206,10 +206,12 @@ function assemble(training: Training, decision: TrainAction): PlannedStage {
       output_dir: outputDir,
       output_name: stage.outputName,
     },
-    // What is given up and trained again under the same name.
-    checkpoints: listCheckpoints(list).map((file) =>
-      file.action === "create" && later.includes(file.file) ? { ...file, action: "replace" } : file,
-    ),
+    checkpoints: listCheckpoints(list).map((file) => {
+      // What is given up and trained again under the same name.
+      if (file.action === "create" && later.includes(file.file)) return { ...file, action: "replace" };
+      // A living trainer replaces nothing: what lies there already, it has made since its record was read.
+      return decision.action === "follow" && file.action === "replace" ? { ...file, action: "create" } : file;
+    }),
     diagnostics: trainingDiagnostics(training, decision),
   };
 }

@@ -81,12 +81,16 @@ function refusal(training: Training, decision: Extract<TrainAction, { action: "r
   }
 }
 
-function noSuchEpoch({ stage, planning }: Training, why: string): Diagnostic {
+function noSuchEpoch({ stage, planning, record }: Training, why: string): Diagnostic {
   const { name, file } = planning.resolved.spec;
   const epoch = planning.choices.fromEpoch.get(stage.id);
   return diagnose(
     PLAN_CODES.noSuchEpoch,
-    `The stage ${stage.id} of ${name} can't train on from epoch ${epoch}: ${why}. Nothing is touched. To start over with everything archived: \`wan22 apply --replace ${stage.id} ${file}\`.`,
+    `The stage ${stage.id} of ${name} can't train on from epoch ${epoch}: ${why}. Nothing is touched. ${
+      record === undefined
+        ? `To train from the start: \`wan22 apply ${file}\`.`
+        : `To start over with everything archived: \`wan22 apply --replace ${stage.id} ${file}\`.`
+    }`,
     { at: { file } },
   );
 }
