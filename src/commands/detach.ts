@@ -17,20 +17,22 @@ import type { Terminal } from "./terminal.ts";
 export interface DetachOptions {
   readonly format: "human" | "json";
   readonly choices: Choices;
+  readonly lockTimeoutMs: number;
 }
 
 /** Hands a plan that was agreed to over to a runner in the background, and comes back when its first trainer runs. */
 export async function detach(
   prepared: Prepared,
   files: readonly string[],
-  { format, choices }: DetachOptions,
+  { format, choices, lockTimeoutMs }: DetachOptions,
   terminal: Terminal,
 ): Promise<ExitCode> {
   const changing = prepared.pipelines.filter(({ plan }) => plan.stages.some(isCarriedOut));
   const signals = listenForSignals(terminal, "stop");
   const view = await openApplyView({ format, stream: process.stdout, terminal: "plain", colour: terminal.colour });
   const script = process.argv[1] ?? "wan22";
-  const words = ["apply", ...files, "--auto-approve", ...choiceWords(choices)];
+  const patience = lockTimeoutMs === 0 ? [] : ["--lock-timeout", `${Math.ceil(lockTimeoutMs / 1000)}s`];
+  const words = ["apply", ...files, "--auto-approve", ...choiceWords(choices), ...patience];
   const start = startInBackground({
     places: changing.map(({ root, spec }) => ({
       root,
@@ -64,6 +66,7 @@ export async function detach(
       return EXIT.error;
     case "ended":
       terminal.err(started.said);
+      if (started.end.signal !== null) return EXIT.interrupted;
       return Object.values(EXIT).find((code) => code === started.end.exitCode) ?? EXIT.error;
     case "running": {
       const names = changing.map((pipeline) => fileFrom(terminal.folder, pipeline));

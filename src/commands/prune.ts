@@ -9,6 +9,7 @@ import { PRUNE_KINDS, type PruneKind, type PrunePlan } from "../core/state/prune
 import type { State } from "../core/state/state.ts";
 import { carryOutPrune } from "../execute/carry-out-prune.ts";
 import { EXECUTE_CODES } from "../execute/codes.ts";
+import { tellUnseenEnd } from "../execute/notify.ts";
 import { planPrune } from "../execute/plan-prune.ts";
 import { loadPlace, takeOver } from "../execute/take-over.ts";
 import type { Lock } from "../host/lock.ts";
@@ -145,7 +146,14 @@ async function takeInHand(subject: Subject, terminal: Terminal): Promise<Locked 
   // Asked before the lock is taken: that of a trainer whose runner is gone stays as it is.
   const busy = whyBusy(name, await loadPlace(place));
   if (busy !== undefined) return busy;
-  const taken = await takeOver(place, { onNote: (text) => terminal.err(text) });
+  const telling: Promise<readonly Diagnostic[]>[] = [];
+  const { spec } = subject;
+  const { environment } = terminal;
+  const taken = await takeOver(place, {
+    onNote: (text) => terminal.err(text),
+    onUnseenEnd: (end) => spec !== undefined && telling.push(tellUnseenEnd({ root, spec, environment }, end)),
+  });
+  showDiagnostics((await Promise.all(telling)).flat(), terminal);
   if (taken.kind !== "taken") {
     return { diagnostic: taken.diagnostic, exitCode: taken.kind === "locked" ? EXIT.locked : EXIT.error };
   }

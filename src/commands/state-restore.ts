@@ -1,5 +1,6 @@
 import { lockPipeline } from "../execute/lock-pipeline.ts";
 import { planRestoration, type RestoreSource } from "../execute/restore-state.ts";
+import { giveBack } from "../execute/take-over.ts";
 import type { StateRequest } from "../host/state-store.ts";
 import { viewStateChanges } from "../views/human/state.ts";
 import { EXIT, type ExitCode } from "./exit-code.ts";
@@ -28,7 +29,7 @@ export async function runStateRestore(word: string, options: RestoreOptions, ter
   try {
     return await restore(request, options, terminal);
   } finally {
-    await locked.lock.release();
+    await giveBack(request, locked.lock);
   }
 }
 

@@ -189,6 +189,8 @@ async function adopt(input: AttachInput): Promise<AttachResult | undefined> {
     const { outcome, diagnostics, ...after } = await applyPipeline({
       ...place,
       plan: { ...plan, stages: followed },
+      // What is carried out is still what was begun.
+      planDigest: state.plan_digest,
       state,
       alive,
       environment: input.environment,

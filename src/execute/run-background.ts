@@ -41,6 +41,7 @@ export async function startInBackground(request: BackgroundRequest): Promise<Bac
   const enough = new AbortController();
   const onStop = () => endRunner(identity.pid);
   stop.addEventListener("abort", onStop, { once: true });
+  if (stop.aborted) onStop();
   let isRunning = false;
   const tell = (event: ApplyEvent) => {
     report(event);
@@ -56,7 +57,17 @@ export async function startInBackground(request: BackgroundRequest): Promise<Bac
   await Promise.all(watching);
   stop.removeEventListener("abort", onStop);
   if (isRunning && end === undefined) return { kind: "running", pid: identity.pid, logFile };
-  return { kind: "ended", end: end ?? (await ended), said: await readFile(logFile, "utf8").catch(() => "") };
+  return { kind: "ended", end: end ?? (await awake(ended)), said: await readFile(logFile, "utf8").catch(() => "") };
+}
+
+/** Waits for a process that this one does not stay for by itself. */
+async function awake<T>(waiting: Promise<T>): Promise<T> {
+  const staying = setInterval(() => undefined, 1000);
+  try {
+    return await waiting;
+  } finally {
+    clearInterval(staying);
+  }
 }
 
 /** A CI runner ends what carries its variable when its job is over; this is to outlive that. */

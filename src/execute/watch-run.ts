@@ -82,8 +82,9 @@ async function findOpenRun({ place, runner, leave, idle }: WatchOptions): Promis
   for (;;) {
     const isAttended = await isProcessAlive(runner);
     const lock = await lookAtLock(lockFile);
-    const run = lock.kind === "held" && lock.owner?.pid === runner.pid ? await currentRun(stateFile) : undefined;
-    if (run !== undefined && !(await isOver(join(runsDir, run)))) return run;
+    const owner = lock.kind === "held" && lock.owner?.pid === runner.pid ? lock.owner : undefined;
+    const run = owner === undefined ? undefined : await currentRun(stateFile);
+    if (owner !== undefined && run !== undefined && (await isOpen(join(runsDir, run), owner.since))) return run;
     if (!isAttended) return { kind: "unattended" };
     if (leave.aborted) return { kind: "left" };
     if (idle === "leave") return { kind: "idle" };
@@ -102,14 +103,23 @@ async function currentRun(stateFile: string): Promise<string | undefined> {
   }
 }
 
-async function isOver(runDir: string): Promise<boolean> {
-  if ((await readRunResult(runDir)) === undefined) return false;
-  const open = new Set<StageId>();
-  for (const entry of await readJournal(runDir)) {
-    if (entry.type === "stage") open.add(entry.stage);
+/**
+ * Whether a runner that took the lock then is at work on this run: it has begun something in it, or has found a trainer in it
+ * that lives. What a killed runner left open is not: this one puts that in order, and begins a run of its own.
+ */
+async function isOpen(runDir: string, takenAt: string): Promise<boolean> {
+  const journal = await readJournal(runDir);
+  const open = new Map<StageId, ProcessIdentity | undefined>();
+  for (const entry of journal) {
+    if (entry.type === "stage") open.set(entry.stage, undefined);
+    if (entry.type === "process") open.set(entry.stage, entry);
     if (entry.type === "end") open.delete(entry.stage);
   }
-  return open.size === 0;
+  if (open.size === 0 && (await readRunResult(runDir)) !== undefined) return false;
+  const since = Date.parse(takenAt) / 1000;
+  if (journal.some(({ type, t }) => (type === "run" || type === "stage") && t >= since)) return true;
+  for (const process of open.values()) if (process !== undefined && (await isProcessAlive(process))) return true;
+  return false;
 }
 
 function sleep(leave: AbortSignal): Promise<unknown> {

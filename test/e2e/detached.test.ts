@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { ApplyEvent } from "../../src/core/apply-event.ts";
+import { stepFrom } from "../rig/applying.ts";
 import { applyDetached, endAfterTest, hasSteps, processesWith, runnerOf, untilStage } from "../rig/at-work.ts";
 import {
   checkpointHashes,
@@ -53,6 +54,38 @@ describe("an apply in the background", () => {
       exitCode: 0,
       stderr: expect.stringContaining("Nothing runs. The last run has finished."),
     });
+  });
+
+  it("after a runner and a trainer that were killed tells of its own run, not of theirs", async () => {
+    const project = await endlessQuickstart();
+    endAfterTest(project);
+    const first = startApply(project);
+    await first.until(stepFrom(20));
+    const { run, stages } = await readState(project);
+    first.process.kill("SIGKILL");
+    process.kill(stages.train?.process?.pid ?? 0, "SIGKILL");
+    await first.ended;
+
+    const { exitCode, stdout, stderr } = await project.run(["apply", FILE, "--auto-approve", "--detach"]);
+
+    expect(exitCode, stderr).toBe(85);
+    expect(stderr).toContain("carries out the whole plan");
+    expect(stdout).not.toContain("apply again to follow it");
+    const attached = await untilStage(project, "train", hasSteps(1));
+    expect(attached.run).not.toBe(run);
+  });
+
+  it("waits for another one as long as it is told to", async () => {
+    const project = await endlessQuickstart();
+    await applyDetached(project);
+    const waiting = startCommand(project.folder, ["apply", FILE, "--auto-approve", "--detach", "--lock-timeout", "5m"]);
+    for (let said = ""; said === ""; ) {
+      const [, second] = await project.list(".wan22/background");
+      said = second === undefined ? "" : await project.read(`.wan22/background/${second}`);
+    }
+    expect((await project.run(["stop", FILE])).exitCode).toBe(85);
+    // Its turn came, and what it was to follow has been stopped: that is another plan than the one agreed to.
+    expect((await waiting).exitCode).toBe(3);
   });
 
   it("is alone: a second one is refused as long as the first is at work", async () => {

@@ -223,6 +223,22 @@ describe("whoever sees the end of a run tells of it", () => {
     expect(new Set(server.got.map(({ run }) => run)).size).toBe(1);
   });
 
+  it("and whatever command puts in order what nobody watched, once", async () => {
+    const server = await startServer();
+    const project = await longQuickstart();
+    await project.write(FILE, hooks(await project.read(FILE)));
+    const environment = { HOOK_URL: server.url };
+    const first = startApply(project, FILE, { environment });
+    await first.until(stepFrom(2));
+    const started = first.events.findLast((event) => event.type === "stage-started");
+    first.process.kill("SIGKILL");
+    await first.ended;
+    process.kill(-(started?.type === "stage-started" ? (started.pid ?? 0) : 0), "SIGKILL");
+    await project.run(["prune", FILE, "--auto-approve"], { environment });
+    await project.run(["attach", FILE], { environment });
+    expect(server.got.map(({ event }) => event)).toEqual(["started", "failed"]);
+  });
+
   it("and of a trainer that was killed while nobody watched, the next apply", async () => {
     const server = await startServer();
     const project = await longQuickstart();

@@ -61,6 +61,8 @@ it("tells of every run how it ended, when and at which step, also of one whose r
     /\S+-quickstart-\w{4} stopped cache-latents finished create, from \S+Z, for .* train stopped create, step \d+, .* \S+-quickstart-\w{4} running train running resume, step \d+/,
   );
   expect((await project.run(["state", "restore", "quickstart", "--auto-approve"])).stderr).toContain("error[A54]");
+  // Another machine sees the living trainer by its lock alone.
+  expect(await project.list(".wan22/state")).toContain("quickstart.lock");
   const third = startApply(project);
   await third.until(stepFrom(60));
   third.process.kill("SIGINT");
