@@ -26,12 +26,9 @@ const SCHEMAS: Readonly<Record<SchemaName, string>> = {
 const VALIDATE_FORMATS = ["human", "json", "github"] as const;
 const PLAN_FORMATS = ["human", "json", "markdown", "github"] as const;
 const SHOW_FORMATS = ["human", "json", "markdown"] as const;
-const DOCTOR_FORMATS = ["human", "json"] as const;
-const APPLY_FORMATS = ["human", "json"] as const;
-const STATE_FORMATS = ["human", "json"] as const;
+/** Of commands whose output a person or a program reads. */
+const DATA_FORMATS = ["human", "json"] as const;
 const RESTORE_SOURCES = ["best", "backup", "runs"] as const;
-const STATUS_FORMATS = ["human", "json"] as const;
-const RUNS_FORMATS = ["human", "json"] as const;
 
 function toStage(text: string, previous: readonly StageId[]): readonly StageId[] {
   const stage = STAGE_IDS.find((id) => id === text);
@@ -158,7 +155,7 @@ function buildProgram(run: (work: () => Promise<ExitCode> | ExitCode) => Promise
     .option("--auto-approve", "do not ask before the plan is carried out")
     .addOption(
       new Option("--format <format>", "json is an event a line, as `wan22 schema apply-events` describes it")
-        .choices(APPLY_FORMATS)
+        .choices(DATA_FORMATS)
         .default("human"),
     )
     .addOption(lockTimeoutOption())
@@ -190,7 +187,7 @@ function buildProgram(run: (work: () => Promise<ExitCode> | ExitCode) => Promise
     .command("status")
     .description("say how pipelines stand: how far each stage is, whether its trainer lives, who is at work on it")
     .argument("[files...]", "pipeline files or names; all of the project if left out")
-    .addOption(new Option("--format <format>").choices(STATUS_FORMATS).default("human"))
+    .addOption(new Option("--format <format>").choices(DATA_FORMATS).default("human"))
     .action((files: string[], { format }) =>
       run(async () => (await import("./commands/status.ts")).runStatus(files, { format }, terminal)),
     );
@@ -231,7 +228,7 @@ function buildProgram(run: (work: () => Promise<ExitCode> | ExitCode) => Promise
     .argument("[file]", "a pipeline file or name; the one at work if left out")
     .addOption(
       new Option("--format <format>", "json is an event a line, as `wan22 schema apply-events` describes it")
-        .choices(APPLY_FORMATS)
+        .choices(DATA_FORMATS)
         .default("human"),
     )
     .option("--detach-on-signal", "Ctrl-C and SIGTERM end the watching alone, instead of stopping the trainer")
@@ -249,7 +246,7 @@ function buildProgram(run: (work: () => Promise<ExitCode> | ExitCode) => Promise
     .command("runs")
     .description("list the runs of pipelines, and the archive folders that they left")
     .argument("[files...]", "pipeline files; all in pipelines/ if left out")
-    .addOption(new Option("--format <format>").choices(RUNS_FORMATS).default("human"))
+    .addOption(new Option("--format <format>").choices(DATA_FORMATS).default("human"))
     .action((files: string[], { format }) =>
       run(async () => (await import("./commands/runs.ts")).runRuns(files, { format }, terminal)),
     );
@@ -303,7 +300,7 @@ function buildProgram(run: (work: () => Promise<ExitCode> | ExitCode) => Promise
       "look at this machine as pipelines need it: trainer, Python, GPU, models, disk; and what to do about each",
     )
     .argument("[files...]", "pipeline files; all in pipelines/ if left out")
-    .addOption(new Option("--format <format>").choices(DOCTOR_FORMATS).default("human"))
+    .addOption(new Option("--format <format>").choices(DATA_FORMATS).default("human"))
     .action((files: string[], { format }) =>
       run(async () => (await import("./commands/doctor.ts")).runDoctor(files, { format }, terminal)),
     );
@@ -339,7 +336,7 @@ function buildProgram(run: (work: () => Promise<ExitCode> | ExitCode) => Promise
     .command("show")
     .description("one record; json is as `wan22 schema state` describes it")
     .argument("<pipeline>", "its name or file")
-    .addOption(new Option("--format <format>").choices(STATE_FORMATS).default("human"))
+    .addOption(new Option("--format <format>").choices(DATA_FORMATS).default("human"))
     .addOption(stateDir())
     .action((word: string, { format, stateDir }) =>
       run(async () => (await import("./commands/state-show.ts")).runStateShow(word, { format, stateDir }, terminal)),

@@ -1,4 +1,3 @@
-import { hostname } from "node:os";
 import { resolve } from "node:path";
 import { type Diagnostic, diagnose } from "../core/diagnostic.ts";
 import { isCarriedOut } from "../core/plan/carried-out.ts";
@@ -7,7 +6,7 @@ import { STAGE_IDS } from "../core/vocabulary.ts";
 import { EXECUTE_CODES } from "../execute/codes.ts";
 import { tellUnseenEnd } from "../execute/notify.ts";
 import { settlePipeline, type UnseenEnd } from "../execute/settle.ts";
-import { giveBack, type PipelinePlace, takeOver } from "../execute/take-over.ts";
+import { giveBack, placeOf, takeOver } from "../execute/take-over.ts";
 import { HOST_CODES } from "../host/codes.ts";
 import type { Lock } from "../host/lock.ts";
 import { type KnownPipeline, type Prepared, prepare } from "../prepare/prepare.ts";
@@ -20,7 +19,7 @@ import { EXIT, type ExitCode, planExitCode } from "./exit-code.ts";
 import { pipelineFiles } from "./pipeline-files.ts";
 import { showScan } from "./plan.ts";
 import { showDiagnostics } from "./show-diagnostics.ts";
-import { askYes, type Terminal } from "./terminal.ts";
+import { askConsent, type Consent, type Terminal } from "./terminal.ts";
 
 /** `wan22 apply`: makes what `plan` says happen, one pipeline after the other. */
 export async function runApply(files: readonly string[], options: ApplyOptions, terminal: Terminal): Promise<ExitCode> {
@@ -65,7 +64,7 @@ export async function runApply(files: readonly string[], options: ApplyOptions, 
   }
   if (options.runner === "detached" && startsAnything(first)) {
     showPlan(first, options, terminal);
-    if (options.approval === "ask" && !(await confirm(terminal))) return EXIT.error;
+    if (options.approval === "ask" && !(await askConsent(CONSENT, terminal))) return EXIT.error;
     return detach(first, chosen, options, terminal);
   }
   const locks: LockedPipeline[] = [];
@@ -116,7 +115,7 @@ export async function runApply(files: readonly string[], options: ApplyOptions, 
       });
       return EXIT.stale;
     }
-    if (options.approval === "ask" && !(await confirm(terminal))) return EXIT.error;
+    if (options.approval === "ask" && !(await askConsent(CONSENT, terminal))) return EXIT.error;
     // One that another apply is at work on has no lock, nor has a file that was mended between the two looks.
     const locked = new Set(locks.map(({ pipeline }) => resolve(pipeline.root, pipeline.spec.file)));
     const pipelines = prepared.pipelines.filter(({ root, spec }) => locked.has(resolve(root, spec.file)));
@@ -197,21 +196,12 @@ interface Refusal {
   readonly exitCode: ExitCode;
 }
 
-function placeOf({ root, spec }: KnownPipeline): PipelinePlace {
-  return { root, stateDir: resolve(root, spec.stateDir), pipeline: spec.name, host: hostname() };
-}
-
-async function confirm(terminal: Terminal): Promise<boolean> {
-  if (!terminal.interactive) {
-    terminal.err(
-      "Nothing was done: there is nobody to ask whether to carry this plan out. Add --auto-approve to go ahead without asking.",
-    );
-    return false;
-  }
-  if (await askYes("\nCarry this plan out? Only `yes` is taken as consent: ")) return true;
-  terminal.err("Nothing was done: only `yes`, written out, carries a plan out.");
-  return false;
-}
+const CONSENT: Consent = {
+  question: "\nCarry this plan out?",
+  undone: "Nothing was done",
+  unasked: " whether to carry this plan out. Add --auto-approve to go ahead without asking.",
+  does: "carries a plan out",
+};
 
 /** The worst that happened: an end at once before a stop, a stop before a failure, a failure before a GPU that another has. */
 function verdict({ plan }: Prepared, codes: readonly ExitCode[]): ExitCode {

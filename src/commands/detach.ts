@@ -1,10 +1,10 @@
-import { hostname } from "node:os";
-import { relative, resolve } from "node:path";
+import { relative } from "node:path";
 import { isCarriedOut } from "../core/plan/carried-out.ts";
 import type { Choices } from "../core/plan/choices.ts";
 import type { PipelinePlan } from "../core/plan/plan.ts";
 import { type BackgroundStart, startInBackground } from "../execute/run-background.ts";
 import { explainSystemError } from "../execute/system-error.ts";
+import { placeOf } from "../execute/take-over.ts";
 import { sha256 } from "../host/hash.ts";
 import type { Prepared } from "../prepare/prepare.ts";
 import { openApplyView } from "../views/apply.ts";
@@ -34,12 +34,7 @@ export async function detach(
   const patience = lockTimeoutMs === 0 ? [] : ["--lock-timeout", `${Math.ceil(lockTimeoutMs / 1000)}s`];
   const words = ["apply", ...files, "--auto-approve", ...choiceWords(choices), ...patience];
   const start = startInBackground({
-    places: changing.map(({ root, spec }) => ({
-      root,
-      stateDir: resolve(root, spec.stateDir),
-      pipeline: spec.name,
-      host: hostname(),
-    })),
+    places: changing.map(placeOf),
     command: process.execPath,
     args: [...process.execArgv, script, ...words, "--planned-as", planMark(prepared.plan.pipelines)],
     cwd: terminal.folder,

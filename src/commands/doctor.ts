@@ -1,9 +1,9 @@
 import { examinePipelines } from "../prepare/examine.ts";
-import { viewDiagnostics } from "../views/human/diagnostics.ts";
 import { viewFindings } from "../views/human/doctor.ts";
 import { viewExaminedJson } from "../views/json.ts";
 import { EXIT, type ExitCode } from "./exit-code.ts";
 import { pipelineFiles } from "./pipeline-files.ts";
+import { showDiagnostics } from "./show-diagnostics.ts";
 import type { Terminal } from "./terminal.ts";
 
 export interface DoctorOptions {
@@ -24,7 +24,7 @@ export async function runDoctor(
   const { colour, width } = terminal;
   if (format === "json") terminal.out(viewExaminedJson({ pipelines, diagnostics }));
   else {
-    if (diagnostics.length > 0) terminal.err(viewDiagnostics(diagnostics, { colour, width, texts }));
+    showDiagnostics(diagnostics, terminal, { texts });
     for (const { file, findings } of pipelines) terminal.out(viewFindings(file, findings, { colour, width }));
   }
   const wrong = pipelines.some(({ findings }) => findings.some(({ state }) => state === "error"));

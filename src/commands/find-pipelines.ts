@@ -3,6 +3,7 @@ import { hostname } from "node:os";
 import { join, relative, resolve } from "node:path";
 import { type Diagnostic, diagnose } from "../core/diagnostic.ts";
 import type { NotifyHook } from "../core/notification.ts";
+import { DEFAULT_STATE_DIR } from "../core/spec/state-dir.ts";
 import { EXECUTE_CODES } from "../execute/codes.ts";
 import type { PipelinePlace } from "../execute/take-over.ts";
 import { findRoot } from "../host/project.ts";
@@ -27,9 +28,6 @@ export interface FoundPipelines {
   /** What is wrong with files of the project that can't be read, and of which there is no record. */
   readonly unread: readonly Diagnostic[];
 }
-
-/** Where a project keeps its records that says nothing else. */
-const STATE_DIR = ".wan22";
 
 /** By file or name. Without words: all in `pipelines/`, and those of which only the record is left. */
 export async function findPipelines(
@@ -83,7 +81,7 @@ async function findProject(
     else unread.push(...one.diagnostics.filter(({ severity }) => severity === "error"));
   }
   const root = findRoot(join(folder, "pipeline.yaml"));
-  const stateDirs = new Set([resolve(root, STATE_DIR), ...found.map(({ place }) => place.stateDir)]);
+  const stateDirs = new Set([resolve(root, DEFAULT_STATE_DIR), ...found.map(({ place }) => place.stateDir)]);
   for (const stateDir of stateDirs) {
     for (const pipeline of await recordsIn(stateDir)) {
       if (found.some(({ place }) => place.stateDir === stateDir && place.pipeline === pipeline)) continue;
@@ -94,7 +92,7 @@ async function findProject(
 }
 
 function foundOf({ root, name, spec, file }: ReadPipeline, folder: string): FoundPipeline {
-  const stateDir = resolve(root, spec?.stateDir ?? STATE_DIR);
+  const stateDir = resolve(root, spec?.stateDir ?? DEFAULT_STATE_DIR);
   return {
     place: { root, stateDir, pipeline: spec?.name ?? name, host: hostname() },
     file: relative(folder, resolve(root, file)),

@@ -3,13 +3,13 @@ import type { Choices } from "../core/plan/choices.ts";
 import { printable } from "../core/printable.ts";
 import { type Prepared, prepare } from "../prepare/prepare.ts";
 import { viewAnnotations } from "../views/github.ts";
-import { viewDiagnostics } from "../views/human/diagnostics.ts";
 import { viewPlanHuman } from "../views/human/plan.ts";
 import { viewPlanJson } from "../views/json.ts";
 import { viewPlanMarkdown } from "../views/markdown/plan.ts";
 import { choiceWords, commandLine, filesFrom } from "./command-line.ts";
 import { EXIT, type ExitCode, planExitCode } from "./exit-code.ts";
 import { pipelineFiles } from "./pipeline-files.ts";
+import { showDiagnostics } from "./show-diagnostics.ts";
 import type { Terminal } from "./terminal.ts";
 
 export interface PlanOptions {
@@ -37,8 +37,7 @@ export async function runPlan(files: readonly string[], options: PlanOptions, te
   const unsaved = options.out === undefined ? undefined : await save(prepared, options.out, options, terminal);
   terminal.out(viewPlan(prepared, unsaved === undefined ? options : { ...options, out: undefined }, terminal));
   if (unsaved !== undefined) {
-    const { colour, width } = terminal;
-    terminal.err(viewDiagnostics([unsaved], { colour, width, texts: prepared.texts }));
+    showDiagnostics([unsaved], terminal, { texts: prepared.texts });
     return EXIT.error;
   }
   if (options.out !== undefined) terminal.err(`Saved to ${printable(options.out)}.`);

@@ -20,7 +20,7 @@ import { describePruned, viewPrune } from "../views/human/runs.ts";
 import { EXIT, type ExitCode } from "./exit-code.ts";
 import { pipelineFiles } from "./pipeline-files.ts";
 import { showDiagnostics } from "./show-diagnostics.ts";
-import { askYes, type Terminal } from "./terminal.ts";
+import { askConsent, type Consent, type Terminal } from "./terminal.ts";
 
 export interface PruneOptions {
   /** `auto` asks nobody. */
@@ -85,7 +85,7 @@ export async function runPrune(files: readonly string[], options: PruneOptions, 
       ),
     );
     if (plans.every(({ plan }) => plan.items.length === 0)) return failed;
-    if (options.approval === "ask" && !(await confirm(terminal))) return EXIT.error;
+    if (options.approval === "ask" && !(await askConsent(CONSENT, terminal))) return EXIT.error;
     const diagnostics: Diagnostic[] = [];
     let bytes = 0;
     let items = 0;
@@ -179,12 +179,9 @@ function whyBusy(name: string, { state, alive, diagnostics }: LoadedState): Refu
   return undefined;
 }
 
-async function confirm(terminal: Terminal): Promise<boolean> {
-  if (!terminal.interactive) {
-    terminal.err("Nothing was removed: there is nobody to ask. Add --auto-approve to remove this without being asked.");
-    return false;
-  }
-  if (await askYes("\nRemove this for good? Only `yes` is taken as consent: ")) return true;
-  terminal.err("Nothing was removed: only `yes`, written out, removes anything.");
-  return false;
-}
+const CONSENT: Consent = {
+  question: "\nRemove this for good?",
+  undone: "Nothing was removed",
+  unasked: ". Add --auto-approve to remove this without being asked.",
+  does: "removes anything",
+};

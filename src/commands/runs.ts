@@ -1,11 +1,11 @@
 import type { RunList } from "../core/state/run-list.ts";
 import { readPipelines } from "../prepare/read.ts";
 import { observeRuns } from "../prepare/run-list.ts";
-import { viewDiagnostics } from "../views/human/diagnostics.ts";
 import { viewRuns } from "../views/human/runs.ts";
 import { viewRunsJson } from "../views/json.ts";
 import { EXIT, type ExitCode } from "./exit-code.ts";
 import { pipelineFiles } from "./pipeline-files.ts";
+import { showDiagnostics } from "./show-diagnostics.ts";
 import type { Terminal } from "./terminal.ts";
 
 export interface RunsOptions {
@@ -25,7 +25,7 @@ export async function runRuns(
   let code: ExitCode = EXIT.fine;
   for (const { file, root, spec, diagnostics, texts } of await readPipelines(chosen, terminal)) {
     if (spec === undefined) {
-      terminal.err(viewDiagnostics(diagnostics, { colour, width, texts }));
+      showDiagnostics(diagnostics, terminal, { texts });
       code = EXIT.error;
       continue;
     }

@@ -6,7 +6,7 @@ import { viewStateChanges } from "../views/human/state.ts";
 import { EXIT, type ExitCode } from "./exit-code.ts";
 import { showDiagnostics } from "./show-diagnostics.ts";
 import { findRecord, type StatePlaceOptions } from "./state-place.ts";
-import { askYes, type Terminal } from "./terminal.ts";
+import { askConsent, type Consent, type Terminal } from "./terminal.ts";
 
 export interface RestoreOptions extends StatePlaceOptions {
   readonly from: RestoreSource;
@@ -52,7 +52,7 @@ async function restore(request: StateRequest, options: RestoreOptions, terminal:
   terminal.out(
     `The record of ${pipeline}, restored from ${source}:\n${viewStateChanges(restoration.changes, terminal)}`,
   );
-  if (options.approval === "ask" && !(await isAgreed(terminal))) return EXIT.error;
+  if (options.approval === "ask" && !(await askConsent(CONSENT, terminal))) return EXIT.error;
   const done = await restoration.carryOut();
   if ("severity" in done) {
     showDiagnostics([done], terminal);
@@ -62,12 +62,9 @@ async function restore(request: StateRequest, options: RestoreOptions, terminal:
   return EXIT.fine;
 }
 
-async function isAgreed(terminal: Terminal): Promise<boolean> {
-  if (!terminal.interactive) {
-    terminal.err("Nothing was done: there is nobody to ask. Add --auto-approve to go ahead without asking.");
-    return false;
-  }
-  if (await askYes("Put it in the place of the one that is there? Only `yes` is taken as consent: ")) return true;
-  terminal.err("Nothing was done: only `yes`, written out, replaces a record.");
-  return false;
-}
+const CONSENT: Consent = {
+  question: "Put it in the place of the one that is there?",
+  undone: "Nothing was done",
+  unasked: ". Add --auto-approve to go ahead without asking.",
+  does: "replaces a record",
+};

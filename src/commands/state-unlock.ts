@@ -10,7 +10,7 @@ import { statePaths } from "../host/run-store.ts";
 import { EXIT, type ExitCode } from "./exit-code.ts";
 import { showDiagnostics } from "./show-diagnostics.ts";
 import { findRecord, rootOf, type StatePlaceOptions } from "./state-place.ts";
-import { askYes, type Terminal } from "./terminal.ts";
+import { askConsent, type Consent, type Terminal } from "./terminal.ts";
 
 export interface UnlockOptions extends StatePlaceOptions {
   /** Asks nobody, and stops at no living owner. */
@@ -39,7 +39,7 @@ export async function runUnlock(word: string, options: UnlockOptions, terminal: 
     `${shown}: ${printable(whose === undefined ? "it can't be read, so nobody can tell whose it is" : ownerText(whose))}.`,
   );
   if (standing.kind === "dead") terminal.out("Its owner is gone.");
-  if (!options.force && !(await isAgreed(terminal))) return EXIT.error;
+  if (!options.force && !(await askConsent(CONSENT, terminal))) return EXIT.error;
   try {
     if ((await lock.remove()) === "changed") {
       terminal.err("Nothing was removed: the lock has changed meanwhile. Look at it again.");
@@ -61,18 +61,9 @@ async function lockFileOf(word: string, options: UnlockOptions, terminal: Termin
   return record === undefined ? undefined : statePaths(record.stateDir, record.pipeline).lockFile;
 }
 
-async function isAgreed(terminal: Terminal): Promise<boolean> {
-  if (!terminal.interactive) {
-    terminal.err("Nothing was removed: there is nobody to ask. Add --force to remove it without asking.");
-    return false;
-  }
-  if (
-    await askYes(
-      "If it works after all, two may train at the same time. Remove the lock? Only `yes` is taken as consent: ",
-    )
-  ) {
-    return true;
-  }
-  terminal.err("Nothing was removed: only `yes`, written out, removes a lock.");
-  return false;
-}
+const CONSENT: Consent = {
+  question: "If it works after all, two may train at the same time. Remove the lock?",
+  undone: "Nothing was removed",
+  unasked: ". Add --force to remove it without asking.",
+  does: "removes a lock",
+};

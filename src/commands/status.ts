@@ -1,11 +1,11 @@
 import { lookAtPipeline } from "../execute/pipeline-status.ts";
 import { nowSeconds } from "../host/clock.ts";
-import { viewDiagnostics } from "../views/human/diagnostics.ts";
 import { viewStatusHuman } from "../views/human/status.ts";
 import { viewStatusJson } from "../views/json.ts";
 import { EXIT, type ExitCode } from "./exit-code.ts";
 import { findPipelines } from "./find-pipelines.ts";
 import { sayNoPipeline } from "./pipeline-files.ts";
+import { showDiagnostics } from "./show-diagnostics.ts";
 import type { Terminal } from "./terminal.ts";
 
 export interface StatusOptions {
@@ -26,6 +26,6 @@ export async function runStatus(
   else if (pipelines.length > 0) terminal.out(viewStatusHuman(pipelines, { colour, width, now: nowSeconds() }));
   else if (unknown.length + unread.length === 0) sayNoPipeline("status", terminal);
   const diagnostics = [...unknown, ...unread, ...standings.flatMap((standing) => standing.diagnostics)];
-  if (diagnostics.length > 0) terminal.err(viewDiagnostics(diagnostics, { colour, width, texts: new Map() }));
+  showDiagnostics(diagnostics, terminal);
   return diagnostics.some(({ severity }) => severity === "error") ? EXIT.error : EXIT.fine;
 }

@@ -40,8 +40,33 @@ function isSet(variable: string | undefined): boolean {
   return variable !== undefined && variable !== "" && variable !== "0" && variable !== "false";
 }
 
-/** Asks a question; true only for `yes`. */
-export async function askYes(question: string): Promise<boolean> {
+/** A question before something that can't be taken back, and what is said where the answer is no. */
+export interface Consent {
+  /** Without the words that only `yes` counts. */
+  readonly question: string;
+  /** Such as `Nothing was done`. */
+  readonly undone: string;
+  /** Where nobody is there to answer: what would be asked, and how to go ahead. A clause and a sentence. */
+  readonly unasked: string;
+  /** What only a `yes` does, such as `removes a lock`. */
+  readonly does: string;
+}
+
+/** True only for a `yes` by somebody at a terminal; else it is said that nothing was done, and why. */
+export async function askConsent(
+  { question, undone, unasked, does }: Consent,
+  { interactive, err }: Pick<Terminal, "interactive" | "err">,
+): Promise<boolean> {
+  if (!interactive) {
+    err(`${undone}: there is nobody to ask${unasked}`);
+    return false;
+  }
+  if (await askYes(`${question} Only \`yes\` is taken as consent: `)) return true;
+  err(`${undone}: only \`yes\`, written out, ${does}.`);
+  return false;
+}
+
+async function askYes(question: string): Promise<boolean> {
   const { createInterface } = await import("node:readline/promises");
   const lines = createInterface({ input: process.stdin, output: process.stdout });
   try {

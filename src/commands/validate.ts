@@ -1,11 +1,11 @@
 import { prepare } from "../prepare/prepare.ts";
 import { viewAnnotations } from "../views/github.ts";
-import { viewDiagnostics } from "../views/human/diagnostics.ts";
 import { viewDiagnosticsJson } from "../views/json.ts";
 import { describeWork } from "../views/plan-summary.ts";
 import { EXIT, type ExitCode } from "./exit-code.ts";
 import { pipelineFiles } from "./pipeline-files.ts";
 import { showScan } from "./plan.ts";
+import { showDiagnostics } from "./show-diagnostics.ts";
 import type { Terminal } from "./terminal.ts";
 
 export interface ValidateOptions {
@@ -37,8 +37,7 @@ export async function runValidate(
       break;
     case "human": {
       const found = plan.diagnostics.filter(({ severity }) => severity !== "note");
-      if (found.length > 0)
-        terminal.err(viewDiagnostics(found, { colour: terminal.colour, width: terminal.width, texts }));
+      showDiagnostics(found, terminal, { texts });
       const verdicts = plan.pipelines.map(
         (pipeline) => `${pipeline.file}: ${pipeline.valid ? `valid, ${describeWork(pipeline)}` : "not valid"}`,
       );

@@ -1,5 +1,8 @@
+import { hostname } from "node:os";
+import { resolve } from "node:path";
 import type { Diagnostic } from "../core/diagnostic.ts";
 import { pathInside } from "../core/paths.ts";
+import type { Spec } from "../core/spec/spec.ts";
 import type { State } from "../core/state/state.ts";
 import type { Lock } from "../host/lock.ts";
 import { statePaths } from "../host/run-store.ts";
@@ -19,6 +22,17 @@ export interface PipelinePlace {
   readonly pipeline: string;
   /** Name of this machine. */
   readonly host: string;
+}
+
+/** Of a pipeline of this machine. */
+export function placeOf({
+  root,
+  spec,
+}: {
+  readonly root: string;
+  readonly spec: Pick<Spec, "name" | "stateDir">;
+}): PipelinePlace {
+  return { root, stateDir: resolve(root, spec.stateDir), pipeline: spec.name, host: hostname() };
 }
 
 export type TakenOver =

@@ -185,9 +185,14 @@ export async function readPlannedStages(runDir: string): Promise<readonly StageI
   }
 }
 
+/** The pipeline in a run's name, as `newRunId` makes it; undefined for a name that is none. */
+export function pipelineOfRun(name: string): string | undefined {
+  return /^\d{8}T\d{6}Z-(.+)-[0-9a-f]{4}$/.exec(name)?.[1];
+}
+
 /** Whether a name is that of a pipeline's run. */
 export function isRunOf(name: string, pipeline: string): boolean {
-  return /^\d{8}T\d{6}Z-(.+)-[0-9a-f]{4}$/.exec(name)?.[1] === pipeline;
+  return pipelineOfRun(name) === pipeline;
 }
 
 const resultSchema = z.looseObject({ outcome: applyOutcomeSchema });

@@ -2,6 +2,7 @@ import { readdir, readFile } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
 import { DEFAULT_STATE_DIR, nameIn, stateDirIn } from "../core/spec/state-dir.ts";
 import { PIPELINES_FOLDER, PROJECT_FILE } from "./project.ts";
+import { pipelineOfRun } from "./run-store.ts";
 
 /**
  * Where the records of a project lie, and whose they are, for commands that must work whatever is wrong with its files: what
@@ -36,7 +37,7 @@ export async function listRecorded(stateDir: string): Promise<readonly string[]>
   const runs = await readdir(join(stateDir, "runs")).catch(() => []);
   const names = [
     ...files.flatMap((name) => /^(.+)\.(?:json|lock)$/.exec(name)?.[1] ?? []),
-    ...runs.flatMap((name) => /^\d{8}T\d{6}Z-(.+)-[0-9a-f]{4}$/.exec(name)?.[1] ?? []),
+    ...runs.flatMap((name) => pipelineOfRun(name) ?? []),
   ];
   return [...new Set(names)].sort();
 }

@@ -62,6 +62,16 @@ async function expectRecorded(project: Project): Promise<void> {
   expect(checkpoints.every(({ sha256 }) => sha256 !== undefined)).toBe(true);
 }
 
+/** Both halves at work, halted until they are let go on, and their runner killed. */
+async function withoutRunner(): Promise<{ readonly project: Project; readonly goOn: () => void }> {
+  const project = await halves("[0, 1]");
+  const runner = startApply(project);
+  await Promise.all([runner.until(hasStep("train-low", 10)), runner.until(hasStep("train-high", 10))]);
+  runner.process.kill("SIGKILL");
+  await runner.ended;
+  return { project, goOn: await holdTrainers(project, "train-low", "train-high") };
+}
+
 describe("halves that are trained at the same time", () => {
   it("both start before either ends, and end with the bytes that they have one after the other", async () => {
     const project = await halves("[0, 1]");
@@ -124,12 +134,7 @@ describe("halves that are trained at the same time", () => {
   });
 
   it("go on when their runner is killed, and the next one follows both", async () => {
-    const project = await halves("[0, 1]");
-    const first = startApply(project);
-    await Promise.all([first.until(hasStep("train-low", 10)), first.until(hasStep("train-high", 10))]);
-    first.process.kill("SIGKILL");
-    await first.ended;
-    const goOn = await holdTrainers(project, "train-low", "train-high");
+    const { project, goOn } = await withoutRunner();
 
     const second = startApply(project);
     await Promise.all([second.until(LOW), second.until(HIGH)]);
@@ -146,12 +151,7 @@ describe("halves that are trained at the same time", () => {
   });
 
   it("are followed together, and stop together, though the pipeline gives them one GPU by now", async () => {
-    const project = await halves("[0, 1]");
-    const first = startApply(project);
-    await Promise.all([first.until(hasStep("train-low", 10)), first.until(hasStep("train-high", 10))]);
-    first.process.kill("SIGKILL");
-    await first.ended;
-    const goOn = await holdTrainers(project, "train-low", "train-high");
+    const { project, goOn } = await withoutRunner();
     await project.write(FILE, (await project.read(FILE)).replace("gpus: [0, 1]", "gpus: [0]"));
     const planned = (await project.plan(FILE)).pipelines[0]?.stages ?? [];
     expect(planned.slice(2)).toMatchObject([{ gpus: [0] }, { id: "train-high", gpus: [1] }]);
@@ -170,12 +170,7 @@ describe("halves that are trained at the same time", () => {
   });
 
   it("are not left to themselves by a pipeline that has no such stages any more", async () => {
-    const project = await halves("[0, 1]");
-    const first = startApply(project);
-    await Promise.all([first.until(hasStep("train-low", 10)), first.until(hasStep("train-high", 10))]);
-    first.process.kill("SIGKILL");
-    await first.ended;
-    const goOn = await holdTrainers(project, "train-low", "train-high");
+    const { project, goOn } = await withoutRunner();
     const separate = await project.read(FILE);
     await project.write(FILE, separate.replace("noise: separate", "noise: low"));
     const refused = await project.run(["apply", FILE, "--auto-approve"]);

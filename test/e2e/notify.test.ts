@@ -203,6 +203,21 @@ describe("a hook that does not work costs a run nothing but a note", () => {
 describe("whoever sees the end of a run tells of it", () => {
   const hooks = withHooks("  - url: ${HOOK_URL}\n    on: [started, stopped, failed, finished]");
 
+  /** A run whose runner and trainer were killed, with a server that is told of it. */
+  async function killedWhileTraining() {
+    const server = await startServer();
+    const project = await longQuickstart();
+    await project.write(FILE, hooks(await project.read(FILE)));
+    const environment = { HOOK_URL: server.url };
+    const first = startApply(project, FILE, { environment });
+    await first.until(stepFrom(2));
+    const started = first.events.findLast((event) => event.type === "stage-started");
+    first.process.kill("SIGKILL");
+    await first.ended;
+    process.kill(-(started?.type === "stage-started" ? (started.pid ?? 0) : 0), "SIGKILL");
+    return { server, project, environment };
+  }
+
   it("also a second runner that took up the first one's trainer, once for each event", async () => {
     const server = await startServer();
     const project = await longQuickstart();
@@ -224,32 +239,14 @@ describe("whoever sees the end of a run tells of it", () => {
   });
 
   it("and whatever command puts in order what nobody watched, once", async () => {
-    const server = await startServer();
-    const project = await longQuickstart();
-    await project.write(FILE, hooks(await project.read(FILE)));
-    const environment = { HOOK_URL: server.url };
-    const first = startApply(project, FILE, { environment });
-    await first.until(stepFrom(2));
-    const started = first.events.findLast((event) => event.type === "stage-started");
-    first.process.kill("SIGKILL");
-    await first.ended;
-    process.kill(-(started?.type === "stage-started" ? (started.pid ?? 0) : 0), "SIGKILL");
+    const { server, project, environment } = await killedWhileTraining();
     await project.run(["prune", FILE, "--auto-approve"], { environment });
     await project.run(["attach", FILE], { environment });
     expect(server.got.map(({ event }) => event)).toEqual(["started", "failed"]);
   });
 
   it("and of a trainer that was killed while nobody watched, the next apply", async () => {
-    const server = await startServer();
-    const project = await longQuickstart();
-    await project.write(FILE, hooks(await project.read(FILE)));
-    const environment = { HOOK_URL: server.url };
-    const first = startApply(project, FILE, { environment });
-    await first.until(stepFrom(2));
-    const started = first.events.findLast((event) => event.type === "stage-started");
-    first.process.kill("SIGKILL");
-    await first.ended;
-    process.kill(-(started?.type === "stage-started" ? (started.pid ?? 0) : 0), "SIGKILL");
+    const { server, project, environment } = await killedWhileTraining();
     expect(await startApply(project, FILE, { environment }).ended).toBe(0);
     expect(server.got.map(({ event }) => event).sort()).toEqual(["failed", "finished", "started", "started"]);
     expect(server.got.find(({ event }) => event === "failed")).toMatchObject({
