@@ -1,5 +1,5 @@
 // Imports a TypeScript module on Node 20: bundles it beside the project's own modules and loads the result.
-import { mkdirSync, rmSync } from "node:fs";
+import { mkdirSync, readFileSync, rmSync } from "node:fs";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { build } from "esbuild";
 
@@ -18,6 +18,7 @@ export async function importTypeScript(entry) {
     target: "node20.19",
     format: "esm",
     packages: "external",
+    plugins: [ownPlaces],
   });
   try {
     return await import(pathToFileURL(outfile).href);
@@ -25,3 +26,14 @@ export async function importTypeScript(entry) {
     rmSync(outfile, { force: true });
   }
 }
+
+/** A module that looks for what lies beside it finds it, though the bundle lies elsewhere. */
+const ownPlaces = {
+  name: "own-places",
+  setup({ onLoad }) {
+    onLoad({ filter: /\.ts$/ }, ({ path }) => ({
+      contents: readFileSync(path, "utf8").replaceAll("import.meta.url", JSON.stringify(pathToFileURL(path).href)),
+      loader: "ts",
+    }));
+  },
+};

@@ -1,7 +1,10 @@
 // Installs what tests need beyond Node and Python, where it may. What cannot be installed is said, and its tests skip.
 import { spawnSync } from "node:child_process";
 
-const NEEDED = [{ command: "ffmpeg", package: "ffmpeg", why: "tests make real clips with it" }];
+const NEEDED = [
+  { command: "ffmpeg", package: "ffmpeg", why: "tests make real clips with it" },
+  { command: "jq", package: "jq", why: "the scripts of workflows are tried with it" },
+];
 
 function has(command) {
   return spawnSync(command, ["-version"], { stdio: "ignore" }).error === undefined;

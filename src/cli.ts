@@ -1,8 +1,10 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { parseDuration } from "./commands/duration.ts";
 import { EXIT, type ExitCode } from "./commands/exit-code.ts";
+import type { GpuRequest } from "./commands/gpu-pool.ts";
 import type { SchemaName } from "./commands/schema.ts";
 import { openTerminal } from "./commands/terminal.ts";
+import { type OpeningHours, parseOpeningHours } from "./core/opening-hours.ts";
 import type { Choices } from "./core/plan/choices.ts";
 import { STAGE_IDS, type StageId } from "./core/vocabulary.ts";
 
@@ -15,20 +17,26 @@ const SCHEMAS: Readonly<Record<SchemaName, string>> = {
   pipeline: "a pipeline file",
   project: "wan22.yaml",
   plan: "what `wan22 plan --format json` prints",
+  list: "what `wan22 list --json` prints",
   "saved-plan": "what `wan22 plan --out` saves",
+  lock: "what `wan22 lock` writes, NAME.lock.json",
   "apply-events": "a line of `wan22 apply --format json`",
+  "watch-events": "a line of `wan22 watch --format json`",
   runs: "what `wan22 runs --format json` prints",
   notification: "what a hook of `notify:` gets",
   events: "a line of STAGE.events.ndjson, and of `trainer` in apply-events",
   status: "what `wan22 status --format json` prints",
+  queue: "what `wan22 status --queue --format json` prints",
   state: "the record of a pipeline, .wan22/state/NAME.json",
+  verification: "what `wan22 verify --format json` prints",
+  provenance: "what a run was made from, .wan22/runs/RUN/provenance.json",
 };
 const VALIDATE_FORMATS = ["human", "json", "github"] as const;
 const PLAN_FORMATS = ["human", "json", "markdown", "github"] as const;
 const SHOW_FORMATS = ["human", "json", "markdown"] as const;
 /** Of commands whose output a person or a program reads. */
 const DATA_FORMATS = ["human", "json"] as const;
-const RESTORE_SOURCES = ["best", "backup", "runs"] as const;
+const RESTORE_SOURCES = ["best", "backup", "runs", "branch"] as const;
 
 function toStage(text: string, previous: readonly StageId[]): readonly StageId[] {
   const stage = STAGE_IDS.find((id) => id === text);
@@ -42,6 +50,19 @@ function toMilliseconds(text: string): number {
   return milliseconds;
 }
 
+function toHours(text: string, previous: readonly OpeningHours[] = []): readonly OpeningHours[] {
+  const hours = parseOpeningHours(text);
+  if (hours === undefined) throw new InvalidArgumentError("It is hours such as 22:00-08:00 or Mon-Fri 22:00-08:00.");
+  return [...previous, hours];
+}
+
+/** Between two looks. */
+function toPause(text: string): number {
+  const milliseconds = toMilliseconds(text);
+  if (milliseconds < 100) throw new InvalidArgumentError("It is a tenth of a second or more, such as 5s.");
+  return milliseconds;
+}
+
 function toCount(text: string): number {
   const count = Number(text);
   if (!Number.isInteger(count) || count < 0) throw new InvalidArgumentError("It is a whole number from 0.");
@@ -52,6 +73,15 @@ function listSchemas(): string {
   const names = Object.entries(SCHEMAS);
   const longest = Math.max(...names.map(([name]) => name.length));
   return names.map(([name, of]) => `  ${name.padEnd(longest)}  ${of}`).join("\n");
+}
+
+function toGpus(text: string): GpuRequest {
+  if (text === "all") return text;
+  const ids = text.split(",").map((id) => id.trim());
+  if (!ids.every((id) => /^\d{1,4}$/.test(id))) {
+    throw new InvalidArgumentError("It is numbers as nvidia-smi counts, such as 0,1; or all.");
+  }
+  return [...new Set(ids.map(Number))];
 }
 
 function toEpoch(text: string): number {
@@ -88,11 +118,28 @@ function addChoices(command: Command): Command {
         "--from-epoch <n>",
         "train on from the training state of this epoch; what came after it is archived",
       ).argParser(toEpoch),
+    )
+    .addOption(
+      new Option(
+        "--gpus <ids>",
+        "share these GPUs (0,1; or all) out: pipelines side by side, each on what its file names of them, or on the one that is free first",
+      ).argParser(toGpus),
     );
 }
 
 function choicesOf({ only, replace, from, fromEpoch }: Choices): Choices {
   return { only, replace, from, fromEpoch };
+}
+
+function detailsOf(isAsked: boolean | undefined): "full" | "summary" {
+  return isAsked ? "full" : "summary";
+}
+
+function changedSinceOption(): Option {
+  return new Option(
+    "--changed-since <ref>",
+    "only pipelines that are touched by what changed since HEAD and this commit parted, uncommitted changes too; nothing that they name is started",
+  );
 }
 
 function lockTimeoutOption(): Option {
@@ -117,8 +164,27 @@ function buildProgram(run: (work: () => Promise<ExitCode> | ExitCode) => Promise
     .description("check pipeline files, and everything they name; nothing is changed")
     .argument("[files...]", "pipeline files; all in pipelines/ if left out")
     .addOption(new Option("--format <format>").choices(VALIDATE_FORMATS).default("human"))
-    .action((files: string[], { format }) =>
-      run(async () => (await import("./commands/validate.ts")).runValidate(files, { format }, terminal)),
+    .addOption(changedSinceOption())
+    .action((files: string[], { format, changedSince }) =>
+      run(async () => (await import("./commands/validate.ts")).runValidate(files, { format, changedSince }, terminal)),
+    );
+
+  program
+    .command("list")
+    .description(
+      "list pipelines, each cell of a matrix too, by what their files say; nothing that they name is looked at",
+    )
+    .argument("[files...]", "pipeline files; all in pipelines/ if left out")
+    .option("--json", "in one line, as a workflow's `strategy.matrix` takes it")
+    .addOption(changedSinceOption())
+    .action((files: string[], { json, changedSince }) =>
+      run(async () =>
+        (await import("./commands/list.ts")).runList(
+          files,
+          { format: json ? "json" : "human", changedSince },
+          terminal,
+        ),
+      ),
     );
 
   addChoices(program.command("plan"))
@@ -131,16 +197,21 @@ function buildProgram(run: (work: () => Promise<ExitCode> | ExitCode) => Promise
       "--out <file>",
       "save the plan; `wan22 apply FILE` carries out what was saved, or says what has moved since",
     )
-    .action((files: string[], { format, details, detailedExitcode, out, ...options }) =>
+    .addOption(changedSinceOption())
+    .option("--markdown <file>", "write the plan for a pull request too, whatever else is printed")
+    .action((files: string[], { format, details, detailedExitcode, out, changedSince, markdown, ...options }) =>
       run(async () =>
         (await import("./commands/plan.ts")).runPlan(
           files,
           {
             format,
-            details: details ? "full" : "summary",
+            details: detailsOf(details),
             exitCode: detailedExitcode ? "detailed" : "plain",
             choices: choicesOf(options),
+            gpus: options.gpus,
             out,
+            changedSince,
+            markdown,
           },
           terminal,
         ),
@@ -164,20 +235,123 @@ function buildProgram(run: (work: () => Promise<ExitCode> | ExitCode) => Promise
       "Ctrl-C and SIGTERM end wan22 alone and training goes on, instead of stopping it; always so under GITHUB_ACTIONS, and when the terminal is closed",
     )
     .option("--detach", "carry the plan out in the background, and come back with 85 when its first trainer runs")
+    .option("--update-lock", "write a lock anew that what is here differs from, instead of refusing")
     .addOption(new Option("--planned-as <mark>", "the plan that was agreed to").hideHelp())
-    .action((files: string[], { autoApprove, format, lockTimeout, detachOnSignal, detach, plannedAs, ...options }) =>
-      run(async () =>
-        (await import("./commands/apply.ts")).runApply(
+    .action(
+      (
+        files: string[],
+        { autoApprove, format, lockTimeout, detachOnSignal, detach, updateLock, plannedAs, ...options },
+      ) =>
+        run(async () =>
+          (await import("./commands/apply.ts")).runApply(
+            files,
+            {
+              format,
+              approval: autoApprove ? "auto" : "ask",
+              choices: choicesOf(options),
+              gpus: options.gpus,
+              lockTimeoutMs: lockTimeout,
+              onSignal: onSignal(detachOnSignal),
+              runner: detach ? "detached" : "here",
+              lock: updateLock ? { kind: "update", tool: WAN22_VERSION } : { kind: "keep" },
+              plannedAs,
+              tool: WAN22_VERSION,
+            },
+            terminal,
+          ),
+        ),
+    );
+
+  addChoices(program.command("watch"))
+    .description(
+      "plan again as files change, and show what changed; with --apply, plan and apply the commits of a branch; Ctrl-C ends it, and what trains goes on",
+    )
+    .argument("[files...]", "pipeline files; all in pipelines/ if left out, also those that come later")
+    .addOption(
+      new Option("--format <format>", "json is an event a line, as `wan22 schema watch-events` describes it")
+        .choices(DATA_FORMATS)
+        .default("human"),
+    )
+    .option("--details", "show every parameter, checkpoint, file and difference")
+    .addOption(
+      new Option("--poll <duration>", "look at the files that often, where the system tells of no changes").argParser(
+        toPause,
+      ),
+    )
+    .addOption(new Option("--apply", "carry out, in the background, what the branch named with --git asks for"))
+    .option("--git <branch>", "with --apply: the branch, such as origin/main; its commits are checked out here")
+    .addOption(
+      new Option("--interval <duration>", "with --apply: how often it is looked at")
+        .argParser(toPause)
+        .default(60_000, "60s"),
+    )
+    .option("--once", "with --apply: look at it a single time")
+    .addOption(
+      new Option(
+        "--allow <hours>",
+        "with --apply: begin something at these hours only (22:00-08:00, or Mon-Fri 22:00-08:00), whatever wan22.yaml says (may be given several times)",
+      ).argParser(toHours),
+    )
+    .option("--accept-rules", "with --apply: let the policy, hours and hooks count that the branch has now")
+    .option("--retry", "with --apply: begin once more what failed or was stopped")
+    .addOption(new Option("--project <folder>", "stand in this folder").hideHelp())
+    .action((files: string[], options, command: Command) => {
+      const { format, git, apply, once, allow, acceptRules, retry, project, interval, poll, gpus } = options;
+      const details = detailsOf(options.details);
+      const { only = [], replace = [], ...started } = choicesOf(options);
+      if (!apply) {
+        const misplaced = [git, once, allow, acceptRules, retry].some((value) => value !== undefined);
+        if (misplaced || command.getOptionValueSource("interval") === "cli") {
+          command.error("error: --git, --interval, --once, --allow, --accept-rules and --retry belong to --apply");
+        }
+        return run(async () =>
+          (await import("./commands/watch.ts")).runWatch(
+            files,
+            { format, details, carriedOut: "by-hand", choices: choicesOf(options), gpus, pollMs: poll },
+            terminal,
+          ),
+        );
+      }
+      if (git === undefined) command.error("error: --apply needs the branch to follow: --git origin/main");
+      const isAsked = Object.values(started).some((value) => value !== undefined);
+      if (isAsked || poll !== undefined || only.length + replace.length > 0) {
+        command.error(
+          "error: with --apply the commits say what is done: of what plan and apply can be told, --gpus alone",
+        );
+      }
+      return run(async () =>
+        (await import("./commands/reconcile.ts")).runReconcile(
           files,
           {
             format,
-            approval: autoApprove ? "auto" : "ask",
-            choices: choicesOf(options),
-            lockTimeoutMs: lockTimeout,
-            onSignal: onSignal(detachOnSignal),
-            runner: detach ? "detached" : "here",
-            plannedAs,
+            details,
+            carriedOut: "by-itself",
+            git,
+            intervalMs: interval,
+            rounds: once ? "once" : "on-and-on",
+            choices: {},
+            gpus,
+            allow: allow === undefined ? undefined : { allow },
+            rules: acceptRules ? "accept" : "keep",
+            retry: retry === true,
           },
+          project === undefined ? terminal : { ...terminal, folder: project },
+        ),
+      );
+    });
+
+  program
+    .command("lock")
+    .description(
+      "write NAME.lock.json beside a pipeline: clips, captions, models and trainer, so that it can be planned without them",
+    )
+    .argument("[files...]", "pipeline files; all in pipelines/ if left out")
+    .option("--check", "write nothing; exit with 1 where what is here differs from the lock")
+    .action((files: string[], { check }) =>
+      run(async () =>
+        (await import("./commands/lock.ts")).runLock(
+          files,
+          { manner: check ? "check" : "write", tool: WAN22_VERSION },
           terminal,
         ),
       ),
@@ -187,9 +361,38 @@ function buildProgram(run: (work: () => Promise<ExitCode> | ExitCode) => Promise
     .command("status")
     .description("say how pipelines stand: how far each stage is, whether its trainer lives, who is at work on it")
     .argument("[files...]", "pipeline files or names; all of the project if left out")
+    .option("--queue", "what is at work on which GPU and what waits, of all projects on this machine")
     .addOption(new Option("--format <format>").choices(DATA_FORMATS).default("human"))
-    .action((files: string[], { format }) =>
-      run(async () => (await import("./commands/status.ts")).runStatus(files, { format }, terminal)),
+    .action((files: string[], { queue, format }) =>
+      run(async () =>
+        queue
+          ? (await import("./commands/queue.ts")).runQueueStatus(files, { format }, terminal)
+          : (await import("./commands/status.ts")).runStatus(files, { format }, terminal),
+      ),
+    );
+
+  program
+    .command("reorder")
+    .description("put pipelines that wait for their turn first, or elsewhere; `wan22 status --queue` shows the order")
+    .argument("<files...>", "pipeline files or names, in the order in which they are to begin")
+    .addOption(
+      new Option("--first", "before all others that wait; so if left out").conflicts(["last", "before", "after"]),
+    )
+    .addOption(new Option("--last", "after all others that wait").conflicts(["before", "after"]))
+    .addOption(new Option("--before <file>", "before this one that waits").conflicts("after"))
+    .option("--after <file>", "after this one that waits")
+    .action((files: string[], { last, before, after }) =>
+      run(async () =>
+        (await import("./commands/queue.ts")).runReorder(
+          files,
+          before !== undefined
+            ? { kind: "before", of: before }
+            : after !== undefined
+              ? { kind: "after", of: after }
+              : { kind: last ? "last" : "first" },
+          terminal,
+        ),
+      ),
     );
 
   program
@@ -245,21 +448,58 @@ function buildProgram(run: (work: () => Promise<ExitCode> | ExitCode) => Promise
   program
     .command("runs")
     .description("list the runs of pipelines, and the archive folders that they left")
-    .argument("[files...]", "pipeline files; all in pipelines/ if left out")
+    .argument("[files...]", "pipeline files or names; all of the project if left out")
     .addOption(new Option("--format <format>").choices(DATA_FORMATS).default("human"))
-    .action((files: string[], { format }) =>
-      run(async () => (await import("./commands/runs.ts")).runRuns(files, { format }, terminal)),
+    .option("--details", "name every file of an archive folder")
+    .action((files: string[], { format, details }) =>
+      run(async () =>
+        (await import("./commands/runs.ts")).runRuns(files, { format, details: detailsOf(details) }, terminal),
+      ),
+    );
+
+  program
+    .command("verify")
+    .description("prove that checkpoints belong to a run and a commit; exits with 1 where anything can't be proved")
+    .argument("<what...>", "runs, as `wan22 runs` lists them, or files of checkpoints")
+    .addOption(new Option("--format <format>").choices(DATA_FORMATS).default("human"))
+    .action((words: string[], { format }) =>
+      run(async () => (await import("./commands/verify.ts")).runVerify(words, { format }, terminal)),
+    );
+
+  program
+    .command("rerun")
+    .description(
+      "make a run's plan again from its commit, in a working tree of its own, and say what is not the same any more",
+    )
+    .argument("<run>", "as `wan22 runs` lists it")
+    .option("--apply", "carry it out there too, and compare what comes of it byte for byte")
+    .option("--auto-approve", "do not ask before it is carried out")
+    .addOption(lockTimeoutOption())
+    .action((word: string, { apply, autoApprove, lockTimeout }) =>
+      run(async () =>
+        (await import("./commands/rerun.ts")).runRerun(
+          word,
+          {
+            manner: apply ? "apply" : "compare",
+            approval: autoApprove ? "auto" : "ask",
+            lockTimeoutMs: lockTimeout,
+            onSignal: onSignal(false),
+            tool: WAN22_VERSION,
+          },
+          terminal,
+        ),
+      ),
     );
 
   program
     .command("prune")
     .description("show what nothing needs any more, ask, and remove it; what a record or a resume needs always stays")
-    .argument("[files...]", "pipeline files; all in pipelines/ if left out")
+    .argument("[files...]", "pipeline files or names; all of the project if left out")
     .option("--archives", "archive folders only")
-    .option("--runs", "runs only")
-    .option("--caches", "caches only; these three can be combined, and all are looked for without any")
+    .option("--runs", "runs only, with what runners in the background said")
+    .option("--caches", "caches only, with the store; these three can be combined, and all are looked for without any")
     .addOption(
-      new Option("--keep <n>", "newest runs and archive folders of each pipeline that stay")
+      new Option("--keep <n>", "newest runs, archive folders and background logs of each pipeline that stay")
         .argParser(toCount)
         .default(0),
     )
@@ -272,8 +512,8 @@ function buildProgram(run: (work: () => Promise<ExitCode> | ExitCode) => Promise
             approval: autoApprove ? "auto" : "ask",
             kinds: [
               ...(archives ? (["archive"] as const) : []),
-              ...(runs ? (["run"] as const) : []),
-              ...(caches ? (["cache"] as const) : []),
+              ...(runs ? (["run", "log"] as const) : []),
+              ...(caches ? (["cache", "store"] as const) : []),
             ],
             keep,
           },
@@ -290,7 +530,7 @@ function buildProgram(run: (work: () => Promise<ExitCode> | ExitCode) => Promise
     .option("--details", "show every parameter, checkpoint, file and argument list")
     .action((file: string, { format, details }) =>
       run(async () =>
-        (await import("./commands/show.ts")).runShow(file, { format, details: details ? "full" : "summary" }, terminal),
+        (await import("./commands/show.ts")).runShow(file, { format, details: detailsOf(details) }, terminal),
       ),
     );
 
@@ -337,9 +577,16 @@ function buildProgram(run: (work: () => Promise<ExitCode> | ExitCode) => Promise
     .description("one record; json is as `wan22 schema state` describes it")
     .argument("<pipeline>", "its name or file")
     .addOption(new Option("--format <format>").choices(DATA_FORMATS).default("human"))
+    .option("--details", "name every checkpoint and training state")
     .addOption(stateDir())
-    .action((word: string, { format, stateDir }) =>
-      run(async () => (await import("./commands/state-show.ts")).runStateShow(word, { format, stateDir }, terminal)),
+    .action((word: string, { format, details, stateDir }) =>
+      run(async () =>
+        (await import("./commands/state-show.ts")).runStateShow(
+          word,
+          { format, details: detailsOf(details), stateDir },
+          terminal,
+        ),
+      ),
     );
 
   state
@@ -356,7 +603,10 @@ function buildProgram(run: (work: () => Promise<ExitCode> | ExitCode) => Promise
     .description("put a record back; shows what would change, asks, and keeps the one that is replaced")
     .argument("<pipeline>", "its name or file")
     .addOption(
-      new Option("--from <source>", "its backup, the journals of its runs, or the best that comes of both")
+      new Option(
+        "--from <source>",
+        "its backup, the journals of its runs, the best that comes of both, or the state branch",
+      )
         .choices(RESTORE_SOURCES)
         .default("best"),
     )
@@ -374,8 +624,24 @@ function buildProgram(run: (work: () => Promise<ExitCode> | ExitCode) => Promise
     );
 
   state
+    .command("push")
+    .description("put the records that lie here on the state branch, where they say more than it does")
+    .argument("[pipelines...]", "names or files; all of the project if left out")
+    .option("--force", "put them in the place of whatever the branch says, which keeps that in its history")
+    .option("--auto-approve", "do not ask before anything is replaced")
+    .action((words: string[], { force, autoApprove }) =>
+      run(async () =>
+        (await import("./commands/state-branch.ts")).runStatePush(
+          words,
+          { manner: force ? "force" : "newer", approval: autoApprove ? "auto" : "ask" },
+          terminal,
+        ),
+      ),
+    );
+
+  state
     .command("unlock")
-    .description("remove a lock whose owner is gone for good")
+    .description("remove a lock whose owner is gone for good, here or on the state branch")
     .argument("<lock>", "the pipeline's name or file, or a lock file")
     .option("--force", "do not ask, and do not stop at an owner that is alive")
     .addOption(stateDir())

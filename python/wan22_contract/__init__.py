@@ -3,5 +3,5 @@
 A stage's script is given the trainer's own arguments and, last, `--context FILE`. It tells what happens in an events
 file, watches for a stop, marks each training state that is complete, and ends with `finished`, `stopped` or `failed`.
 
-Reading order: stage, events, stop, training_state, files.
+Reading order: stage, events, streams, stop, training_state, retention, files.
 """

@@ -11,6 +11,7 @@ from typing import Callable, NamedTuple
 
 from .events import Events
 from .stop import StopRequest
+from .streams import outlive_full_disks
 
 FINISHED = 0
 FAILED = 1
@@ -52,8 +53,7 @@ def run_stage(
 
     `explain` knows the exceptions of a backend; what it has no word for is told by its kind.
     """
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)
+    outlive_full_disks()
     if len(argv) < 3 or argv[-2] != "--context":
         print("The last argument must be --context FILE; `wan22 apply` gives it.", file=sys.stderr)
         return FAILED
@@ -67,6 +67,7 @@ def run_stage(
             raise Refusal("context", f"The context is of version {context.get('version')}; this is {CONTEXT_VERSION}.")
         code = work(stage)
         events.tell("stopped" if code == STOPPED else "finished", exit_code=code)
+        events.settle(stage.stop.seen)
         return code
     except Refusal as refusal:
         return fail(events, refusal.reason, str(refusal))
@@ -104,10 +105,8 @@ def closed_folder(error: OSError) -> str | None:
 
 def fail(events: Events, reason: str, message: str) -> int:
     print(message, file=sys.stderr)
-    try:
-        events.tell("failed", reason=reason, message=message, exit_code=FAILED)
-    except OSError:
-        pass  # A full disk takes the event too; the exit code and the log still tell.
+    # A full disk takes the event too; the exit code still tells.
+    events.tell("failed", reason=reason, message=message, exit_code=FAILED)
     return FAILED
 
 

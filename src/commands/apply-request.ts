@@ -1,10 +1,11 @@
 import { relative, resolve } from "node:path";
 import { type Diagnostic, diagnose } from "../core/diagnostic.ts";
-import type { Choices } from "../core/plan/choices.ts";
+import { type Choices, choiceWords } from "../core/plan/choices.ts";
 import type { SavedPipeline } from "../core/plan/saved-plan.ts";
 import { SAVED_PLAN_CODES } from "../core/plan/saved-plan-codes.ts";
-import { findSavedPlans, type ReadSavedPlan } from "../prepare/saved-plans.ts";
-import { choiceWords } from "./command-line.ts";
+import type { PrepareOptions } from "../prepare/prepare.ts";
+import { findSavedPlans, type ReadSavedPlan } from "../prepare/read-saved-plans.ts";
+import type { GpuRequest } from "./gpu-pool.ts";
 import type { OnSignal } from "./signals.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -14,13 +15,21 @@ export interface ApplyOptions {
   /** `auto` asks nobody. */
   readonly approval: "ask" | "auto";
   readonly choices: Choices;
+  /** What the pipelines are shared out among; one after the other where it is undefined. */
+  readonly gpus: GpuRequest | undefined;
   /** How long to wait for a pipeline or a GPU that another has. */
   readonly lockTimeoutMs: number;
   readonly onSignal: OnSignal;
   /** `detached`: by a runner in the background. */
   readonly runner: "here" | "detached";
+  /** What becomes of locks from which something here differs: `keep` refuses to go on. */
+  readonly lock: { readonly kind: "keep" } | { readonly kind: "update"; readonly tool: string };
   /** The mark of the plan that was agreed to, where that was elsewhere. */
   readonly plannedAs: string | undefined;
+  /** The version of this wan22. */
+  readonly tool: string;
+  /** What is made of each pipeline's spec first. */
+  readonly adapt?: PrepareOptions["adapt"];
 }
 
 /** What `apply` was asked for: pipeline files as they are, or plans that were saved. */
@@ -50,7 +59,7 @@ export async function readRequest(
   if (diagnostics.length > 0) return diagnostics;
   const [first] = plans;
   if (first === undefined) return { files, choices };
-  const refused = whyRefused(plans, others, choices);
+  const refused = whyRefused({ plans, others }, choices, folder);
   if (refused !== undefined) return [diagnose(SAVED_PLAN_CODES.saidAlready, refused, { at: { file: first.file } })];
   const byPath = new Map(plans.flatMap(({ pipelines }) => pipelines.map((pipeline) => [pipeline.path, pipeline])));
   return {
@@ -63,7 +72,11 @@ export async function readRequest(
   };
 }
 
-function whyRefused(plans: readonly ReadSavedPlan[], others: readonly string[], choices: Choices): string | undefined {
+function whyRefused(
+  { plans, others }: { readonly plans: readonly ReadSavedPlan[]; readonly others: readonly string[] },
+  choices: Choices,
+  folder: string,
+): string | undefined {
   const [first] = plans;
   const [other] = others;
   if (first !== undefined && other !== undefined) {
@@ -71,7 +84,9 @@ function whyRefused(plans: readonly ReadSavedPlan[], others: readonly string[], 
   }
   const words = choiceWords(choices);
   if (first !== undefined && words.length > 0) {
-    return `${first.file} says already what is to be done, and \`${words.join(" ")}\` asks for something else. Plan again with it: \`wan22 plan ${words.join(" ")} --out ${first.file}\`.`;
+    const files = first.pipelines.map(({ path }) => relative(folder, path));
+    const again = ["wan22 plan", ...words, "--out", first.file, ...files].join(" ");
+    return `${first.file} says already what is to be done, and \`${words.join(" ")}\` asks for something else. Plan again with it: \`${again}\`.`;
   }
   const owners = new Map<string, string>();
   for (const { file, pipelines } of plans) {

@@ -52,7 +52,7 @@ async function findOne(
   const { found, diagnostics } = await findPipelines(file === undefined ? [] : [file], terminal);
   showDiagnostics(diagnostics, terminal, { format });
   if (diagnostics.length > 0) return undefined;
-  return file === undefined ? theOneAtWork(found, "attach", terminal) : found[0];
+  return file === undefined || found.length > 1 ? theOneAtWork(found, "attach", terminal) : found[0];
 }
 
 /** The pipeline that something is at work on, where the user named none. */
@@ -82,7 +82,7 @@ function conclude(result: AttachResult, pipeline: FoundPipeline, terminal: Termi
     case "idle":
       return EXIT.fine;
     case "suspended":
-      terminal.err(suspendedText(result.runner.pid));
+      terminal.note(suspendedText(result.runner.pid));
       return EXIT.stopped;
     case "elsewhere":
       return EXIT.locked;
@@ -95,7 +95,7 @@ function conclude(result: AttachResult, pipeline: FoundPipeline, terminal: Termi
         );
         return EXIT.error;
       }
-      terminal.err(restingText(result));
+      terminal.note(restingText(result));
       break;
     case "ended":
       break;

@@ -1,5 +1,4 @@
 import { relative, resolve } from "node:path";
-import type { Choices } from "../core/plan/choices.ts";
 import type { KnownPipeline, Prepared } from "../prepare/prepare.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -14,16 +13,6 @@ function startOf({ environment, folder }: Pick<Terminal, "environment" | "folder
   const prefix = environment.npm_config_local_prefix;
   const isAbove = prefix === undefined || !relative(prefix, folder).startsWith("..");
   return isAbove ? ["npx", "wan22"] : ["npx", "--prefix", prefix, "wan22"];
-}
-
-/** Choices as options of `plan` and `apply`. */
-export function choiceWords({ only = [], replace = [], from, fromEpoch }: Choices): readonly string[] {
-  return [
-    ...only.flatMap((stage) => ["--only", stage]),
-    ...replace.flatMap((stage) => ["--replace", stage]),
-    ...(from === undefined ? [] : ["--from", from]),
-    ...(fromEpoch === undefined ? [] : ["--from-epoch", String(fromEpoch)]),
-  ];
 }
 
 /** Pipeline files as the user's folder sees them, by the names that a plan has for them. */

@@ -1,14 +1,15 @@
 import { relative } from "node:path";
 import { isCarriedOut } from "../core/plan/carried-out.ts";
-import type { Choices } from "../core/plan/choices.ts";
+import { type Choices, choiceWords } from "../core/plan/choices.ts";
 import type { PipelinePlan } from "../core/plan/plan.ts";
+import { isRefused } from "../core/plan/policy.ts";
 import { type BackgroundStart, startInBackground } from "../execute/run-background.ts";
 import { explainSystemError } from "../execute/system-error.ts";
 import { placeOf } from "../execute/take-over.ts";
 import { sha256 } from "../host/hash.ts";
 import type { Prepared } from "../prepare/prepare.ts";
 import { openApplyView } from "../views/apply.ts";
-import { choiceWords, commandLine, fileFrom } from "./command-line.ts";
+import { commandLine, fileFrom } from "./command-line.ts";
 import { EXIT, type ExitCode } from "./exit-code.ts";
 import { showDiagnostics } from "./show-diagnostics.ts";
 import { listenForSignals } from "./signals.ts";
@@ -27,7 +28,7 @@ export async function detach(
   { format, choices, lockTimeoutMs }: DetachOptions,
   terminal: Terminal,
 ): Promise<ExitCode> {
-  const changing = prepared.pipelines.filter(({ plan }) => plan.stages.some(isCarriedOut));
+  const changing = prepared.pipelines.filter(({ plan }) => !isRefused(plan) && plan.stages.some(isCarriedOut));
   const signals = listenForSignals(terminal, "stop");
   const view = await openApplyView({ format, stream: process.stdout, terminal: "plain", colour: terminal.colour });
   const script = process.argv[1] ?? "wan22";

@@ -1,8 +1,9 @@
-import { examinePipelines } from "../prepare/examine.ts";
+import { present } from "../core/present.ts";
+import { examineMachine, examinePipelines } from "../prepare/examine.ts";
 import { viewFindings } from "../views/human/doctor.ts";
 import { viewExaminedJson } from "../views/json.ts";
 import { EXIT, type ExitCode } from "./exit-code.ts";
-import { pipelineFiles } from "./pipeline-files.ts";
+import { sayNoPipeline, yamlFilesOf } from "./pipeline-files.ts";
 import { showDiagnostics } from "./show-diagnostics.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -16,17 +17,23 @@ export async function runDoctor(
   { format }: DoctorOptions,
   terminal: Terminal,
 ): Promise<ExitCode> {
-  const chosen = await pipelineFiles(files, terminal);
-  if (chosen === undefined) return EXIT.error;
+  const chosen = files.length > 0 ? files : await yamlFilesOf(terminal.folder);
   terminal.transient("Asking Python what it has; importing PyTorch takes a while…");
   const { pipelines, diagnostics, texts } = await examinePipelines(chosen, terminal);
+  // Who has no pipeline yet wants to know whether to write one for this machine.
+  const machine = chosen.length === 0 ? await examineMachine(terminal) : undefined;
   terminal.transient("");
   const { colour, width } = terminal;
-  if (format === "json") terminal.out(viewExaminedJson({ pipelines, diagnostics }));
+  if (format === "json") terminal.out(viewExaminedJson({ ...present({ machine }), pipelines, diagnostics }));
   else {
     showDiagnostics(diagnostics, terminal, { texts });
+    if (machine !== undefined) {
+      terminal.out(viewFindings("This machine", machine, { colour, width }));
+      sayNoPipeline("doctor", terminal);
+    }
     for (const { file, findings } of pipelines) terminal.out(viewFindings(file, findings, { colour, width }));
   }
-  const wrong = pipelines.some(({ findings }) => findings.some(({ state }) => state === "error"));
+  const findings = [...(machine ?? []), ...pipelines.flatMap((pipeline) => pipeline.findings)];
+  const wrong = findings.some(({ state }) => state === "error");
   return wrong || diagnostics.some(({ severity }) => severity === "error") ? EXIT.error : EXIT.fine;
 }

@@ -28,7 +28,7 @@ export async function runExplain(word: string | undefined, terminal: Terminal): 
   }
   const text = explain(word.replace(/^-+/, ""), presets);
   if (text !== undefined) {
-    terminal.out(text);
+    terminal.out(/\p{Script=Han}/u.test(text) ? `${text}\n\n${ABOUT_CHINESE}` : text);
     return EXIT.fine;
   }
   terminal.err(
@@ -36,6 +36,9 @@ export async function runExplain(word: string | undefined, terminal: Terminal): 
   );
   return EXIT.error;
 }
+
+/** Reasons stand in both languages, the manual's own under what it says in English. */
+const ABOUT_CHINESE = "What is in Chinese is the manual's own wording of the English beside or above it.";
 
 /** The explanation of a word; undefined for one that means nothing here. */
 export function explain(name: string, presets: Presets): string | undefined {
@@ -120,6 +123,13 @@ function moreFigures(path: string, presets: Presets): readonly string[] {
       return section("Both models instead of one", [
         { label: "cost GPU memory", value: `${valueText(percent)} % more`, reason },
       ]);
+    case "policy":
+      return section(
+        "Rules",
+        listKeys().flatMap(({ path: key, description }) =>
+          key.startsWith("policy.") ? [{ label: key.slice("policy.".length), value: description }] : [],
+        ),
+      );
     case "dataset":
     case "dataset.sources":
       return [

@@ -1,8 +1,9 @@
 import type { ApplyEvent } from "../core/apply-event.ts";
 import { type Diagnostic, diagnose } from "../core/diagnostic.ts";
-import { findRemedies, remedyLines } from "../core/resolve/remedies.ts";
+import { adviseAgainst, NO_ADVICE } from "../core/resolve/advice.ts";
 import type { RunResult } from "../core/state/run-result.ts";
 import { type AttachInput, type AttachResult, attachPipeline } from "../execute/attach-pipeline.ts";
+import { branchReader } from "../prepare/branch-records.ts";
 import { prepare } from "../prepare/prepare.ts";
 import { commandLine } from "./command-line.ts";
 import { findDiagnosticKind } from "./diagnostic-kinds.ts";
@@ -23,15 +24,24 @@ export function followPipeline(request: FollowRequest, terminal: Terminal): Prom
     place: pipeline.place,
     environment: terminal.environment,
     notify: pipeline.notify,
-    onNote: (text) => terminal.err(text),
+    stateBranch: stateBranchOf(pipeline, terminal),
+    onNote: terminal.note,
     // Only a failure needs the pipeline file, which may be another by now: what would fit it is as good as what did.
     remediesFor: async (problem) => {
-      if (pipeline.file === undefined) return [];
+      if (pipeline.file === undefined) return NO_ADVICE;
       const { folder, environment } = terminal;
-      const { pipelines } = await prepare([pipeline.file], { folder, environment, history: "ignore" });
-      return pipelines.flatMap(({ resolved, presets }) => remedyLines(findRemedies(problem, resolved, presets)));
+      const { pipelines } = await prepare([pipeline.file], { folder, environment, history: "ignore", lock: "show" });
+      const [present] = pipelines;
+      return present === undefined ? NO_ADVICE : adviseAgainst(problem, present.resolved, present.presets);
     },
   });
+}
+
+/** Looked for only where something is to be pushed: a stop waits for no network. */
+function stateBranchOf({ place, read }: FoundPipeline, { environment }: Terminal): AttachInput["stateBranch"] {
+  const spec = read?.spec;
+  if (spec === undefined || spec.stateBackend.kind === "local") return undefined;
+  return async () => (await branchReader(environment)(spec, place.root))?.branch;
 }
 
 /** What was found wrong, by whoever saw the end. */

@@ -32,7 +32,8 @@ export async function runLogs(
   const { found, diagnostics } = await findPipelines(named === undefined ? [] : [named], terminal);
   showDiagnostics(diagnostics, terminal);
   if (diagnostics.length > 0) return EXIT.error;
-  const pipeline = named === undefined ? await theOneAtWork(found, "logs", terminal) : found[0];
+  // A file may hold several.
+  const pipeline = named === undefined || found.length > 1 ? await theOneAtWork(found, "logs", terminal) : found[0];
   if (pipeline === undefined) return EXIT.error;
   const out = openOutput(terminal);
   const kind = EXECUTE_CODES.noLog;

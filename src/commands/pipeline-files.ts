@@ -1,6 +1,6 @@
-import { readdir } from "node:fs/promises";
 import { join, relative } from "node:path";
 import { findRoot, PIPELINES_FOLDER } from "../host/project.ts";
+import { pipelinesIn } from "../prepare/pipelines-folder.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** The pipeline files that a command is about: those named, or all in the project's `pipelines/`. */
@@ -17,7 +17,7 @@ export async function pipelineFiles(
 
 /** `command`: the one that was typed, where it takes no other. */
 export function sayNoPipeline(command: string | undefined, terminal: Pick<Terminal, "folder" | "err">): void {
-  const where = pipelinesFolder(terminal.folder);
+  const where = join(projectOf(terminal.folder), PIPELINES_FOLDER);
   const how = command === undefined ? "Name one" : `Name one: wan22 ${command} FILE`;
   terminal.err(
     `No pipeline was named, and there is none in ${where}. ${how}, or go to your project's folder; the README says what a project is.`,
@@ -26,12 +26,10 @@ export function sayNoPipeline(command: string | undefined, terminal: Pick<Termin
 
 /** All in the `pipelines/` of the project around a folder, as that folder sees them. */
 export async function yamlFilesOf(folder: string): Promise<readonly string[]> {
-  const pipelines = pipelinesFolder(folder);
-  const names = await readdir(pipelines).catch(() => []);
-  const found = names.filter((name) => /\.ya?ml$/.test(name)).sort();
-  return found.map((name) => relative(folder, join(pipelines, name)));
+  return (await pipelinesIn(projectOf(folder))).map((file) => relative(folder, file));
 }
 
-function pipelinesFolder(folder: string): string {
-  return join(findRoot(join(folder, "pipeline.yaml")), PIPELINES_FOLDER);
+/** The root of the project around a folder, absolute. */
+export function projectOf(folder: string): string {
+  return findRoot(join(folder, "pipeline.yaml"));
 }

@@ -3,6 +3,7 @@ import { hostname } from "node:os";
 import { resolve } from "node:path";
 import { type Diagnostic, diagnose } from "../core/diagnostic.ts";
 import { pathInside } from "../core/paths.ts";
+import { storeFolder } from "../core/plan/caches.ts";
 import { NAME_PATTERN } from "../core/spec/shape.ts";
 import type { Spec } from "../core/spec/spec.ts";
 import { PRUNE_KINDS, type PruneKind, type PrunePlan } from "../core/state/prune-plan.ts";
@@ -11,14 +12,15 @@ import { carryOutPrune } from "../execute/carry-out-prune.ts";
 import { EXECUTE_CODES } from "../execute/codes.ts";
 import { tellUnseenEnd } from "../execute/notify.ts";
 import { planPrune } from "../execute/plan-prune.ts";
+import { planStorePrune } from "../execute/plan-prune-store.ts";
 import { loadPlace, takeOver } from "../execute/take-over.ts";
 import type { Lock } from "../host/lock.ts";
 import type { LoadedState } from "../host/state-store.ts";
 import { type CacheUse, observeCacheUse } from "../prepare/cache-use.ts";
-import { type ReadPipeline, readPipelines } from "../prepare/read.ts";
 import { describePruned, viewPrune } from "../views/human/runs.ts";
 import { EXIT, type ExitCode } from "./exit-code.ts";
-import { pipelineFiles } from "./pipeline-files.ts";
+import { type FoundPipeline, findPipelines } from "./find-pipelines.ts";
+import { sayNoPipeline } from "./pipeline-files.ts";
 import { showDiagnostics } from "./show-diagnostics.ts";
 import { askConsent, type Consent, type Terminal } from "./terminal.ts";
 
@@ -36,7 +38,8 @@ interface Subject {
   readonly spec: Spec | undefined;
   readonly root: string;
   readonly stateDir: string;
-  readonly cacheDir: string;
+  /** Absent where no file says it. */
+  readonly cacheDir: string | undefined;
 }
 
 interface Locked {
@@ -45,14 +48,26 @@ interface Locked {
   readonly state: State | undefined;
 }
 
+interface Planned {
+  readonly subject: Subject;
+  readonly state?: State | undefined;
+  readonly plan: PrunePlan;
+}
+
 /** `wan22 prune`: shows what nothing needs any more, asks, and removes that. Each pipeline under its lock. */
-export async function runPrune(files: readonly string[], options: PruneOptions, terminal: Terminal): Promise<ExitCode> {
-  const chosen = await pipelineFiles(files, terminal);
-  if (chosen === undefined) return EXIT.error;
-  const read = await readPipelines(chosen, terminal);
-  const unread = read.filter(({ spec }) => spec === undefined);
+export async function runPrune(words: readonly string[], options: PruneOptions, terminal: Terminal): Promise<ExitCode> {
+  const pipelines = await findPipelines(words, terminal);
+  const { found, texts } = pipelines;
+  const wrong = [...pipelines.diagnostics, ...pipelines.unread];
+  if (found.length === 0 && wrong.length === 0) {
+    sayNoPipeline(undefined, terminal);
+    return EXIT.error;
+  }
+  showDiagnostics(wrong, terminal, { texts });
+  const unread = found.flatMap(({ read }) => (read !== undefined && read.spec === undefined ? [read] : []));
   for (const { diagnostics, texts } of unread) showDiagnostics(diagnostics, terminal, { texts });
-  const subjects = await findSubjects(read, files.length > 0 ? "named" : "all");
+  const isAllRead = wrong.length + unread.length === 0;
+  const subjects = await findSubjects(found, { asked: words.length > 0 ? "named" : "all", isAllRead });
   const refusals: Refusal[] = [];
   const locked: Locked[] = [];
   try {
@@ -65,16 +80,28 @@ export async function runPrune(files: readonly string[], options: PruneOptions, 
       refusals.map(({ diagnostic }) => diagnostic),
       terminal,
     );
-    const failed: ExitCode = refusals[0]?.exitCode ?? (unread.length > 0 ? EXIT.error : EXIT.fine);
+    const failed: ExitCode = refusals[0]?.exitCode ?? (isAllRead ? EXIT.fine : EXIT.error);
     const kinds = new Set<PruneKind>(options.kinds.length === 0 ? PRUNE_KINDS : options.kinds);
-    const uses = await observeUses(subjects, chosen, terminal);
-    const plans: { readonly locked: Locked; readonly plan: PrunePlan }[] = [];
+    const files = found.flatMap(({ file }) => file ?? []);
+    const uses = await observeUses(subjects, files, terminal);
+    const plans: Planned[] = [];
     for (const one of locked) {
       const { subject, state } = one;
       const use = uses.get(subject.root);
       if (use === undefined) continue;
       const plan = await planPrune({ ...subject, pipeline: subject.name, state, use, kinds, keep: options.keep });
-      if (subject.spec !== undefined || plan.items.length > 0) plans.push({ locked: one, plan });
+      if (subject.spec !== undefined || plan.items.length > 0) plans.push({ subject, state, plan });
+    }
+    if (kinds.has("store")) {
+      const going = plans.flatMap(cachesOf);
+      for (const subject of withStores(locked)) {
+        const use = uses.get(subject.root);
+        if (use === undefined) continue;
+        const { folder, environment } = terminal;
+        const store = resolve(subject.root, storeFolder(subject.spec));
+        const plan = await planStorePrune({ ...subject, store, going, use, files, folder, environment });
+        if (plan.items.length + plan.kept.length > 0) plans.push({ subject, plan });
+      }
     }
     if (plans.length === 0) return failed;
     const { colour, width } = terminal;
@@ -89,8 +116,8 @@ export async function runPrune(files: readonly string[], options: PruneOptions, 
     const diagnostics: Diagnostic[] = [];
     let bytes = 0;
     let items = 0;
-    for (const { locked: one, plan } of plans) {
-      const pruned = await carryOutPrune(plan, { ...one.subject, state: one.state });
+    for (const { subject, state, plan } of plans) {
+      const pruned = await carryOutPrune(plan, { ...subject, state });
       bytes += pruned.bytes;
       items += pruned.items;
       diagnostics.push(...pruned.diagnostics);
@@ -103,22 +130,44 @@ export async function runPrune(files: readonly string[], options: PruneOptions, 
   }
 }
 
-async function findSubjects(read: readonly ReadPipeline[], asked: "named" | "all"): Promise<readonly Subject[]> {
-  const subjects = read.flatMap(({ root, spec }): Subject[] => {
-    if (spec === undefined) return [];
-    const [stateDir, cacheDir] = [resolve(root, spec.stateDir), resolve(root, spec.cacheDir)];
-    return [{ name: spec.name, spec, root, stateDir, cacheDir }];
+/** One pipeline for each store that there is among them. */
+function withStores(locked: readonly Locked[]): readonly (Subject & { readonly spec: Spec })[] {
+  const stores = new Map<string, Subject & { readonly spec: Spec }>();
+  for (const { subject } of locked) {
+    const { spec, root } = subject;
+    if (spec !== undefined) stores.set(resolve(root, storeFolder(spec)), { ...subject, spec });
+  }
+  return [...stores.values()];
+}
+
+/** Cache files that go, absolute. */
+function cachesOf({ subject, plan }: Planned): readonly string[] {
+  const caches = plan.items.filter(({ kind }) => kind === "cache");
+  return caches.flatMap(({ files = [] }) => files.map((file) => resolve(subject.root, file)));
+}
+
+async function findSubjects(
+  found: readonly FoundPipeline[],
+  { asked, isAllRead }: { readonly asked: "named" | "all"; readonly isAllRead: boolean },
+): Promise<readonly Subject[]> {
+  const subjects = found.flatMap(({ place: { root, stateDir, pipeline: name }, read }): Subject[] => {
+    const spec = read?.spec;
+    if (spec !== undefined) return [{ name, spec, root, stateDir, cacheDir: resolve(root, spec.cacheDir) }];
+    // A file that can't be read may be that of any record.
+    const isGone = read === undefined && (asked === "named" || isAllRead);
+    return isGone ? [{ name, spec, root, stateDir, cacheDir: undefined }] : [];
   });
-  const [first] = subjects;
+  const first = subjects.find(({ spec }) => spec !== undefined);
   // Caches of pipelines that are gone are found only where all that are there are known, and only in the project itself.
-  if (asked === "named" || first === undefined || read.some(({ spec }) => spec === undefined)) return subjects;
+  if (asked === "named" || first?.cacheDir === undefined || !isAllRead) return subjects;
   const { root, stateDir, cacheDir } = first;
   if (pathInside(root, cacheDir) === cacheDir) return subjects;
-  const known = new Set(read.map(({ name }) => name));
-  const found = await readdir(cacheDir).catch(() => []);
-  const names = found.filter((name) => NAME_PATTERN.test(name) && !known.has(name)).sort();
-  const gone = names.map((name): Subject => ({ name, spec: undefined, root, stateDir, cacheDir }));
-  return [...subjects, ...gone];
+  const cached = (await readdir(cacheDir).catch(() => [])).filter((name) => NAME_PATTERN.test(name)).sort();
+  const isGone = (subject: Subject) => subject.spec === undefined && cached.includes(subject.name);
+  const withCaches = subjects.map((subject) => (isGone(subject) ? { ...subject, cacheDir } : subject));
+  const known = new Set(subjects.map(({ name }) => name));
+  const unknown = cached.filter((name) => !known.has(name));
+  return [...withCaches, ...unknown.map((name): Subject => ({ name, spec: undefined, root, stateDir, cacheDir }))];
 }
 
 /** What the pipelines of each project use, by its root. */
@@ -150,7 +199,7 @@ async function takeInHand(subject: Subject, terminal: Terminal): Promise<Locked 
   const { spec } = subject;
   const { environment } = terminal;
   const taken = await takeOver(place, {
-    onNote: (text) => terminal.err(text),
+    onNote: terminal.note,
     onUnseenEnd: (end) => spec !== undefined && telling.push(tellUnseenEnd({ root, spec, environment }, end)),
   });
   showDiagnostics((await Promise.all(telling)).flat(), terminal);

@@ -1,7 +1,7 @@
-import { readPlanFile } from "../prepare/saved-plans.ts";
+import { readPlanFile } from "../prepare/read-saved-plans.ts";
 import { viewPlanHuman } from "../views/human/plan.ts";
 import { viewSavedPlanHead } from "../views/human/saved-plan.ts";
-import { viewPlanJson } from "../views/json.ts";
+import { viewDiagnosticsJson, viewPlanJson } from "../views/json.ts";
 import { viewPlanMarkdown } from "../views/markdown/plan.ts";
 import { commandLine } from "./command-line.ts";
 import { EXIT, type ExitCode } from "./exit-code.ts";
@@ -18,7 +18,9 @@ export async function runShow(file: string, { format, details }: ShowOptions, te
   const { colour, width, folder } = terminal;
   const read = await readPlanFile(file, folder);
   if ("severity" in read) {
-    showDiagnostics([read], terminal, { format: format === "json" ? "json" : "human" });
+    // Where the plan would be, as with `plan` and `validate`.
+    if (format === "json") terminal.out(viewDiagnosticsJson([read]));
+    else showDiagnostics([read], terminal);
     return EXIT.error;
   }
   const { plan } = read;

@@ -47,3 +47,23 @@ export function listenForSignals(terminal: Terminal, onSignal: OnSignal): Listen
     },
   };
 }
+
+/** Whether somebody wants what goes on for ever to end: by a signal, or since nobody reads any more what it says. */
+export function listenForEnd(onEnd: () => void): { readonly signal: AbortSignal; readonly close: () => void } {
+  const end = new AbortController();
+  const abort = () => {
+    if (end.signal.aborted) return;
+    end.abort();
+    onEnd();
+  };
+  const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+  for (const signal of signals) process.on(signal, abort);
+  process.stdout.once("error", abort);
+  return {
+    signal: end.signal,
+    close: () => {
+      for (const signal of signals) process.off(signal, abort);
+      process.stdout.off("error", abort);
+    },
+  };
+}

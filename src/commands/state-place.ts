@@ -4,7 +4,7 @@ import { join, resolve } from "node:path";
 import { pathInside } from "../core/paths.ts";
 import { findRoot } from "../host/project.ts";
 import { statePaths } from "../host/run-store.ts";
-import { findStateDirs, listRecorded, pipelineNameOf } from "../host/state-folders.ts";
+import { findRecorded, findStateDirs, pipelineNameOf, type Recorded } from "../host/state-folders.ts";
 import type { StateRequest } from "../host/state-store.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -27,11 +27,8 @@ async function stateDirsOf({ stateDir }: StatePlaceOptions, terminal: Terminal):
 
 /** Everything that is recorded in the project. */
 export async function findRecords(options: StatePlaceOptions, terminal: Terminal): Promise<readonly StateRequest[]> {
-  const requests: StateRequest[] = [];
-  for (const stateDir of await stateDirsOf(options, terminal)) {
-    for (const name of await listRecorded(stateDir)) requests.push(requestOf(name, stateDir, terminal));
-  }
-  return requests;
+  const recorded = await findRecorded(await stateDirsOf(options, terminal));
+  return recorded.map((one) => requestOf(one, terminal));
 }
 
 /** `word`: a pipeline's name, or its file. Undefined where nothing is recorded of it; that is said. */
@@ -42,9 +39,8 @@ export async function findRecord(
 ): Promise<StateRequest | undefined> {
   const pipeline = await pipelineOf(word, terminal);
   const stateDirs = await stateDirsOf(options, terminal);
-  for (const stateDir of stateDirs) {
-    if ((await listRecorded(stateDir)).includes(pipeline)) return requestOf(pipeline, stateDir, terminal);
-  }
+  const recorded = (await findRecorded(stateDirs)).find((one) => one.pipeline === pipeline);
+  if (recorded !== undefined) return requestOf(recorded, terminal);
   const shown = stateDirs.map((dir) => pathInside(rootOf(terminal), join(dir, "state"))).join(", ");
   terminal.err(
     `Nothing is recorded of a pipeline ${pipeline} in ${shown}. \`wan22 state list\` shows what is; \`--state-dir\` names another folder.`,
@@ -57,7 +53,7 @@ async function pipelineOf(word: string, { folder }: Terminal): Promise<string> {
   return /\.ya?ml$/.test(word) && existsSync(file) ? pipelineNameOf(file) : word;
 }
 
-function requestOf(pipeline: string, stateDir: string, terminal: Terminal): StateRequest {
+function requestOf({ pipeline, stateDir }: Recorded, terminal: Terminal): StateRequest {
   const root = rootOf(terminal);
   const shownFile = pathInside(root, statePaths(stateDir, pipeline).stateFile);
   return { root, stateDir, pipeline, shownFile, host: hostname() };

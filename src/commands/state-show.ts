@@ -1,6 +1,9 @@
 import type { Diagnostic } from "../core/diagnostic.ts";
 import { pathInside } from "../core/paths.ts";
+import { capitalized } from "../core/plan/wording.ts";
 import { historyOf } from "../core/state/run-history.ts";
+import { standOf } from "../core/state/standing.ts";
+import type { State } from "../core/state/state.ts";
 import type { LockStanding } from "../host/lock.ts";
 import { ownerText } from "../host/lock-owner.ts";
 import { statePaths } from "../host/run-store.ts";
@@ -9,6 +12,7 @@ import { type ListedState, viewHistory, viewState, viewStateList } from "../view
 import { viewStateJson } from "../views/json.ts";
 import { EXIT, type ExitCode } from "./exit-code.ts";
 import { showDiagnostics } from "./show-diagnostics.ts";
+import { findOnBranch, type OnBranch } from "./state-branch.ts";
 import { findRecord, findRecords, rootOf, type StatePlaceOptions } from "./state-place.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -16,18 +20,44 @@ import type { Terminal } from "./terminal.ts";
 
 export async function runStateList(options: StatePlaceOptions, terminal: Terminal): Promise<ExitCode> {
   const requests = await findRecords(options, terminal);
-  if (requests.length === 0) {
-    terminal.out(`Nothing is recorded in ${rootOf(terminal)} yet.`);
-    return EXIT.fine;
-  }
+  const onBranch = new Map((await findOnBranch([], terminal)).found.map((one) => [one.spec.name, one]));
   const listed: ListedState[] = [];
-  for (const request of requests) listed.push(listedAs(request, await loadState(request)));
-  terminal.out(viewStateList(listed, terminal));
+  for (const request of requests) {
+    const loaded = await loadState(request);
+    const one = listedAs(request, loaded);
+    listed.push({ ...one, remarks: [...one.remarks, ...branchRemarks(loaded.state, onBranch.get(request.pipeline))] });
+  }
+  const isListed = new Set(requests.map(({ pipeline }) => pipeline));
+  for (const [name, one] of onBranch) {
+    if (!isListed.has(name) && one.record.state !== undefined)
+      listed.push({ name, state: undefined, remarks: branchRemarks(undefined, one) });
+  }
+  if (listed.length > 0) terminal.out(viewStateList(listed, terminal));
+  else terminal.out(`Nothing is recorded in ${rootOf(terminal)} yet.`);
   return EXIT.fine;
+}
+
+/** Where the state branch says something else than the record here. */
+function branchRemarks(here: State | undefined, one: OnBranch | undefined): readonly string[] {
+  const theirs = one?.record.state;
+  if (one === undefined || theirs === undefined) return [];
+  const { name } = one.record.branch;
+  const last = `run ${theirs.run ?? "–"} on ${theirs.host}`;
+  switch (standOf(here, theirs)) {
+    case "same":
+    case "ahead":
+      return [];
+    case "behind":
+      return [here === undefined ? `Recorded on ${name}: ${last}.` : `${capitalized(name)} goes on from it: ${last}.`];
+    case "apart":
+    case "foreign":
+      return [`${capitalized(name)} tells another history: ${last}.`];
+  }
 }
 
 export interface StateShowOptions extends StatePlaceOptions {
   readonly format: "human" | "json";
+  readonly details: "summary" | "full";
 }
 
 export async function runStateShow(word: string, options: StateShowOptions, terminal: Terminal): Promise<ExitCode> {
@@ -36,7 +66,9 @@ export async function runStateShow(word: string, options: StateShowOptions, term
   const loaded = await loadState(request);
   if (options.format === "human") {
     showDiagnostics(loaded.diagnostics, terminal);
-    terminal.out(viewState(listedAs(request, { ...loaded, diagnostics: [] }), terminal));
+    terminal.out(
+      viewState(listedAs(request, { ...loaded, diagnostics: [] }), { ...terminal, details: options.details }),
+    );
   } else {
     showDiagnostics(loaded.diagnostics, terminal);
     if (loaded.state !== undefined) terminal.out(viewStateJson(loaded.state));

@@ -1,14 +1,17 @@
 import { resolve } from "node:path";
-import { diagnose } from "../core/diagnostic.ts";
+import { type Diagnostic, diagnose } from "../core/diagnostic.ts";
 import { pathInside } from "../core/paths.ts";
 import { printable } from "../core/printable.ts";
 import { EXECUTE_CODES } from "../execute/codes.ts";
 import { explainSystemError } from "../execute/system-error.ts";
 import { findLock } from "../host/break-lock.ts";
 import { ownerText } from "../host/lock-owner.ts";
+import { errorCode } from "../host/read-file.ts";
 import { statePaths } from "../host/run-store.ts";
+import { withLocalTimes } from "../views/text/time.ts";
 import { EXIT, type ExitCode } from "./exit-code.ts";
 import { showDiagnostics } from "./show-diagnostics.ts";
+import { unlockOnBranch } from "./state-branch.ts";
 import { findRecord, rootOf, type StatePlaceOptions } from "./state-place.ts";
 import { askConsent, type Consent, type Terminal } from "./terminal.ts";
 
@@ -17,8 +20,12 @@ export interface UnlockOptions extends StatePlaceOptions {
   readonly force: boolean;
 }
 
-/** `wan22 state unlock`: removes a lock whose owner is gone for good. `word`: a pipeline's name or file, or a lock file. */
+/** `wan22 state unlock`: removes a lock whose owner is gone for good, on the state branch or else here. `word`: a pipeline's name or file, or a lock file. */
 export async function runUnlock(word: string, options: UnlockOptions, terminal: Terminal): Promise<ExitCode> {
+  if (!word.endsWith(".lock")) {
+    const onBranch = await unlockOnBranch(word, options, terminal);
+    if (onBranch !== undefined) return onBranch;
+  }
   const root = rootOf(terminal);
   const file = await lockFileOf(word, options, terminal);
   if (file === undefined) return EXIT.error;
@@ -36,9 +43,14 @@ export async function runUnlock(word: string, options: UnlockOptions, terminal: 
     return EXIT.locked;
   }
   terminal.out(
-    `${shown}: ${printable(whose === undefined ? "it can't be read, so nobody can tell whose it is" : ownerText(whose))}.`,
+    `${shown}: ${printable(whose === undefined ? "it can't be read, so nobody can tell whose it is" : withLocalTimes(ownerText(whose)))}.`,
   );
-  if (standing.kind === "dead") terminal.out("Its owner is gone.");
+  if (standing.kind === "dead")
+    terminal.out(
+      standing.copiedFrom === undefined
+        ? "Its owner is gone."
+        : `It was copied from ${printable(standing.copiedFrom)}: what its owner does is done there.`,
+    );
   if (!options.force && !(await askConsent(CONSENT, terminal))) return EXIT.error;
   try {
     if ((await lock.remove()) === "changed") {
@@ -46,13 +58,23 @@ export async function runUnlock(word: string, options: UnlockOptions, terminal: 
       return EXIT.locked;
     }
   } catch (error) {
-    const diagnostic = await explainSystemError(error, root);
+    const diagnostic = isFilledFolder(error) ? filledFolder(shown) : await explainSystemError(error, root);
     if (diagnostic === undefined) throw error;
     showDiagnostics([diagnostic], terminal);
     return EXIT.error;
   }
   terminal.out(`${shown} was removed.`);
   return EXIT.fine;
+}
+
+function isFilledFolder(error: unknown): boolean {
+  const code = errorCode(error);
+  return code === "ENOTEMPTY" || code === "EEXIST";
+}
+
+function filledFolder(shown: string): Diagnostic {
+  const kind = EXECUTE_CODES.folderForLock;
+  return diagnose(kind, `${shown} is a folder with something in it. ${kind.why} ${kind.mend}`);
 }
 
 async function lockFileOf(word: string, options: UnlockOptions, terminal: Terminal): Promise<string | undefined> {

@@ -1,6 +1,12 @@
+import { withoutRepeats } from "../core/diagnostic.ts";
+import { present } from "../core/present.ts";
+import type { PipelineStatus } from "../core/status.ts";
 import { lookAtPipeline } from "../execute/pipeline-status.ts";
 import { nowSeconds } from "../host/clock.ts";
-import { viewStatusHuman } from "../views/human/status.ts";
+import { readQueues } from "../host/queue-store.ts";
+import { lookAtWatch } from "../host/reconcile-store.ts";
+import { branchReader } from "../prepare/branch-records.ts";
+import { viewStatusHuman, viewWatchStatus } from "../views/human/status.ts";
 import { viewStatusJson } from "../views/json.ts";
 import { EXIT, type ExitCode } from "./exit-code.ts";
 import { findPipelines } from "./find-pipelines.ts";
@@ -12,20 +18,37 @@ export interface StatusOptions {
   readonly format: "human" | "json";
 }
 
-/** `wan22 status`: how pipelines stand. Changes nothing, and waits for nobody. */
+/** `wan22 status`: how pipelines stand. Changes nothing, and waits for nobody but for a while for the remote of a state branch. */
 export async function runStatus(
   files: readonly string[],
   { format }: StatusOptions,
   terminal: Terminal,
 ): Promise<ExitCode> {
   const { found, diagnostics: unknown, unread } = await findPipelines(files, terminal);
-  const standings = await Promise.all(found.map(({ place, file }) => lookAtPipeline(place, file)));
+  const queues = await readQueues(terminal.environment);
+  const readBranch = branchReader(terminal.environment);
+  const looked = await Promise.all(
+    found.map(async ({ place, file, read, isEarlier }) => {
+      const record =
+        read?.spec === undefined || isEarlier === true ? undefined : await readBranch(read.spec, place.root);
+      return { ...(await lookAtPipeline(place, { file, queues, record })), isEarlier };
+    }),
+  );
+  // What was begun before its file named another folder may still be at work; else it is the history of the one beside it.
+  const standings = looked.filter(({ status, isEarlier }) => isEarlier !== true || isAtWork(status));
   const pipelines = standings.map(({ status }) => status);
   const { colour, width } = terminal;
-  if (format === "json") terminal.out(viewStatusJson({ format_version: "1.0", pipelines }));
-  else if (pipelines.length > 0) terminal.out(viewStatusHuman(pipelines, { colour, width, now: nowSeconds() }));
+  const watch = await lookAtWatch(terminal.folder);
+  const options = { colour, width, now: nowSeconds() };
+  if (format === "json") terminal.out(viewStatusJson({ format_version: "1.0", pipelines, ...present({ watch }) }));
+  else if (pipelines.length > 0) terminal.out(viewStatusHuman(pipelines, options));
   else if (unknown.length + unread.length === 0) sayNoPipeline("status", terminal);
+  if (format === "human" && watch !== undefined) terminal.out(viewWatchStatus(watch, options));
   const diagnostics = [...unknown, ...unread, ...standings.flatMap((standing) => standing.diagnostics)];
-  showDiagnostics(diagnostics, terminal);
+  showDiagnostics(withoutRepeats(diagnostics), terminal);
   return diagnostics.some(({ severity }) => severity === "error") ? EXIT.error : EXIT.fine;
+}
+
+function isAtWork({ lock, stages }: PipelineStatus): boolean {
+  return lock.kind === "held" || stages.some(({ alive }) => alive === true);
 }

@@ -1,9 +1,15 @@
 import type { ApplyEvent } from "../core/apply-event.ts";
+import { type Diagnostic, diagnose } from "../core/diagnostic.ts";
 import type { ToldStage } from "../execute/ask-to-stop.ts";
-import { type AttachResult, askAndLeave } from "../execute/attach-pipeline.ts";
+import { type AskedOnly, type AttachResult, askAndLeave } from "../execute/attach-pipeline.ts";
+import { EXECUTE_CODES } from "../execute/codes.ts";
 import { ON_REQUEST } from "../execute/hear-requests.ts";
+import { clearTakenUp } from "../execute/queue-file.ts";
+import { loadPlace } from "../execute/take-over.ts";
 import type { StopManner } from "../host/stop-request.ts";
+import { branchReader, workElsewhere } from "../prepare/branch-records.ts";
 import { openApplyView } from "../views/apply.ts";
+import { commandLine } from "./command-line.ts";
 import { EXIT, type ExitCode } from "./exit-code.ts";
 import { type FoundPipeline, findPipelines } from "./find-pipelines.ts";
 import { applyCommand, diagnosticsOf, followPipeline, suspendedText } from "./follow-pipeline.ts";
@@ -25,25 +31,52 @@ export async function runStop(files: readonly string[], options: StopOptions, te
   );
   const codes: ExitCode[] = diagnostics.length > 0 ? [EXIT.error] : [];
   for (const { pipeline, result } of results) {
-    showDiagnostics(diagnosticsOf(result), terminal);
-    codes.push(conclude(result, pipeline, options, terminal));
+    if (result.kind !== "asked") showDiagnostics(diagnosticsOf(result), terminal);
+    const away = result.kind === "nothing" ? await findAtWorkOnBranch(pipeline, terminal) : undefined;
+    if (away !== undefined) showDiagnostics([away], terminal);
+    codes.push(away === undefined ? conclude(result, pipeline, terminal) : EXIT.locked);
   }
-  if (codes.every((code) => code === EXIT.fine) && results.every(({ result }) => result.kind === "nothing")) {
+  const stopped = results.filter(({ result }) => result.kind !== "failed" && result.kind !== "elsewhere");
+  const keys = stopped.map(({ pipeline: { place } }) => ({ name: place.pipeline, project: place.root }));
+  const takenOut = await clearTakenUp(keys, terminal.environment);
+  for (const { entry, owner } of takenOut)
+    terminal.err(`${entry.name} is taken out of the queue of process ${owner.pid}, which is gone.`);
+  if (
+    takenOut.length === 0 &&
+    codes.every((code) => code === EXIT.fine) &&
+    results.every(({ result }) => result.kind === "nothing")
+  ) {
     terminal.err("Nothing runs: there is nothing to stop.");
   }
   return [EXIT.error, EXIT.locked, EXIT.stageFailed, EXIT.stopped].find((code) => codes.includes(code)) ?? EXIT.fine;
+}
+
+/** What runs on another machine, by the state branch, is stopped there. */
+async function findAtWorkOnBranch(
+  { place, read }: FoundPipeline,
+  { environment }: Terminal,
+): Promise<Diagnostic | undefined> {
+  const spec = read?.spec;
+  const record = spec === undefined ? undefined : await branchReader(environment)(spec, place.root);
+  if (spec === undefined || record?.state === undefined) return undefined;
+  const atWork = workElsewhere(await loadPlace(place), record, { ...spec, isOwnRun: () => false });
+  if (atWork === undefined) return undefined;
+  const { atWorkElsewhere } = EXECUTE_CODES;
+  const { host, run = "–" } = record.state;
+  const detail = `By ${record.branch?.name ?? "the state branch"}, ${spec.name} is at work on ${host} (run ${run}). ${atWorkElsewhere.why} ${atWorkElsewhere.mend} If ${host} is gone for good: \`wan22 state unlock ${spec.name}\`.`;
+  return diagnose(atWorkElsewhere, detail);
 }
 
 async function stopPipeline(
   pipeline: FoundPipeline,
   { manner, wait }: StopOptions,
   terminal: Terminal,
-): Promise<AttachResult> {
+): Promise<AttachResult | AskedOnly> {
   const { place } = pipeline;
   const onTold = (told: readonly ToldStage[]) => {
-    for (const one of told) terminal.err(`${place.pipeline}: ${toldText(one)}`);
+    for (const one of told) terminal.note(`${place.pipeline}: ${toldText(one)}`);
   };
-  if (wait === "none") return askAndLeave({ place, manner, onTold, onNote: (text) => terminal.err(text) });
+  if (wait === "none") return askAndLeave({ place, manner, onTold, onNote: terminal.note });
   const view = await openApplyView({
     format: "human",
     stream: process.stderr,
@@ -69,19 +102,25 @@ function toldText({ stage, pid, told }: ToldStage): string {
   }
 }
 
-function conclude(result: AttachResult, pipeline: FoundPipeline, { wait }: StopOptions, terminal: Terminal): ExitCode {
+function conclude(result: AttachResult | AskedOnly, pipeline: FoundPipeline, terminal: Terminal): ExitCode {
   switch (result.kind) {
+    case "asked": {
+      // It may finish, fail or be stopped: nobody has seen it yet.
+      const look = commandLine(["status", pipeline.file ?? pipeline.place.pipeline], terminal);
+      terminal.err(`Its end is not waited for. How it ends: ${look}\nGo on with: ${applyCommand(pipeline, terminal)}`);
+      return EXIT.stopped;
+    }
     case "nothing":
       return EXIT.fine;
     case "idle": {
       const { pid } = result.runner;
-      terminal.err(
-        `${pipeline.place.pipeline}: an apply is open (process ${pid}) and runs nothing yet; it is told to start nothing.`,
+      terminal.note(
+        `${pipeline.place.pipeline}: an apply (process ${pid}) has it open, and nothing of it is at work: it has not begun, or has just ended. It is told to begin nothing.`,
       );
       return EXIT.fine;
     }
     case "suspended":
-      terminal.err(`${pipeline.place.pipeline}: ${suspendedText(result.runner.pid)}`);
+      terminal.note(`${pipeline.place.pipeline}: ${suspendedText(result.runner.pid)}`);
       return EXIT.stopped;
     case "elsewhere":
       return EXIT.locked;
@@ -93,14 +132,14 @@ function conclude(result: AttachResult, pipeline: FoundPipeline, { wait }: StopO
         terminal.err(`${pipeline.place.pipeline} had finished before.`);
         return EXIT.fine;
       }
+      // It was asked to, and whoever followed it can't any more: what that says stands above.
+      if (result.outcome === "detached") return EXIT.stopped;
       if (result.outcome === "interrupted") {
         // Musubi's own scripts save nothing; what was said of the stage tells how to begin again.
         terminal.err("Stopped, with no training state of the step that it was at.");
         return EXIT.stopped;
       }
-      terminal.err(
-        `${wait === "none" ? "Its end is not waited for" : "Stopped"}. Resume with: ${applyCommand(pipeline, terminal)}`,
-      );
+      terminal.err(`Stopped. Resume with: ${applyCommand(pipeline, terminal)}`);
       return EXIT.stopped;
   }
 }

@@ -1,3 +1,7 @@
+import { printableLines } from "../views/text/printable.ts";
+import { wrapSpans } from "../views/text/spans.ts";
+import { withLocalTimes } from "../views/text/time.ts";
+
 /** What a command may use of the process it runs in; `cli.ts` makes the real one. */
 export interface Terminal {
   readonly folder: string;
@@ -13,6 +17,8 @@ export interface Terminal {
   readonly out: (text: string) => void;
   /** Everything said beside the result. */
   readonly err: (text: string) => void;
+  /** Sentences that come from below, such as whom a lock is waited for. */
+  readonly note: (text: string) => void;
   /** A line of progress on standard error that the next one replaces; nothing where nobody looks. */
   readonly transient: (text: string) => void;
 }
@@ -30,6 +36,11 @@ export function openTerminal(): Terminal {
     redraws,
     out: (text) => void stdout.write(text.endsWith("\n") ? text : `${text}\n`),
     err: (text) => void stderr.write(text.endsWith("\n") ? text : `${text}\n`),
+    note: (text) => {
+      const columns = stderr.isTTY && stderr.columns > 0 ? stderr.columns : undefined;
+      const spans = [{ text: printableLines(withLocalTimes(text)) }];
+      stderr.write(`${wrapSpans(spans, { columns, hanging: 0 }).join("\n")}\n`);
+    },
     transient: (text) => {
       if (redraws && stderr.isTTY === true) stderr.write(`\r\u001b[2K${text}`);
     },

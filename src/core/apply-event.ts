@@ -49,6 +49,7 @@ export const applyEventSchema = z
         done: count.describe("Done before this stage started"),
         total: count,
         pid: count.optional(),
+        gpus: z.array(count).optional().describe("Devices that it runs on, where it was given any"),
         log: z.string().describe("File with the trainer's own words"),
         attached: z.boolean().describe("Whether a trainer that was already running was found and followed"),
       })

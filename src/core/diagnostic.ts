@@ -80,6 +80,11 @@ export function diagnose(kind: DiagnosticKind, text: string, options: Diagnostic
   };
 }
 
+/** What is wrong with a thing that several share is said once. */
+export function withoutRepeats(diagnostics: readonly Diagnostic[]): readonly Diagnostic[] {
+  return [...new Map(diagnostics.map((one) => [JSON.stringify(one), one])).values()];
+}
+
 export function hasErrors(diagnostics: readonly Diagnostic[]): boolean {
   return diagnostics.some((diagnostic) => diagnostic.severity === "error");
 }

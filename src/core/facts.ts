@@ -38,6 +38,8 @@ export interface MediaFacts {
   readonly kind: "video" | "image";
   /** Relative to the project root with `/` where inside it, else absolute. */
   readonly file: string;
+  /** As the trainer opens it, where that is not `file`: a row's `..` after a link may lead elsewhere. */
+  readonly opened?: string;
   /** Base name with and without its extension, as the trainer takes them. */
   readonly name: string;
   readonly stem: string;
@@ -58,8 +60,9 @@ export interface MediaFacts {
   /** Why nothing can be made of it. */
   readonly problem?: FileProblem;
   readonly damage?: MediaDamage;
-  /** Line of a JSONL row, from 1. */
+  /** Line of a JSONL row, from 1, and the path as the row writes it. */
   readonly line?: number;
+  readonly written?: string;
 }
 
 /** A dataset source as found. `media` is in the trainer's order: sorted by name, or by row. */
@@ -123,6 +126,8 @@ export interface TrainerFacts {
 export interface DiskFacts {
   /** Cache folder to its files: name, bytes, whether whole by its safetensors header, and what the header says. */
   readonly caches: Readonly<Record<string, readonly CacheFileFacts[]>>;
+  /** What lies in the cache store of the files that are wanted there, by path. */
+  readonly store?: Readonly<Record<string, CacheFileFacts>>;
   /** The output folders that were looked at: the present one, and those that the record names. */
   readonly outputFolders: readonly string[];
   /** The files in them, by path. */
@@ -147,6 +152,8 @@ export interface OutputFileFacts {
   readonly bytes: number;
   /** Of the tensors of a safetensors file that is whole; absent of anything else. */
   readonly tensorBytes?: number;
+  /** Of the whole file, where it was asked for: it is read from end to end. */
+  readonly sha256?: string;
 }
 
 export interface CacheFileFacts {
@@ -180,6 +187,24 @@ export interface InputFileFacts {
   readonly text?: string;
   /** Of a file in safetensors, whatever its name. */
   readonly tensors?: ModelFacts["tensors"];
+}
+
+/** Where a path leads with every symbolic link followed; of what is not there yet, where it would be made. Absolute with `/`. */
+export interface RealPath {
+  /** Absent where nobody may look, or links lead in a circle. */
+  readonly real?: string;
+  /** The links that lie in it, where it is a folder, with where each leads. */
+  readonly links?: readonly { readonly path: string; readonly real?: string }[];
+}
+
+/** What a policy is judged by beside the plan. Looked at only where there is one. */
+export interface PolicyFacts {
+  /** By the path as asked. What is not in here was not looked at. */
+  readonly realPaths: Readonly<Record<string, RealPath>>;
+  /** Whether the pipeline has its lock file beside it. */
+  readonly hasLockFile: boolean;
+  /** Images that sample prompts name, as the trainer opens them. */
+  readonly promptImages: readonly string[];
 }
 
 export interface Facts {

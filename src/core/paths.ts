@@ -1,6 +1,6 @@
 /** Paths as plain text, always with `/` (design §5, "Paths"). Core has no file system: these only rewrite strings. */
 
-function isAbsolute(path: string): boolean {
+export function isAbsolute(path: string): boolean {
   return path.startsWith("/") || /^[A-Za-z]:\//.test(path);
 }
 
@@ -44,4 +44,21 @@ export function folderOf(path: string): string {
   const slash = path.lastIndexOf("/");
   if (slash < 0) return ".";
   return slash === 0 ? "/" : path.slice(0, slash);
+}
+
+/** `os.path.splitext` of a base name: dots at its beginning do not begin an extension. */
+export function splitExtension(name: string): { readonly stem: string; readonly extension: string } {
+  const leadingDots = /^\.*/.exec(name)?.[0].length ?? 0;
+  const dot = name.lastIndexOf(".");
+  return dot < leadingDots ? { stem: name, extension: "" } : { stem: name.slice(0, dot), extension: name.slice(dot) };
+}
+
+/** `path` as seen from `root` also where it lies outside (`../models/x`); as it is on another drive. */
+export function pathFrom(root: string, path: string): string {
+  const inside = pathInside(root, path);
+  if (!isAbsolute(inside)) return inside;
+  const [from, to] = [normalizePath(root).split("/"), inside.split("/")];
+  const shared = from.findIndex((part, index) => part !== to[index]);
+  if (shared < 1) return inside;
+  return [...from.slice(shared).map(() => ".."), ...to.slice(shared)].join("/");
 }

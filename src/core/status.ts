@@ -56,16 +56,36 @@ const pipelineStatusSchema = z.strictObject({
   here: z.boolean().describe("Whether that is this machine: what runs on another can't be seen"),
   run: z.string().optional().describe("The last run"),
   lock: lockStatusSchema.describe("Who is at work on it"),
+  waits: z
+    .strictObject({
+      position: z.number().int().describe("From 1, among those that wait"),
+      pid: count.describe("The process that carries the queue out"),
+    })
+    .optional()
+    .describe("Its place in a queue, while it waits in one (`wan22 status --queue`)"),
   stages: z.array(stageStatusSchema).describe("In the order they run, those that were begun"),
+});
+
+const watchStatusSchema = z.strictObject({
+  branch: z.string().describe("What is followed: `origin/main`"),
+  alive: z.boolean().describe("Whether somebody follows it right now"),
+  commit: z.string().optional().describe("Its commit that was checked out last"),
+  looked: z.number().describe("When it was looked last, Unix time in seconds"),
+  pid: count.optional().describe("The process that follows it"),
+  since: z.string().optional().describe("Since when it does, ISO 8601"),
 });
 
 export const statusSchema = z
   .strictObject({
     format_version: z.literal("1.0").describe("Version of this format"),
     pipelines: z.array(pipelineStatusSchema).describe("In the order asked for"),
+    watch: watchStatusSchema
+      .optional()
+      .describe("Of `wan22 watch --apply` in this checkout; absent where there never was one"),
   })
   .describe("What `wan22 status --format json` prints");
 
+export type WatchStatus = z.infer<typeof watchStatusSchema>;
 export type Status = z.infer<typeof statusSchema>;
 export type PipelineStatus = z.infer<typeof pipelineStatusSchema>;
 export type StageStatus = z.infer<typeof stageStatusSchema>;

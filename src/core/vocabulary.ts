@@ -32,6 +32,8 @@ export type Script = (typeof SCRIPTS)[number];
 /** The stages a plan can hold, in the order they run. */
 export const STAGE_IDS = ["cache-latents", "cache-text", "train", "train-low", "train-high"] as const;
 export type StageId = (typeof STAGE_IDS)[number];
+/** Those that make caches; both scripts have one stage. */
+export type CachingId = Extract<StageId, Exclude<Script, "train">>;
 
 export const MODEL_ROLES = ["dit", "dit_high_noise", "vae", "t5"] as const;
 export type ModelRole = (typeof MODEL_ROLES)[number];
@@ -41,9 +43,17 @@ export function scriptOf(stage: StageId): Script {
   return stage === "cache-latents" || stage === "cache-text" ? stage : "train";
 }
 
+/** Whether a stage makes caches. */
+export function isCaching(stage: StageId): stage is CachingId {
+  return scriptOf(stage) !== "train";
+}
+
 /** The pipeline file's section of a script's parameters. */
 export const SECTION_OF = { "cache-latents": "cache_latents", "cache-text": "cache_text", train: "train" } as const;
 export type Section = (typeof SECTION_OF)[Script];
 
 /** A parameter's value once resolved. A list is the trainer's `nargs="*"`, an argument each. */
 export type ParameterValue = string | number | boolean | readonly string[];
+
+/** Where records are kept beside the state folder. */
+export const STATE_BACKENDS = ["local", "git"] as const;

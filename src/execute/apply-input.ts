@@ -2,11 +2,14 @@ import type { ApplyEvent, ApplyOutcome } from "../core/apply-event.ts";
 import type { Diagnostic } from "../core/diagnostic.ts";
 import type { GpuFacts, SourceFacts, TrainerFacts } from "../core/facts.ts";
 import type { NotifyHook } from "../core/notification.ts";
+import type { Binding } from "../core/plan/binding.ts";
 import type { PipelinePlan } from "../core/plan/plan.ts";
+import type { Advice } from "../core/resolve/advice.ts";
 import type { Resolved } from "../core/resolve/resolved.ts";
 import type { State } from "../core/state/state.ts";
 import type { DatasetItems } from "../core/trainer/dataset.ts";
 import type { StageId } from "../core/vocabulary.ts";
+import type { StateBranch } from "../host/state-branch.ts";
 import type { RemediedProblem } from "./failure.ts";
 import type { StopSignals } from "./follow.ts";
 
@@ -17,6 +20,10 @@ export interface ApplyInput {
   readonly planDigest?: string | undefined;
   /** The state that the plan was made from, read after `settlePipeline`. */
   readonly state: State | undefined;
+  /** Whether that state was read from the state branch, and goes on here: the runs of this checkout do not tell it. */
+  readonly adopts?: boolean;
+  /** Where others see the record; left out where it is kept here alone. */
+  readonly stateBranch?: (() => Promise<StateBranch | undefined>) | undefined;
   /** Stages whose process was found alive: they are followed, not started. */
   readonly alive: readonly StageId[];
   /** The project root, absolute; every stage runs there. */
@@ -30,8 +37,8 @@ export interface ApplyInput {
   readonly notify: readonly NotifyHook[];
   /** What starting a stage takes; absent where only those that run are followed. */
   readonly start?: StartInput | undefined;
-  /** The manual's remedies against a problem, as they fit this pipeline: lines of YAML, best first. */
-  readonly remediesFor: (problem: RemediedProblem) => Promise<readonly string[]>;
+  /** The manual's remedies against a problem, as they fit this pipeline. */
+  readonly remediesFor: (problem: RemediedProblem) => Promise<Advice>;
   readonly report: (event: ApplyEvent) => void;
   readonly signals: StopSignals;
 }
@@ -50,6 +57,10 @@ export interface StartInput {
   readonly gpus: readonly GpuFacts[];
   /** How long to wait for a GPU that another has. */
   readonly lockTimeoutMs: number;
+  /** What the plan was made from, for the run's record. */
+  readonly madeFrom: Binding;
+  /** The version of this wan22. */
+  readonly tool: string;
 }
 
 /** Whoever only follows what runs has taken every other stage out of its plan. */

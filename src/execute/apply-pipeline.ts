@@ -1,5 +1,3 @@
-import { randomUUID } from "node:crypto";
-import { mkdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import type { ApplyEvent, ApplyOutcome, StageOutcome } from "../core/apply-event.ts";
 import type { Diagnostic } from "../core/diagnostic.ts";
@@ -8,20 +6,27 @@ import { isCarriedOut } from "../core/plan/carried-out.ts";
 import type { StagePlan } from "../core/plan/plan.ts";
 import { turnsOf } from "../core/plan/turns.ts";
 import { workFolder } from "../core/render/work-files.ts";
+import { foldState } from "../core/state/fold.ts";
+import type { JournalEntry } from "../core/state/journal.ts";
 import type { Driver } from "../core/vocabulary.ts";
-import { copyWholeFile, writeWholeFile } from "../host/atomic-file.ts";
-import { newRunId, nowSeconds } from "../host/clock.ts";
-import { errorCode } from "../host/read-file.ts";
-import { runFiles, statePaths } from "../host/run-store.ts";
-import type { ApplyInput, ApplyResult } from "./apply-input.ts";
+import { monotonicSeconds, nowSeconds } from "../host/clock.ts";
+import { statePaths } from "../host/run-store.ts";
+import { forgetToTell } from "../host/untold-end.ts";
+import { type ApplyInput, type ApplyResult, startOf } from "./apply-input.ts";
+import { explainBesideLiving } from "./goes-on.ts";
 import { hearRequests, ON_REQUEST } from "./hear-requests.ts";
+import { removeDeadLocks } from "./lock-encoding.ts";
+import { findHeldOutput } from "./lock-output.ts";
 import { findExisting } from "./make-room.ts";
 import { openNotifier } from "./notify.ts";
-import { openRecorder, type Recorder, stamp } from "./recorder.ts";
+import { adoptedRun, digestOf, openRun } from "./open-run.ts";
+import { endProvenance } from "./provenance.ts";
+import { openPublisher, type Publisher } from "./publish-record.ts";
+import type { RecorderOptions } from "./recorder.ts";
 import { writeRunResult } from "./run-result.ts";
 import { runTurn, whyRefused } from "./run-turn.ts";
 import { isRunning, type NewApplyEvent } from "./stage.ts";
-import { explainSystemError } from "./system-error.ts";
+import { ignoreSystemError } from "./stage-locks.ts";
 
 export type { ApplyInput, ApplyResult } from "./apply-input.ts";
 export type { StopSignals } from "./follow.ts";
@@ -31,22 +36,44 @@ export async function applyPipeline(input: ApplyInput): Promise<ApplyResult> {
   const { root, plan, notify, environment, alive } = input;
   const begins = alive.length > 0 ? "adopting" : "new";
   const notifier = openNotifier({ root, spec: { name: plan.name, file: plan.file, notify }, environment }, { begins });
+  const runs: string[] = [];
   const report = (event: ApplyEvent) => {
     input.report(event);
     notifier.take(event);
+    if (event.type === "run-started") runs.push(event.run);
   };
-  const result = await carryOutOrExplain({ ...input, report });
+  const publisher = publisherOf(input);
+  const result = await carryOutOrExplain({ ...input, report, onSaved: publisher?.take, claim: publisher?.claim });
+  const isUrgent = input.signals.stopNow.aborted;
+  const unpublished = (await publisher?.close({ timeoutMs: isUrgent ? 5_000 : PUBLISH_TIMEOUT_MS })) ?? [];
   const untold = await notifier.end(result);
-  return { ...result, diagnostics: [...result.diagnostics, ...untold] };
+  const { runsDir } = statePaths(input.stateDir, plan.name);
+  // The end of a run that goes on without its runner is still to come.
+  if (result.outcome !== "detached") for (const run of runs) await forgetToTell(join(runsDir, run));
+  return { ...result, diagnostics: [...result.diagnostics, ...untold, ...unpublished] };
 }
 
-async function carryOutOrExplain(input: ApplyInput): Promise<ApplyResult> {
+/** How long a run that has ended waits for its record to be seen by others. */
+const PUBLISH_TIMEOUT_MS = 20_000;
+
+/** Undefined where the record is kept here alone. */
+function publisherOf({ stateBranch, plan, report }: ApplyInput): Publisher | undefined {
+  if (stateBranch === undefined) return undefined;
+  const onWarning = (text: string) =>
+    report({ v: 1, t: nowSeconds(), pipeline: plan.name, type: "note", severity: "warning", text });
+  return openPublisher({ branch: stateBranch, onWarning });
+}
+
+/** A pipeline's plan, and who gets its record as often as it is written. */
+type Work = ApplyInput & Pick<RecorderOptions, "onSaved"> & { readonly claim?: Publisher["claim"] | undefined };
+
+async function carryOutOrExplain(input: Work): Promise<ApplyResult> {
   const { signals, close } = hearRequests(statePaths(input.stateDir, input.plan.name).stopFile, input.signals);
   try {
     await signals.look?.();
     return await carryOut({ ...input, signals });
   } catch (error) {
-    const diagnostic = await explainSystemError(error, input.root);
+    const diagnostic = await explainBesideLiving(error, { ...input, pipeline: input.plan.name });
     if (diagnostic === undefined) throw error;
     return { outcome: "failed", run: undefined, state: input.state, diagnostics: [diagnostic] };
   } finally {
@@ -54,7 +81,7 @@ async function carryOutOrExplain(input: ApplyInput): Promise<ApplyResult> {
   }
 }
 
-async function carryOut(input: ApplyInput): Promise<ApplyResult> {
+async function carryOut(input: Work): Promise<ApplyResult> {
   const stages = input.plan.stages.filter(isCarriedOut);
   if (stages.length === 0) return { outcome: "finished", run: undefined, state: input.state, diagnostics: [] };
   const again = stages.findIndex((stage) => endedInAdoptedRun(stage, stages, input));
@@ -65,7 +92,7 @@ async function carryOut(input: ApplyInput): Promise<ApplyResult> {
     later,
   );
   if (later.length === 0 || first.outcome !== "finished") return first;
-  const second = await carryOutRun({ ...input, state: first.state, alive: [] }, later, []);
+  const second = await carryOutRun({ ...input, state: first.state, adopts: false, alive: [] }, later, []);
   return { ...second, diagnostics: [...first.diagnostics, ...second.diagnostics] };
 }
 
@@ -79,15 +106,14 @@ function endedInAdoptedRun(stage: StagePlan, stages: readonly StagePlan[], input
   return adopted !== undefined && input.state?.stages[stage.id]?.run === adopted;
 }
 
-/** The run that a living trainer belongs to. */
-function adoptedRun(stages: readonly StagePlan[], input: ApplyInput): string | undefined {
-  const running = stages.find((stage) => isRunning(stage, input));
-  return running === undefined ? undefined : input.state?.stages[running.id]?.run;
+/** Caches are not made for hours only to find then that another writes the checkpoints; whoever waits may have it by then. */
+async function whyNotWritten(stages: readonly StagePlan[], input: ApplyInput): Promise<Diagnostic | undefined> {
+  return startOf(input).lockTimeoutMs > 0 ? undefined : findHeldOutput(stages, input.root);
 }
 
 /** `later`: stages that another run takes up after this one. */
 async function carryOutRun(
-  input: ApplyInput,
+  input: Work,
   stages: readonly StagePlan[],
   later: readonly StagePlan[],
 ): Promise<ApplyResult> {
@@ -96,9 +122,11 @@ async function carryOutRun(
   const workDir = resolve(input.root, workPath);
   // A trainer that runs is followed first, whatever may keep the next stage from starting.
   const attaches = stages.some((stage) => isRunning(stage, input));
-  const refused = attaches ? undefined : await whyRefused(stages, { apply: input, workDir });
+  const refused = attaches
+    ? undefined
+    : ((await whyRefused(stages, { apply: input, workDir })) ?? (await whyNotWritten(stages, input)));
   if (refused !== undefined) return { outcome: "failed", run: undefined, state: input.state, diagnostics: [refused] };
-  const startedAt = nowSeconds();
+  const startedAt = monotonicSeconds();
   const recorder = await openRun(input, stages, stateDir);
   const report = (event: NewApplyEvent) => input.report({ v: 1, t: nowSeconds(), pipeline: input.plan.name, ...event });
   const turns = turnsOf(stages, (stage) => isRunning(stage, input));
@@ -111,6 +139,10 @@ async function carryOutRun(
       turn.map(({ id, action }) => ({ id, action, turn: position })),
     ),
   });
+  const claim = async (entry: JournalEntry) => {
+    const begun = foldState(recorder.state(), [entry]);
+    return begun === undefined ? undefined : input.claim?.(begun);
+  };
   const diagnostics: Diagnostic[] = [];
   let last: StageOutcome = "finished";
   let lastDriver: Driver | undefined;
@@ -120,64 +152,35 @@ async function carryOutRun(
     const stillDone = isStopping ? turn.filter((stage) => isRunning(stage, input)) : turn;
     if (stillDone.length === 0) last = "stopped";
     if (last !== "finished") break;
-    const result = await runTurn(stillDone, { apply: input, plan: input.plan, recorder, workDir, workPath, report });
+    const result = await runTurn(stillDone, {
+      apply: input,
+      plan: input.plan,
+      recorder,
+      workDir,
+      workPath,
+      report,
+      claim,
+    });
     diagnostics.push(...result.diagnostics);
     last = result.outcome === "finished" && stillDone.length < turn.length ? "stopped" : result.outcome;
     lastDriver = turn[0]?.driver;
   }
-  await recorder.flush();
+  for (const store of new Set(stages.flatMap((stage) => stage.store ?? [])))
+    await removeDeadLocks(resolve(input.root, store));
+  // What goes on writes down itself what a runner can't that leaves it.
+  await (last === "detached" ? recorder.flush().catch(ignoreSystemError) : recorder.flush());
   const outcome = outcomeOf(last, lastDriver, input);
   const recorded = (recorder.state()?.checkpoints ?? []).map(({ file }) => file);
   // The record keeps what somebody has removed since.
   const checkpoints = [...(await findExisting(recorded, input.root))];
-  const seconds = Math.max(0, nowSeconds() - startedAt);
+  const seconds = monotonicSeconds() - startedAt;
   // Whoever detaches does not see the end: the next one does.
-  if (outcome !== "detached") await writeRunResult(recorder, { outcome, diagnostics });
+  if (outcome !== "detached") {
+    await endProvenance(recorder, input.root);
+    await writeRunResult(recorder, { outcome, diagnostics });
+  }
   report({ type: "run-ended", run: recorder.run, outcome, checkpoints, seconds });
   return { outcome, run: recorder.run, state: recorder.state(), diagnostics };
-}
-
-/**
- * Makes the run's folder and says so in its journal, or goes on with the run whose trainer still runs. That one was begun by
- * another plan, perhaps of a file that was edited since: what follows is carried out, and recorded, by this one.
- */
-async function openRun(input: ApplyInput, stages: readonly StagePlan[], stateDir: string): Promise<Recorder> {
-  const { plan, state } = input;
-  const { runsDir } = statePaths(stateDir, plan.name);
-  const adopted = adoptedRun(stages, input);
-  const run = adopted ?? newRunId(plan.name);
-  const runDir = join(runsDir, run);
-  const recorder = openRecorder({ run, runDir, stateDir, state });
-  if (adopted !== undefined && state?.plan_digest === digestOf(input)) return recorder;
-  await mkdir(runDir, { recursive: true });
-  if (adopted !== undefined) await keepEarlierPlan(runDir, state?.plan_digest);
-  await writeWholeFile(runFiles.plan(runDir), `${JSON.stringify(plan, null, 2)}\n`);
-  await recorder.record({
-    ...stamp(),
-    type: "run",
-    run,
-    pipeline: plan.name,
-    file: plan.file,
-    lineage: state?.lineage ?? randomUUID(),
-    host: input.host,
-    plan_digest: digestOf(input),
-    serial: state?.serial ?? 0,
-  });
-  return recorder;
-}
-
-/** Names the plan that is carried out. */
-function digestOf({ plan, planDigest }: ApplyInput): string {
-  return planDigest ?? plan.digest;
-}
-
-async function keepEarlierPlan(runDir: string, digest: string | undefined): Promise<void> {
-  try {
-    await copyWholeFile(runFiles.plan(runDir), runFiles.earlierPlan(runDir, digest ?? "unknown"));
-  } catch (error) {
-    // A run that was cleared away while its trainer ran.
-    if (errorCode(error) !== "ENOENT") throw error;
-  }
 }
 
 function outcomeOf(last: StageOutcome, lastDriver: Driver | undefined, { signals }: ApplyInput): ApplyOutcome {

@@ -1,10 +1,13 @@
 import { join } from "node:path";
-import type { Diagnostic } from "../core/diagnostic.ts";
+import { type Diagnostic, diagnose } from "../core/diagnostic.ts";
 import type { StageId } from "../core/vocabulary.ts";
-import type { ProcessIdentity } from "../host/process.ts";
+import { lookAtLock } from "../host/lock.ts";
+import type { LockOwner } from "../host/lock-owner.ts";
+import { ownerOfProcess, type ProcessIdentity } from "../host/process.ts";
 import { signalMembers } from "../host/process-group.ts";
 import { runFiles, stageMark, statePaths } from "../host/run-store.ts";
-import { type StopManner, type StopRequest, writeStopRequest } from "../host/stop-request.ts";
+import { type StopManner, type StopRequest, withdrawStopRequest, writeStopRequest } from "../host/stop-request.ts";
+import { EXECUTE_CODES } from "./codes.ts";
 import { askTrainer } from "./follow.ts";
 import { recordedPlan } from "./recorded-plan.ts";
 import { explainSystemError } from "./system-error.ts";
@@ -15,7 +18,7 @@ import { loadPlace, type PipelinePlace } from "./take-over.ts";
 export interface AskToStop {
   readonly place: PipelinePlace;
   /** The runner at work. It must know first: it takes a trainer that ends without being asked to for one that failed. */
-  readonly runner: ProcessIdentity | undefined;
+  readonly runner: (ProcessIdentity & Partial<Pick<LockOwner, "who">>) | undefined;
   readonly manner: StopManner;
 }
 
@@ -32,14 +35,17 @@ export interface Asked {
   readonly told: readonly ToldStage[];
   /** Why the runner could not be asked: it takes its trainer's end for what that itself says of it. */
   readonly problem: Diagnostic | undefined;
+  /** Neither the runner nor any trainer heard of it: whose they are, and that all goes on. */
+  readonly refused: Diagnostic | undefined;
 }
 
 /** The trainers are told also by way of their runner; a runner that is suspended, or hangs, would not. */
 export async function askToStop({ place, runner, manner }: AskToStop): Promise<Asked> {
-  const { stopFile, runsDir } = statePaths(place.stateDir, place.pipeline);
+  const { stopFile, lockFile, runsDir } = statePaths(place.stateDir, place.pipeline);
   const { state, alive } = await loadPlace(place);
   const problem = runner === undefined ? undefined : await request(place, stopFile, { to: runner, manner });
   const told: ToldStage[] = [];
+  const refusing: number[] = [];
   for (const stage of alive) {
     const { run, process } = state?.stages[stage] ?? {};
     if (state === undefined || run === undefined || process === undefined) continue;
@@ -47,18 +53,44 @@ export async function askToStop({ place, runner, manner }: AskToStop): Promise<A
     const plan = await recordedPlan(place, state, run);
     const driver = plan.stages.find(({ id }) => id === stage)?.driver ?? state.stages[stage]?.driver;
     const { pid } = process;
-    if (manner === "now") {
-      await signalMembers(group, "SIGKILL");
-      told.push({ stage, pid, told: "killed" });
-    } else if (driver === "scripts") {
-      await signalMembers(group, "SIGTERM");
-      told.push({ stage, pid, told: "terminated" });
-    } else {
-      await askTrainer(group, runFiles.stop(join(runsDir, run), stage));
-      told.push({ stage, pid, told: "asked" });
-    }
+    const how: Told = manner === "now" ? "killed" : driver === "scripts" ? "terminated" : "asked";
+    const signalled =
+      how === "asked"
+        ? await askTrainer(group, runFiles.stop(join(runsDir, run), stage))
+        : await signalMembers(group, how === "killed" ? "SIGKILL" : "SIGTERM");
+    // A runner that was asked passes it on.
+    if (signalled === "refused" && (runner === undefined || problem !== undefined)) refusing.push(pid);
+    else told.push({ stage, pid, told: how });
   }
-  return { told, problem };
+  // One that has given its lock back meanwhile has looked for requests for the last time.
+  if (runner !== undefined && !(await holdsLock(runner, lockFile))) await withdrawStopRequest(stopFile, runner);
+  const isUnheard = refusing.length > 0 || (problem !== undefined && alive.length === 0);
+  const refused = isUnheard && told.length === 0 ? refusedText(place, { runner, refusing, problem }) : undefined;
+  return { told, problem, refused };
+}
+
+interface Unheard extends Pick<AskToStop, "runner">, Pick<Asked, "problem"> {
+  /** Pids of trainers that take no signal of this user's. */
+  readonly refusing: readonly number[];
+}
+
+function refusedText({ pipeline }: PipelinePlace, { runner, refusing, problem }: Unheard): Diagnostic {
+  const kind = EXECUTE_CODES.stopNotHeard;
+  const pids = refusing.length > 0 ? refusing : [runner?.pid ?? 0];
+  const whose = runner?.who ?? ownerOfProcess(pids[0] ?? 0);
+  const who = whose === undefined ? "another user's" : `${whose}'s`;
+  const why = problem === undefined ? "" : ` ${problem.detail}`;
+  const signal = refusing.length > 0 ? " The system lets you send no signal to it." : "";
+  return diagnose(
+    kind,
+    `${pipeline} is at work in ${who} name (process ${pids.join(", ")}). It was asked for nothing and goes on.${why}${signal} ${kind.mend}`,
+  );
+}
+
+async function holdsLock({ pid, start_time }: ProcessIdentity, lockFile: string): Promise<boolean> {
+  const lock = await lookAtLock(lockFile);
+  const owner = lock.kind === "held" && lock.by === "runner" ? lock.owner : undefined;
+  return lock.kind === "own" || (owner?.pid === pid && owner.start_time === start_time);
 }
 
 /** A full disk takes no request; the trainers hear of it all the same. */
@@ -67,7 +99,7 @@ async function request(place: PipelinePlace, file: string, asked: StopRequest): 
     await writeStopRequest(file, asked);
     return undefined;
   } catch (error) {
-    const diagnostic = await explainSystemError(error, place.root);
+    const diagnostic = await explainSystemError(error, place.root, { mend: "" });
     if (diagnostic === undefined) throw error;
     return diagnostic;
   }

@@ -2,6 +2,7 @@ import { join } from "node:path";
 import type { ApplyEvent, ApplyOutcome } from "../core/apply-event.ts";
 import { type Diagnostic, diagnose } from "../core/diagnostic.ts";
 import type { NotifyHook } from "../core/notification.ts";
+import type { Advice } from "../core/resolve/advice.ts";
 import type { RunResult } from "../core/state/run-result.ts";
 import type { State } from "../core/state/state.ts";
 import type { StageId } from "../core/vocabulary.ts";
@@ -9,8 +10,9 @@ import { lookAtLock } from "../host/lock.ts";
 import type { LockOwner } from "../host/lock-owner.ts";
 import { readRunResult, statePaths } from "../host/run-store.ts";
 import type { StopManner } from "../host/stop-request.ts";
+import type { ApplyInput } from "./apply-input.ts";
 import { applyPipeline } from "./apply-pipeline.ts";
-import { askToStop, type ToldStage } from "./ask-to-stop.ts";
+import { type Asked, askToStop, type ToldStage } from "./ask-to-stop.ts";
 import { EXECUTE_CODES } from "./codes.ts";
 import type { RemediedProblem } from "./failure.ts";
 import type { StopSignals } from "./follow.ts";
@@ -30,9 +32,11 @@ export interface AttachInput {
   readonly environment: Readonly<Record<string, string | undefined>>;
   /** Who is told of an end that this one sees, or finds. */
   readonly notify: readonly NotifyHook[];
+  /** Where others see the record. */
+  readonly stateBranch?: ApplyInput["stateBranch"];
   readonly report: (event: ApplyEvent) => void;
   readonly signals: StopSignals;
-  readonly remediesFor: (problem: RemediedProblem) => Promise<readonly string[]>;
+  readonly remediesFor: (problem: RemediedProblem) => Promise<Advice>;
   readonly onNote: (text: string) => void;
   /** What to do where a runner is there and no run: one that waits for its question to be answered, or still plans. */
   readonly idle: "wait" | "leave";
@@ -102,36 +106,38 @@ function elsewhere({ pipeline }: PipelinePlace, by: LockOwner | string | undefin
   return { kind: "elsewhere", diagnostic: diagnose(kind, `${who}. ${kind.mend}`) };
 }
 
+/** A stop was passed on; how what runs ends is still to be seen. */
+export interface AskedOnly {
+  readonly kind: "asked";
+}
+
 /** Passes a stop on, and waits for nothing: whoever is at work, or comes next, writes down the end. */
-export async function askAndLeave({
-  place,
-  manner,
-  onTold,
-  onNote,
-}: Pick<AttachInput, "place" | "onTold" | "onNote"> & { readonly manner: StopManner }): Promise<AttachResult> {
+export async function askAndLeave(
+  input: PassingOn & { readonly manner: StopManner },
+): Promise<AttachResult | AskedOnly> {
+  const { place, manner } = input;
   const lock = await lookAtLock(statePaths(place.stateDir, place.pipeline).lockFile);
   const owner = lock.kind === "held" ? lock.owner : undefined;
   if (lock.kind === "held" && owner?.host !== place.host) return elsewhere(place, owner);
   const { state } = await loadPlace(place);
   if (runsElsewhere(place, state)) return elsewhere(place, state?.host);
-  const { told, problem } = await askToStop({ place, runner: owner, manner });
-  if (problem !== undefined) onNote(problem.message);
-  onTold?.(told);
-  const outcome = told.some((one) => one.told === "terminated") ? "interrupted" : "stopped";
-  if (told.length > 0) return { kind: "ended", outcome, left: [], diagnostics: [], remarks: [] };
+  const { told, refused } = await passStopOn(input, owner, manner);
+  if (refused !== undefined) return { kind: "failed", diagnostic: refused };
+  if (told.length > 0) return { kind: "asked" };
   return owner === undefined ? restingAt(place, state, false) : { kind: "idle", runner: owner };
 }
 
 /** Undefined where the runner died meanwhile. */
 async function watchBeside(input: AttachInput, runner: LockOwner): Promise<AttachResult | undefined> {
   const { place, signals, report } = input;
-  const passOn = async (manner: StopManner) => {
-    const { told, problem } = await askToStop({ place, runner, manner });
-    if (problem !== undefined) input.onNote(problem.message);
-    input.onTold?.(told);
-  };
-  const pending: Promise<void>[] = [];
+  const pending: Promise<unknown>[] = [];
   const leave = new AbortController();
+  let refusal: Diagnostic | undefined;
+  const passOn = async (manner: StopManner) => {
+    const { refused } = await passStopOn(input, runner, manner);
+    refusal ??= refused;
+    if (refused !== undefined) leave.abort();
+  };
   const onStop = () => void pending.push(passOn("save"));
   const onStopNow = () => void pending.push(passOn("now"));
   const onDetach = () => leave.abort();
@@ -146,6 +152,8 @@ async function watchBeside(input: AttachInput, runner: LockOwner): Promise<Attac
   }
   try {
     const watched = await watchRun({ place, runner, report, leave: leave.signal, idle: input.idle });
+    await Promise.all(pending);
+    if (refusal !== undefined) return { kind: "failed", diagnostic: refusal };
     if (watched.kind === "unattended") return undefined;
     if (watched.kind === "idle" || watched.kind === "suspended") return { kind: watched.kind, runner };
     if (watched.kind === "left") return { kind: "ended", outcome: "detached", left: [], diagnostics: [], remarks: [] };
@@ -155,6 +163,19 @@ async function watchBeside(input: AttachInput, runner: LockOwner): Promise<Attac
     for (const [signal, act] of heard) signal?.removeEventListener("abort", act);
     await Promise.all(pending);
   }
+}
+
+type PassingOn = Pick<AttachInput, "place" | "onTold" | "onNote">;
+
+async function passStopOn(
+  { place, onNote, onTold }: PassingOn,
+  runner: LockOwner | undefined,
+  manner: StopManner,
+): Promise<Pick<Asked, "told" | "refused">> {
+  const { told, problem, refused } = await askToStop({ place, runner, manner });
+  if (problem !== undefined && refused === undefined) onNote(problem.message);
+  onTold?.(told);
+  return { told, refused };
 }
 
 async function leftIn(place: PipelinePlace, run: string): Promise<readonly StageId[]> {
@@ -173,8 +194,13 @@ async function adopt(input: AttachInput): Promise<AttachResult | undefined> {
   if (before.alive.length === 0 && !isUnsettled) return restingAt(place, before.state, false);
   const telling: Promise<readonly Diagnostic[]>[] = [];
   const taken = await takeOver(place, { onNote, onUnseenEnd: (end) => telling.push(tellOf(input, end)) });
-  if (taken.kind !== "taken")
-    return taken.kind === "locked" ? undefined : { kind: "failed", diagnostic: taken.diagnostic };
+  if (taken.kind === "locked") return undefined;
+  if (taken.kind !== "taken") {
+    // A full disk takes no lock; trainers that are to be stopped are told all the same.
+    const manner = signals.stopNow.aborted ? "now" : "save";
+    const { refused } = signals.stop.aborted ? await passStopOn(input, undefined, manner) : { refused: undefined };
+    return { kind: "failed", diagnostic: refused ?? taken.diagnostic };
+  }
   try {
     const { state, alive } = await loadPlace(place);
     const [first] = alive;
@@ -195,6 +221,7 @@ async function adopt(input: AttachInput): Promise<AttachResult | undefined> {
       alive,
       environment: input.environment,
       notify: input.notify,
+      stateBranch: input.stateBranch,
       remediesFor,
       report,
       signals,

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
+import { formatDuration } from "../core/duration.ts";
 
 /** Waiting for what somebody else has. */
 
@@ -33,6 +34,11 @@ export async function askPatiently<Answer>(
     if (asked === 1) patience.onWaiting(why);
     await sleep(Math.min(ASK_AGAIN_MS, remaining), patience);
   }
+}
+
+/** ` It was waited for 10 min.`: what is said where the time was over; nothing where nobody wanted to wait. */
+export function waitedText(timeoutMs: number): string {
+  return timeoutMs > 0 ? ` It was waited for ${formatDuration(timeoutMs / 1000)}.` : "";
 }
 
 export function isCancelled({ signals = [] }: LockPatience): boolean {

@@ -5,7 +5,7 @@ import type { PruneItem, PrunePlan } from "../core/state/prune-plan.ts";
 import type { State } from "../core/state/state.ts";
 import { STAGE_IDS } from "../core/vocabulary.ts";
 import { writeWholeFile } from "../host/atomic-file.ts";
-import { removeFile, removeFilesOf, removeFolder } from "../host/kept-folders.ts";
+import { namesOfFiles, removeFile, removeFilesOf, removeFolder } from "../host/kept-folders.ts";
 import { isThere } from "../host/read-file.ts";
 import { statePaths } from "../host/run-store.ts";
 import { baseFile } from "./plan-prune.ts";
@@ -65,6 +65,11 @@ async function writeDown({ pipeline, base, items }: PrunePlan, { root, stateDir,
   if (entries.length > 0) await openRecorder({ run: state.run, runDir, stateDir, state }).record(...entries);
 }
 
+/** Whoever was asked took his time: what got another name meanwhile is in use. */
+async function stillUnused(files: readonly string[]): Promise<readonly string[]> {
+  return (await namesOfFiles(files)).flatMap(({ file, names }) => (names > 1 ? [] : [file]));
+}
+
 async function remove({ kind, path, files = [] }: PruneItem, root: string): Promise<void> {
   const absolute = resolve(root, path);
   switch (kind) {
@@ -76,6 +81,9 @@ async function remove({ kind, path, files = [] }: PruneItem, root: string): Prom
         absolute,
         files.map((file) => resolve(root, file)),
       );
+    case "store":
+      return removeFilesOf(absolute, await stillUnused(files.map((file) => resolve(root, file))));
+    case "log":
     case "temporary":
       return removeFile(absolute);
   }

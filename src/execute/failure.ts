@@ -1,10 +1,13 @@
 import { open } from "node:fs/promises";
 import { type Diagnostic, type DiagnosticKind, diagnose } from "../core/diagnostic.ts";
 import type { TrainerEvent } from "../core/event.ts";
+import { capitalized } from "../core/plan/wording.ts";
+import { type Advice, NO_ADVICE } from "../core/resolve/advice.ts";
 import type { StageId } from "../core/vocabulary.ts";
 import type { ProcessEnd } from "../host/process.ts";
 import { errorCode } from "../host/read-file.ts";
 import { EXECUTE_CODES } from "./codes.ts";
+import { MAKE_ROOM_THERE } from "./system-error.ts";
 
 /** Says why a stage failed, as far as its last words tell, and how to mend it. */
 
@@ -22,8 +25,10 @@ export interface Failure {
   readonly whatFollows: string | undefined;
   /** Where it writes, what room there is, and how much it still wanted: a clause. */
   readonly room: () => Promise<string>;
-  /** What helps against it in this pipeline: lines of YAML, best first. */
-  readonly remediesFor: (problem: RemediedProblem) => Promise<readonly string[]>;
+  /** By which it keeps less there: lines of YAML; none where that is no help. */
+  readonly keepLess: readonly string[];
+  /** What helps against it in this pipeline. */
+  readonly remediesFor: (problem: RemediedProblem) => Promise<Advice>;
 }
 
 /** Problems for which the manual has remedies that fit into a pipeline file. */
@@ -98,11 +103,14 @@ export async function explainFailure(failure: Failure): Promise<Diagnostic> {
   const said = event?.message ?? lastErrorLine(log);
   const how = said === undefined ? `${stage} ended with ${endText(end)}.` : `${stage} failed: ${sentence(said)}`;
   const problem = PROBLEM_OF.get(kind);
-  const remedies = problem === undefined ? "" : remedyText(await failure.remediesFor(problem));
+  const { lines: remedies, usedUp } = problem === undefined ? NO_ADVICE : await failure.remediesFor(problem);
   const follows = failure.whatFollows === undefined ? "" : ` ${sentence(capitalized(failure.whatFollows))}`;
   const room = kind === EXECUTE_CODES.diskFull ? ` ${sentence(capitalized(await failure.room()))}` : "";
-  const below = `${remedies}${logText(log, failure.shownLog)}`;
-  return diagnose(kind, `${how}${room} ${kind.mend}${follows}`, { below });
+  const isFull = kind === EXECUTE_CODES.diskFull;
+  const less = isFull && failure.keepLess.length > 0 ? patchText("In this pipeline", failure.keepLess) : "";
+  const mend = isFull && less === "" ? `${MAKE_ROOM_THERE} Then apply again.` : kind.mend;
+  const below = `${patchText("In this pipeline, one after the other", remedies)}${less}${logText(log, failure.shownLog)}`;
+  return diagnose(kind, `${how}${room} ${usedUp ?? mend}${follows}`, { below });
 }
 
 function kindOf(log: string, { end, memoryKills }: Failure): DiagnosticKind {
@@ -135,14 +143,8 @@ function sentence(text: string): string {
   return /[.!?]$/.test(text.trim()) ? text.trim() : `${text.trim()}.`;
 }
 
-function capitalized(text: string): string {
-  return `${text.charAt(0).toUpperCase()}${text.slice(1)}`;
-}
-
-function remedyText(remedies: readonly string[]): string {
-  return remedies.length === 0
-    ? ""
-    : `\n\nIn this pipeline, one after the other:\n${remedies.map((line) => `  ${line}`).join("\n")}`;
+function patchText(heading: string, patch: readonly string[]): string {
+  return patch.length === 0 ? "" : `\n\n${heading}:\n${patch.map((line) => `  ${line}`).join("\n")}`;
 }
 
 function logText(log: string, shownLog: string): string {

@@ -1,15 +1,18 @@
 import { writeFile } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
 import { isLastWord, type TrainerEvent } from "../core/event.ts";
+import { monotonicSeconds } from "../host/clock.ts";
 import { isProcessAlive, type ProcessEnd, type ProcessIdentity } from "../host/process.ts";
 import {
   type EnvironmentMark,
   findMembers,
   type GroupMember,
   type ProcessGroup,
+  type Signalled,
   signalMembers,
 } from "../host/process-group.ts";
 import type { EventSource } from "./event-source.ts";
+import { openSleeper } from "./sleeper.ts";
 
 /** Follows a stage's process to its end, passes on what it says, and passes on to it that it should stop. */
 
@@ -43,6 +46,7 @@ export interface FollowOptions {
   readonly onStopping: (how: StopManner) => void;
   /** The process that was started has ended before all that came of it. */
   readonly onOutlived: (members: readonly GroupMember[]) => void;
+  /** How long to wait for more while events come, at first; between events that are far apart it becomes more. */
   readonly pollMs: number;
 }
 
@@ -56,11 +60,18 @@ export interface FollowResult {
 }
 
 /** Time for a trainer to end on SIGTERM before it is killed. */
-const GRACE_MS = 10_000;
+const GRACE_SECONDS = 10;
 /** Looking for what a process left takes longer than reading its events. */
 const LOOK_MS = 250;
+/** A stage that has run for a while may be looked at less often, however often it says something. */
+const SHARE_OF_AGE = 1 / 40;
+const STEADY_POLL_MS = 250;
+/** Nobody waits longer than this for an event that comes after a long silence. */
+const LONGEST_POLL_MS = 500;
+/** How much longer each wait is than the one before that brought nothing. */
+const SLOWER = 1.5;
 /** What is left of a trainer that has said its last word holds memory for a moment, and may be somebody's service for ever. */
-const AFTER_LAST_WORD_MS = 10_000;
+const AFTER_LAST_WORD_SECONDS = 10;
 
 export async function followProcess(options: FollowOptions): Promise<FollowResult> {
   const { identity, mark, source, signals } = options;
@@ -73,12 +84,16 @@ export async function followProcess(options: FollowOptions): Promise<FollowResul
   let overAt: number | undefined;
   let { saidLastWord } = options;
   let saidOutlived = false;
+  let pollMs = options.pollMs;
+  const begunAt = performance.now();
   const ended = options.ended?.then((how) => {
     end = how;
     leaderGone = true;
   });
   const onEvents = async (events: readonly TrainerEvent[]) => {
     saidLastWord ||= events.some(isLastWord);
+    const agedMs = Math.min((performance.now() - begunAt) * SHARE_OF_AGE, STEADY_POLL_MS);
+    pollMs = events.length > 0 ? Math.max(options.pollMs, agedMs) : Math.min(pollMs * SLOWER, LONGEST_POLL_MS);
     if (events.length > 0) await options.onEvents(events);
   };
   /** Whether nothing is left that could train. */
@@ -88,40 +103,39 @@ export async function followProcess(options: FollowOptions): Promise<FollowResul
     const left = await findMembers(group);
     if (left.length === 0) return true;
     await onEvents(await source.poll());
-    if (saidLastWord) overAt ??= Date.now();
+    if (saidLastWord) overAt ??= monotonicSeconds();
     else if (!saidOutlived) options.onOutlived(left);
     saidOutlived = true;
-    return overAt !== undefined && Date.now() - overAt > AFTER_LAST_WORD_MS;
+    return overAt !== undefined && monotonicSeconds() - overAt > AFTER_LAST_WORD_SECONDS;
   };
 
-  for (;;) {
-    if (signals.detach?.aborted) return { end: undefined, manner: "detached" };
-    if (signals.stopNow.aborted && manner !== "ended") {
-      manner = "ended";
-      await signalMembers(group, "SIGKILL");
-      options.onStopping(manner);
-    } else if (signals.stop.aborted && manner === undefined) {
-      manner = options.stopFile === undefined ? "ended" : "asked";
-      if (options.stopFile === undefined) {
-        await signalMembers(group, "SIGTERM");
-        killAt = Date.now() + GRACE_MS;
-      } else {
-        await askTrainer(group, options.stopFile);
+  const sleeper = openSleeper(ended, [signals.stop, signals.stopNow, signals.detach]);
+  try {
+    for (;;) {
+      if (signals.detach?.aborted) return { end: undefined, manner: "detached" };
+      if (signals.stopNow.aborted && manner !== "ended") {
+        manner = "ended";
+        await signalMembers(group, "SIGKILL");
+        options.onStopping(manner);
+      } else if (signals.stop.aborted && manner === undefined) {
+        manner = options.stopFile === undefined ? "ended" : "asked";
+        if (options.stopFile === undefined) {
+          await signalMembers(group, "SIGTERM");
+          killAt = monotonicSeconds() + GRACE_SECONDS;
+        } else {
+          await askTrainer(group, options.stopFile);
+        }
+        options.onStopping(manner);
       }
-      options.onStopping(manner);
+      if (monotonicSeconds() > killAt) await signalMembers(group, "SIGKILL");
+      // Seen before the events are read: what a process said before it ended is then all read.
+      if (await isOver()) break;
+      await onEvents(await source.poll());
+      options.onLook();
+      await sleeper.sleep(leaderGone ? Math.max(pollMs, LOOK_MS) : pollMs);
     }
-    if (Date.now() > killAt) await signalMembers(group, "SIGKILL");
-    // Seen before the events are read: what a process said before it ended is then all read.
-    if (await isOver()) break;
-    await onEvents(await source.poll());
-    options.onLook();
-    const { stop, stopNow, detach } = signals;
-    const waitMs = leaderGone ? Math.max(options.pollMs, LOOK_MS) : options.pollMs;
-    await sleepUntil(
-      waitMs,
-      leaderGone ? undefined : ended,
-      manner === undefined ? [stop, stopNow, detach] : [stopNow, detach],
-    );
+  } finally {
+    sleeper.close();
   }
   await onEvents(await source.end());
   // Whoever asks for the end at once may see to it before the request was read here.
@@ -132,17 +146,20 @@ export async function followProcess(options: FollowOptions): Promise<FollowResul
 }
 
 /** Asks a trainer to save its training state and to end. A full disk takes no stop file either; the signal asks for the same. */
-export async function askTrainer(group: ProcessGroup, stopFile: string): Promise<void> {
-  await writeFile(stopFile, "").catch(() => signalMembers(group, "SIGTERM"));
+export async function askTrainer(group: ProcessGroup, stopFile: string): Promise<Signalled> {
+  return writeFile(stopFile, "").then(
+    () => "sent",
+    () => signalMembers(group, "SIGTERM"),
+  );
 }
 
 /** Workers of a trainer that was killed look every five seconds whether it is still there, and end by themselves. */
-const WORKERS_END_MS = 15_000;
+const WORKERS_END_SECONDS = 15;
 
 /** Waits, but not for ever, until what a trainer left has ended: two of its kind on one stage would disturb each other. */
 export async function outwaitWorkers(group: ProcessGroup, { trainer, onWaiting }: OutwaitOptions): Promise<void> {
-  const until = Date.now() + WORKERS_END_MS;
-  for (let looks = 0; Date.now() < until; looks += 1) {
+  const until = monotonicSeconds() + WORKERS_END_SECONDS;
+  for (let looks = 0; monotonicSeconds() < until; looks += 1) {
     const members = await findMembers(group);
     // What trains is waited for by whoever attaches to it.
     if (members.length === 0 || members.some(({ pid }) => pid === group.leader?.pid || pid === trainer)) return;
@@ -155,20 +172,4 @@ export interface OutwaitOptions {
   /** The trainer itself, as far as it said: not the wrapper that may have been started in its place. */
   readonly trainer: number | undefined;
   readonly onWaiting: () => void;
-}
-
-/** Waits, but not past the process's end or the next signal. */
-async function sleepUntil(
-  milliseconds: number,
-  ended: Promise<void> | undefined,
-  signals: readonly (AbortSignal | undefined)[],
-): Promise<void> {
-  const wake = new AbortController();
-  const waiting = signals.filter((signal) => signal !== undefined && !signal.aborted);
-  const onAbort = () => wake.abort();
-  for (const signal of waiting) signal?.addEventListener("abort", onAbort, { once: true });
-  const slept = delay(milliseconds, undefined, { signal: wake.signal }).catch(() => undefined);
-  await Promise.race(ended === undefined ? [slept] : [slept, ended]);
-  wake.abort();
-  for (const signal of waiting) signal?.removeEventListener("abort", onAbort);
 }

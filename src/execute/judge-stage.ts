@@ -2,6 +2,7 @@ import { dirname, resolve } from "node:path";
 import { formatBytes } from "../core/bytes.ts";
 import { type Diagnostic, diagnose } from "../core/diagnostic.ts";
 import { pathInside } from "../core/paths.ts";
+import { namesText } from "../core/plan/wording.ts";
 import { scriptOf } from "../core/vocabulary.ts";
 import { countOomKills } from "../host/oom-kills.ts";
 import type { ProcessEnd } from "../host/process.ts";
@@ -10,6 +11,7 @@ import { runFiles } from "../host/run-store.ts";
 import { EXECUTE_CODES } from "./codes.ts";
 import { explainFailure } from "./failure.ts";
 import type { FollowResult } from "./follow.ts";
+import { keepLess } from "./keep-less.ts";
 import type { Progress, StageInput } from "./stage.ts";
 import { roomText } from "./system-error.ts";
 import { findIncompleteCaches, findWrongCheckpoints } from "./verify.ts";
@@ -26,6 +28,14 @@ export interface Judgement {
 /** The end of a stage that never ran. */
 export function judgeUnstarted(diagnostic: Diagnostic): Judgement {
   return { outcome: "failed", end: undefined, message: diagnostic.summary, diagnostics: [diagnostic] };
+}
+
+/** The end of a caching stage that took everything from elsewhere. */
+export async function judgeFilled(input: StageInput): Promise<Judgement> {
+  const found = await verify(input);
+  const [error] = found;
+  if (error === undefined) return { outcome: "finished", end: undefined, diagnostics: [] };
+  return { outcome: "failed", end: undefined, message: error.summary, diagnostics: found };
 }
 
 const EXIT_STOPPED = 85;
@@ -63,6 +73,7 @@ export async function judgeStage(
     memoryKills: (countOomKills() ?? 0) > (progress.oomKillsBefore ?? 0) ? "seen" : "none",
     whatFollows: lastStateStep(input) === undefined ? undefined : whatFollows(input),
     room: () => roomFor(input),
+    keepLess: keepLess(stage, input.plan),
     remediesFor: apply.remediesFor,
   });
   const lost = terminal === undefined && end === undefined;
@@ -113,15 +124,21 @@ async function verify({ apply, plan, stage }: StageInput): Promise<readonly Diag
     ({ stage: of, kind, action }) =>
       of === stage.id && kind === "checkpoint" && (action === "create" || action === "replace"),
   );
-  return (await findWrongCheckpoints(wanted, apply.root)).map(({ checkpoint, bytes }) =>
-    bytes === undefined
-      ? diagnose(
-          EXECUTE_CODES.missingCheckpoint,
-          `${checkpoint.file} is not there, or not whole. ${EXECUTE_CODES.missingCheckpoint.mend}`,
-        )
-      : diagnose(
-          EXECUTE_CODES.otherSize,
-          `The tensors of ${checkpoint.file} take ${bytes} bytes; ${checkpoint.bytes} were planned. ${EXECUTE_CODES.otherSize.mend}`,
-        ),
-  );
+  const wrong = await findWrongCheckpoints(wanted, apply.root);
+  const missing = wrong.flatMap(({ checkpoint, bytes }) => (bytes === undefined ? [checkpoint.file] : []));
+  const otherSizes = wrong.flatMap(({ checkpoint, bytes }) => {
+    if (bytes === undefined) return [];
+    const detail = `The tensors of ${checkpoint.file} take ${bytes} bytes; ${checkpoint.bytes} were planned. ${EXECUTE_CODES.otherSize.mend}`;
+    return [diagnose(EXECUTE_CODES.otherSize, detail)];
+  });
+  return missing.length === 0 ? otherSizes : [missingCheckpoints(missing, wanted.length), ...otherSizes];
+}
+
+function missingCheckpoints(files: readonly string[], planned: number): Diagnostic {
+  const kind = EXECUTE_CODES.missingCheckpoint;
+  const are =
+    files.length === 1 && planned === 1
+      ? "is not there, or not whole"
+      : `${files.length === 1 ? "is" : "are"} not there, or not whole: ${files.length} of ${planned} checkpoints`;
+  return diagnose(kind, `${namesText(files)} ${are}. ${kind.mend}`);
 }

@@ -1,30 +1,14 @@
 import { type Diagnostic, diagnose } from "../core/diagnostic.ts";
-import { type Environment, findGpuLocks, gpuLockFile, gpuLocksFolder } from "../host/gpu-locks.ts";
-import { acquireLock, type HeldLock, type Lock } from "../host/lock.ts";
-import { isAtWork, type LockOwner, type LockWork } from "../host/lock-owner.ts";
-import type { ProcessIdentity } from "../host/process.ts";
+import { findGpuLocks, gpuLockFile, gpuLocksFolder } from "../host/gpu-locks.ts";
+import { acquireLock, type HeldLock, type Lock, lookAtLock } from "../host/lock.ts";
+import type { LockOwner, LockWork } from "../host/lock-owner.ts";
+import type { Environment } from "../host/machine-folder.ts";
 import { errorCode, fileProblem } from "../host/read-file.ts";
-import { askPatiently, isCancelled, type LockPatience } from "./await-lock.ts";
+import { askPatiently, isCancelled, type LockPatience, waitedText } from "./await-lock.ts";
 import { EXECUTE_CODES } from "./codes.ts";
+import { asOne, ignoreSystemError, type StageLocks, type StageLocksResult } from "./stage-locks.ts";
 
 /** Takes the GPUs of a stage for as long as it lives, the runner or the trainer; or says in a diagnostic who has them. */
-
-export interface GpuLocks {
-  readonly kind: "acquired";
-  /** Sentences: whose locks were taken over. */
-  readonly notes: readonly string[];
-  readonly nameProcess: (process: ProcessIdentity) => Promise<void>;
-  readonly release: () => Promise<void>;
-  /** Gives back what nothing uses any more: the trainer keeps it otherwise. */
-  readonly leave: () => Promise<void>;
-}
-
-export type GpuLocksResult =
-  | GpuLocks
-  /** `locked`: exit 4. `failed`: the locks' folder can't be written to, or holds none. */
-  | { readonly kind: "locked" | "failed"; readonly diagnostic: Diagnostic }
-  /** A signal came while they were waited for. */
-  | { readonly kind: "cancelled" };
 
 export interface GpuLockOptions {
   readonly work: LockWork;
@@ -36,7 +20,7 @@ export interface GpuLockOptions {
 export async function lockGpus(
   devices: readonly string[],
   { work, environment, patience }: GpuLockOptions,
-): Promise<GpuLocksResult> {
+): Promise<StageLocksResult> {
   const taken = await askPatiently(
     () => takeAll(devices, work, environment),
     (answer) => ("held" in answer ? `Waiting, since ${userText(answer)}.` : undefined),
@@ -44,22 +28,33 @@ export async function lockGpus(
   );
   if ("kind" in taken) return taken;
   if (isCancelled(patience)) return { kind: "cancelled" };
+  const waited = waitedText(patience.timeoutMs);
   const unlock = `\`wan22 state unlock ${taken.held.file}\``;
   const detail =
     taken.held.owner === undefined
-      ? `${userText(taken)}. If nothing trains on it, ${unlock} removes its lock.`
-      : `${userText(taken)}. ${EXECUTE_CODES.gpuLocked.mend}`;
+      ? `${userText(taken)}.${waited} If nothing trains on it, ${unlock} removes its lock.`
+      : `${userText(taken)}.${waited} ${EXECUTE_CODES.gpuLocked.mend}`;
   return { kind: "locked", diagnostic: diagnose(EXECUTE_CODES.gpuLocked, detail) };
 }
 
 /** Those that a trainer has whose runner is gone. What it was started without is not taken now: it uses what it uses. */
-export async function adoptGpus({ work, environment }: Omit<GpuLockOptions, "patience">): Promise<GpuLocks> {
+export async function adoptGpus({ work, environment }: Omit<GpuLockOptions, "patience">): Promise<StageLocks> {
   const locks: Lock[] = [];
   for (const file of await findGpuLocks(work, environment)) {
     const result = await acquireLock(file, { work }).catch(ignoreSystemError);
     if (result?.kind === "acquired") locks.push(result.lock);
   }
   return asOne(locks, work, []);
+}
+
+/** Those that another process has right now, or may have. Nothing is taken. */
+export async function findBusyGpus(devices: readonly number[], environment: Environment): Promise<readonly number[]> {
+  const busy: number[] = [];
+  for (const device of devices) {
+    const { kind } = await lookAtLock(gpuLockFile(String(device), environment));
+    if (kind === "held") busy.push(device);
+  }
+  return busy;
 }
 
 interface HeldGpu {
@@ -71,7 +66,7 @@ async function takeAll(
   devices: readonly string[],
   work: LockWork,
   environment: Environment,
-): Promise<GpuLocks | Unwritable | HeldGpu> {
+): Promise<StageLocks | Unwritable | HeldGpu> {
   const locks: Lock[] = [];
   const notes: string[] = [];
   const giveBack = () => asOne(locks, work, []).release();
@@ -116,30 +111,6 @@ function reasonOf(error: unknown): string {
   if (code === "ENOSPC" || code === "EDQUOT") return "the disk is full";
   if (code === "EROFS") return "the file system is read-only";
   return code === "EACCES" || code === "EPERM" ? "you have no permission" : fileProblem(error).text;
-}
-
-function asOne(locks: readonly Lock[], work: LockWork, notes: readonly string[]): GpuLocks {
-  let started: ProcessIdentity | undefined;
-  const release = async () => {
-    for (const lock of locks) await lock.release();
-  };
-  return {
-    kind: "acquired",
-    notes,
-    nameProcess: async (process) => {
-      // A full disk: the trainer is found by its mark, where systems show environments, and must not end for this.
-      started = process;
-      for (const lock of locks) await lock.nameProcess(process).catch(ignoreSystemError);
-    },
-    release,
-    leave: async () => {
-      if (!(await isAtWork(started === undefined ? work : { ...work, process: { ...started } }))) await release();
-    },
-  };
-}
-
-function ignoreSystemError(error: unknown): undefined {
-  if (errorCode(error) === undefined) throw error;
 }
 
 /** Who has a GPU; a main clause. */

@@ -2,13 +2,13 @@ import { hostname } from "node:os";
 import { type Diagnostic, diagnose } from "../core/diagnostic.ts";
 import { pathInside } from "../core/paths.ts";
 import { acquireLock, type HeldLock, type Lock, type LockResult } from "../host/lock.ts";
-import { holderText } from "../host/lock-owner.ts";
+import { holderText, isOfOtherContainer, type LockOwner } from "../host/lock-owner.ts";
 import type { FileSystem } from "../host/machine.ts";
 import { statePaths } from "../host/run-store.ts";
 import { makeStateDir } from "../host/state-dir.ts";
-import { askPatiently, type LockPatience } from "./await-lock.ts";
+import { askPatiently, type LockPatience, waitedText } from "./await-lock.ts";
 import { EXECUTE_CODES } from "./codes.ts";
-import { explainSystemError } from "./system-error.ts";
+import { explainBesideLiving } from "./goes-on.ts";
 
 /** Takes a pipeline's lock, or says in a diagnostic why it can't be had. */
 
@@ -39,7 +39,7 @@ export async function lockPipeline(options: PipelineLockOptions): Promise<Pipeli
       patience,
     );
     if (result.kind === "held") {
-      const detail = heldText(pipeline, result);
+      const detail = heldText(pipeline, result, patience?.timeoutMs ?? 0);
       return { kind: "locked", diagnostic: diagnose(EXECUTE_CODES.locked, detail) };
     }
     if (result.kind === "unsupported") {
@@ -49,10 +49,14 @@ export async function lockPipeline(options: PipelineLockOptions): Promise<Pipeli
     const { lock } = result;
     const dead = lock.tookOverFrom;
     if (dead === undefined) return { kind: "acquired", lock };
-    const note = `The apply that held the lock of ${pipeline} (process ${dead.pid}, since ${dead.since}) is gone; its lock was taken over.`;
+    const since = `(process ${dead.pid}, since ${dead.since})`;
+    const note =
+      lock.copiedFrom === undefined
+        ? `The apply that held the lock of ${pipeline} ${since} is gone; its lock was taken over.`
+        : `The lock of ${pipeline} was copied with its folder from ${lock.copiedFrom}, where an apply held it ${since}. What runs there is left alone.`;
     return { kind: "acquired", lock, note };
   } catch (error) {
-    const diagnostic = await explainSystemError(error, root);
+    const diagnostic = await explainBesideLiving(error, { root, stateDir, pipeline });
     if (diagnostic === undefined) throw error;
     return { kind: "failed", diagnostic };
   }
@@ -66,15 +70,32 @@ function waitingText(result: LockResult, pipeline: string): string | undefined {
     : `Waiting, since ${holderText(owner, pipeline)}.`;
 }
 
-function heldText(pipeline: string, { owner, by }: HeldLock): string {
+function heldText(pipeline: string, { owner, by }: HeldLock, waitedMs: number): string {
   const unlock = `\`wan22 state unlock ${pipeline}\``;
+  const waited = waitedText(waitedMs);
   if (owner === undefined)
-    return `The lock of ${pipeline} can't be read. If no other apply is at work, ${unlock} removes it.`;
-  const held = holderText(owner, pipeline);
-  if (by !== "unseen") return `${held}. Wait until that ends (\`--lock-timeout 10m\` does), or end it.`;
-  const namesake =
-    owner.host === hostname() ? " That is another machine of this name, or this one before it was set up anew." : "";
-  return `${held}.${namesake} Whether it lives can't be seen from here. Wait until that ends, or end it there. If ${owner.host} is gone for good, ${unlock} removes its lock.`;
+    return `The lock of ${pipeline} can't be read.${waited} If no other apply is at work, ${unlock} removes it.`;
+  const held = `${holderText(owner, pipeline)}.${waited}`;
+  if (by !== "unseen") {
+    const longer = waitedMs > 0 ? "Wait longer" : "Wait until that ends (`--lock-timeout 10m` does)";
+    return `${held} ${longer}, follow it with \`wan22 attach ${pipeline}\`, or end it with \`wan22 stop ${pipeline}\`.`;
+  }
+  const { place, named } = elsewhereText(owner);
+  return `${held}${place} Whether it lives can't be seen from here. Wait until that ends, or end it there. If ${named} is gone for good, ${unlock} removes its lock.`;
+}
+
+/** Where an owner is that can't be seen; `named` is how to speak of it. */
+function elsewhereText(owner: LockOwner): { readonly place: string; readonly named: string } {
+  if (owner.host !== hostname()) return { place: "", named: owner.host };
+  if (!isOfOtherContainer(owner))
+    return {
+      place: " That is another machine of this name, or this one before it was set up anew.",
+      named: owner.host,
+    };
+  return {
+    place: " That is in another container of this machine, or in this one before it was made anew.",
+    named: "that container, with all that ran in it,",
+  };
 }
 
 /** Why a folder can't hold a lock; sentences that end with what to do. */

@@ -146,8 +146,17 @@ async function send(
       ? await sendToCommand(hook.target.command, { text, signal: attempt(), folder: root, environment })
       : await post(hook.target.url, { text, attempt, ending, environment });
   if (problem === undefined) return undefined;
-  const detail = `${describeHook(hook)} was not told that ${spec.name} ${told.event}: ${problem}. ${EXECUTE_CODES.notTold.mend}`;
+  const mend = hook.target.kind === "command" ? MEND_COMMAND : MEND_URL;
+  const detail = `${describeHook(hook)} was not told that ${spec.name} ${told.event}: ${typeof problem === "string" ? `${problem}. ${mend}` : problem.sentence}`;
   return diagnose(EXECUTE_CODES.notTold, detail);
+}
+
+const MEND_COMMAND = "Try it by hand in the project's root, with JSON on its standard input.";
+const MEND_URL = "See that the URL is right, and that its server takes JSON by POST.";
+
+/** A URL that is not whole: what is wrong, and how to mend that. */
+interface Incomplete {
+  readonly sentence: string;
 }
 
 interface PostInput {
@@ -158,10 +167,19 @@ interface PostInput {
 }
 
 /** Variables are replaced here and nowhere else, so that what they hold is in this function's memory alone. */
-async function post(written: string, { text, attempt, ending, environment }: PostInput): Promise<string | undefined> {
+async function post(
+  written: string,
+  { text, attempt, ending, environment }: PostInput,
+): Promise<string | Incomplete | undefined> {
   const { text: url, unset, malformed } = expandPath(written, environment);
-  if (unset.length > 0) return `the environment variable ${unset.join(", ")} is not set`;
-  if (malformed.length > 0) return "a variable in its URL is cut short, or holds another";
+  if (unset.length > 0) {
+    return { sentence: `the environment variable ${unset.join(", ")} is not set. Set it where \`wan22 apply\` runs.` };
+  }
+  if (malformed.length > 0) {
+    return {
+      sentence: "a variable in its URL is cut short, or holds another. Mend it in the file.",
+    };
+  }
   for (const pause of [...PAUSES_MS, undefined]) {
     const { problem, isPassing } = await postJson(url, { text, signal: attempt() });
     if (problem === undefined || !isPassing || pause === undefined || ending.aborted) return problem;
@@ -172,7 +190,7 @@ async function post(written: string, { text, attempt, ending, environment }: Pos
 }
 
 /** Tells of an end that nobody has seen when it came. */
-export function tellUnseenEnd(input: NotifyInput, end: UnseenEnd): Promise<readonly Diagnostic[]> {
+export async function tellUnseenEnd(input: NotifyInput, end: UnseenEnd): Promise<readonly Diagnostic[]> {
   const { run, stage, outcome, message, state } = end;
   const record = state.stages[stage];
   const total = (record?.total_epochs ?? 0) * (record?.steps_per_epoch ?? 0);
@@ -186,5 +204,7 @@ export function tellUnseenEnd(input: NotifyInput, end: UnseenEnd): Promise<reado
       ...(message === undefined ? {} : { message }),
     },
   });
-  return notifier.end({ outcome, run, diagnostics: [] });
+  const untold = await notifier.end({ outcome, run, diagnostics: [] });
+  await end.onTold();
+  return untold;
 }

@@ -5,13 +5,16 @@ import { isLastWord, type TrainerEvent } from "../core/event.ts";
 import { pathInside } from "../core/paths.ts";
 import { present } from "../core/present.ts";
 import { advanceProgress, type StageProgress, startProgress } from "../core/progress.ts";
+import { isSamePipeline } from "../core/queue.ts";
 import type { JournalEntry } from "../core/state/journal.ts";
 import type { StageRecord, State } from "../core/state/state.ts";
 import type { LockStatus, PipelineStatus, StageStatus } from "../core/status.ts";
 import { STAGE_IDS, type StageId, scriptOf } from "../core/vocabulary.ts";
 import type { LockStanding } from "../host/lock.ts";
+import type { StoredQueue } from "../host/queue-store.ts";
 import { readEvents, readJournal, runFiles, statePaths } from "../host/run-store.ts";
 import type { LoadedState } from "../host/state-store.ts";
+import { type BranchRecord, recordInForce } from "../prepare/branch-records.ts";
 import { loadPlace, type PipelinePlace } from "./take-over.ts";
 
 /** How a pipeline stands right now. Changes nothing: it may be asked while an apply is at work. */
@@ -21,26 +24,46 @@ export interface Standing {
   readonly diagnostics: readonly Diagnostic[];
 }
 
-/** `file`: as shown to people. */
-export async function lookAtPipeline(place: PipelinePlace, file: string | undefined): Promise<Standing> {
+export interface LookOptions {
+  /** As shown to people. */
+  readonly file: string | undefined;
+  readonly queues: readonly StoredQueue[];
+  /** What the state branch says of it; left out where the record is kept here alone. */
+  readonly record?: BranchRecord | undefined;
+}
+
+export async function lookAtPipeline(place: PipelinePlace, { file, queues, record }: LookOptions): Promise<Standing> {
   const loaded = await loadPlace(place);
-  const { state, lock, diagnostics } = loaded;
+  const { lock, diagnostics } = loaded;
+  const { state, readFrom } = recordInForce(loaded, record);
+  const here = state === undefined || (readFrom === undefined && state.host === place.host);
   const stages: StageStatus[] = [];
   for (const id of STAGE_IDS) {
-    const record = state?.stages[id];
-    if (state !== undefined && record !== undefined) stages.push(await stageStatus(place, loaded, state, id, record));
+    const known = state?.stages[id];
+    if (state !== undefined && known !== undefined)
+      stages.push(await stageStatus(place, { loaded, state, here }, id, known));
   }
-  const known = { file, host: state?.host, run: state?.run };
+  const known = { file, host: state?.host, run: state?.run, waits: placeInQueue(place, queues) };
   return {
     status: {
       name: place.pipeline,
       ...present(known),
-      here: state === undefined || state.host === place.host,
+      here,
       lock: lockStatus(lock),
       stages,
     },
-    diagnostics,
+    diagnostics: [...diagnostics, ...(record?.diagnostics ?? [])],
   };
+}
+
+/** Undefined for what waits in no queue that somebody carries out. */
+function placeInQueue({ root, pipeline }: PipelinePlace, queues: readonly StoredQueue[]): PipelineStatus["waits"] {
+  for (const { queue, alive } of queues) {
+    const waiting = queue.entries.filter(({ status }) => status === "waiting");
+    const index = waiting.findIndex((entry) => isSamePipeline(entry, { name: pipeline, project: root }));
+    if (alive && index >= 0) return { position: index + 1, pid: queue.owner.pid };
+  }
+  return undefined;
 }
 
 function lockStatus(lock: LockStanding): LockStatus {
@@ -52,13 +75,11 @@ function lockStatus(lock: LockStanding): LockStatus {
 
 async function stageStatus(
   place: PipelinePlace,
-  { alive, unrecorded }: LoadedState,
-  state: State,
+  { loaded: { alive, unrecorded }, state, here }: { loaded: LoadedState; state: State; here: boolean },
   id: StageId,
   record: StageRecord,
 ): Promise<StageStatus> {
   const runDir = join(statePaths(place.stateDir, place.pipeline).runsDir, record.run);
-  const isHere = state.host === place.host;
   const isAlive = alive.includes(id);
   // A record of before that nobody may read leaves the rest to be seen.
   const events = await readEvents(runDir, id).catch((): readonly TrainerEvent[] => []);
@@ -87,7 +108,7 @@ async function stageStatus(
   return {
     id,
     status: record.status,
-    alive: isHere ? isAlive : record.status === "running" ? null : false,
+    alive: here ? isAlive : record.status === "running" ? null : false,
     unseen: unrecorded.some(({ entry }) => entry.type === "end" && entry.stage === id),
     run: record.run,
     unit: scriptOf(id) === "train" ? "steps" : "items",
@@ -102,8 +123,11 @@ type Started = Extract<ApplyEvent, { type: "stage-started" }>;
 function progressOf(id: StageId, record: StageRecord, events: readonly TrainerEvent[]): StageProgress {
   const { total_epochs = 0, steps_per_epoch = 0, done_steps = 0, caches = {} } = record;
   const isTraining = scriptOf(id) === "train";
+  const total = total_epochs * steps_per_epoch;
+  // A record that somebody has edited may count more than there are.
+  const done = total > 0 ? Math.min(done_steps, total) : done_steps;
   const start: Pick<Started, "unit" | "done" | "total"> = isTraining
-    ? { unit: "steps", done: done_steps, total: total_epochs * steps_per_epoch }
+    ? { unit: "steps", done, total }
     : { unit: "items", done: Object.keys(caches).length, total: 0 };
   const progress = events.reduce(advanceProgress, startProgress(start));
   return { ...progress, done: Math.max(progress.done, start.done) };

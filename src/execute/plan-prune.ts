@@ -7,10 +7,12 @@ import type { State } from "../core/state/state.ts";
 import {
   bytesBelow,
   listArchives,
+  listBackgroundLogs,
   listCacheFolders,
   listCaches,
   listFolder,
   listLeftBehind,
+  namesOfFiles,
 } from "../host/kept-folders.ts";
 import { runFiles, statePaths } from "../host/run-store.ts";
 import { readBackup, readRuns } from "../host/state-store.ts";
@@ -23,16 +25,17 @@ export interface PruneRequest {
   /** Absolute. */
   readonly root: string;
   readonly pipeline: string;
-  /** Absent of a pipeline that is no longer in the project: of such a one only caches are looked for. */
+  /** Absent of a pipeline that is no longer in the project: its record tells what it has made. */
   readonly spec: Spec | undefined;
   /** Absolute. */
   readonly stateDir: string;
-  readonly cacheDir: string;
+  /** Absolute. Absent where no file says it: caches are not looked for then. */
+  readonly cacheDir: string | undefined;
   /** Read after `settlePipeline`. */
   readonly state: State | undefined;
   readonly use: CacheUse;
   readonly kinds: ReadonlySet<PruneKind>;
-  /** Newest runs and archive folders that stay. */
+  /** Newest runs, archive folders and logs that stay. */
   readonly keep: number;
 }
 
@@ -47,6 +50,7 @@ export async function planPrune(request: PruneRequest): Promise<PrunePlan> {
   const found: readonly Found[] = [
     ...(kinds.has("archive") ? [await findArchives(request)] : []),
     runs,
+    ...(kinds.has("log") ? [await findLogs(request)] : []),
     ...(kinds.has("cache") ? [await findCaches(request)] : []),
     ...(kinds.has("temporary") ? [await findTemporary(request)] : []),
   ];
@@ -60,9 +64,8 @@ export async function planPrune(request: PruneRequest): Promise<PrunePlan> {
   };
 }
 
-async function findRuns({ root, stateDir, pipeline, spec, state, keep }: PruneRequest) {
+async function findRuns({ root, stateDir, pipeline, state, keep }: PruneRequest) {
   const paths = statePaths(stateDir, pipeline);
-  if (spec === undefined) return { items: [], kept: [], base: undefined };
   // A folder that is a link leads to what is not ours.
   const links = new Set((await listFolder(paths.runsDir)).filter((one) => !one.isDirectory()).map(({ name }) => name));
   const runs = (await readRuns(paths.runsDir, pipeline)).filter(({ name }) => !links.has(name));
@@ -83,7 +86,6 @@ async function findRuns({ root, stateDir, pipeline, spec, state, keep }: PruneRe
 }
 
 async function findArchives({ root, pipeline, spec, state, use, keep }: PruneRequest): Promise<Found> {
-  if (spec === undefined) return { items: [], kept: [] };
   const items: PruneItem[] = [];
   const kept: KeptItem[] = [];
   const recorded = [
@@ -108,6 +110,22 @@ async function findArchives({ root, pipeline, spec, state, use, keep }: PruneReq
   return { items, kept };
 }
 
+/** The lock tells nothing of a runner that waits for it. */
+async function findLogs({ root, pipeline, spec, stateDir, keep }: PruneRequest): Promise<Found> {
+  if (spec === undefined) return { items: [], kept: [] };
+  const items: PruneItem[] = [];
+  const kept: KeptItem[] = [];
+  const logs = await listBackgroundLogs(statePaths(stateDir, pipeline).backgroundDir, pipeline);
+  const newest = new Set(keep > 0 ? logs.slice(-keep) : []);
+  for (const log of logs) {
+    const path = pathInside(root, log.file);
+    if (log.isAlive) kept.push({ kind: "log", path, why: `process ${log.pid} still writes it` });
+    else if (newest.has(log)) kept.push({ kind: "log", path, why: `one of the newest ${keep}` });
+    else items.push({ kind: "log", path, bytes: await bytesBelow(log.file), text: "the runs keep logs of their own" });
+  }
+  return { items, kept };
+}
+
 function filesText(files: readonly string[]): string {
   const more = files.length - 2;
   const named = files.slice(0, 2).join(", ");
@@ -126,7 +144,8 @@ async function findCaches({ root, pipeline, cacheDir, state, use }: PruneRequest
       Object.keys(caches).map((file) => resolve(root, file, "..")),
     ),
   );
-  for (const folder of await listCacheFolders(join(cacheDir, pipeline))) {
+  const folders = cacheDir === undefined ? [] : await listCacheFolders(join(cacheDir, pipeline));
+  for (const folder of folders) {
     const path = pathInside(root, folder);
     if (use.kind === "unknown") {
       kept.push({ kind: "cache", path, why: unknownUse(use.file) });
@@ -142,7 +161,8 @@ async function findCaches({ root, pipeline, cacheDir, state, use }: PruneRequest
       continue;
     }
     const files = await listCaches(folder);
-    const sizes = await Promise.all(files.map(bytesBelow));
+    // What has another name in the store stays until it goes from there.
+    const sizes = (await namesOfFiles(files)).map(({ bytes, names }) => (names > 1 ? 0 : bytes));
     const bytes = sizes.reduce((sum, size) => sum + size, 0);
     const text = `${files.length} ${files.length === 1 ? "file" : "files"} of a source that no pipeline names any more`;
     items.push({ kind: "cache", path, bytes, text, files: files.map((file) => pathInside(root, file)) });
@@ -152,13 +172,10 @@ async function findCaches({ root, pipeline, cacheDir, state, use }: PruneRequest
 
 /** What killed processes left of writing: nobody writes on what is locked, and whose writer is gone. */
 async function findTemporary({ root, pipeline, spec, stateDir, cacheDir, state }: PruneRequest): Promise<Found> {
-  if (spec === undefined) return { items: [], kept: [] };
   const ofPipeline = (name: string) => name.startsWith(`${pipeline}.`);
-  const { name } = spec.output;
-  const ofOutput = (file: string) => [name, `${name}-`, `${name}.`].some((start) => file.startsWith(start));
   const all = () => true;
   const { runsDir } = statePaths(stateDir, pipeline);
-  const caches = await listCacheFolders(join(cacheDir, pipeline));
+  const caches = cacheDir === undefined ? [] : await listCacheFolders(join(cacheDir, pipeline));
   const runs = (await readRuns(runsDir, pipeline)).map((run) => join(runsDir, run.name));
   const places: readonly (readonly [string, (written: string) => boolean])[] = [
     [join(stateDir, "state"), ofPipeline],
@@ -166,7 +183,9 @@ async function findTemporary({ root, pipeline, spec, stateDir, cacheDir, state }
     [join(stateDir, "work", pipeline), all],
     ...runs.map((folder) => [folder, all] as const),
     ...caches.map((folder) => [folder, all] as const),
-    ...outputFolders(spec, state).map((dir) => [resolve(root, dir), ofOutput] as const),
+    ...(spec === undefined ? [] : outputPlaces(spec, state)).map(
+      ([dir, isOurs]) => [resolve(root, dir), isOurs] as const,
+    ),
   ];
   const found = await Promise.all(places.map(([folder, isWanted]) => listLeftBehind(folder, isWanted)));
   const items = found.flat().map(async (file): Promise<PruneItem> => {
@@ -178,6 +197,13 @@ async function findTemporary({ root, pipeline, spec, stateDir, cacheDir, state }
     };
   });
   return { items: await Promise.all(items), kept: [] };
+}
+
+/** Output folders, with what tells this pipeline's files in them from others'. */
+function outputPlaces(spec: Spec, state: State | undefined) {
+  const { name } = spec.output;
+  const isOurs = (file: string) => [name, `${name}-`, `${name}.`].some((start) => file.startsWith(start));
+  return outputFolders(spec, state).map((dir) => [dir, isOurs] as const);
 }
 
 /** Where the state before a run is written down (`clearRuns`). */

@@ -1,5 +1,6 @@
 import { type Diagnostic, diagnose } from "../core/diagnostic.ts";
 import { pathInside } from "../core/paths.ts";
+import { adoptedState } from "../core/state/adopt.ts";
 import { compareStates, type StateChange } from "../core/state/compare.ts";
 import type { State } from "../core/state/state.ts";
 import { copyWholeFile, writeWholeFile } from "../host/atomic-file.ts";
@@ -13,14 +14,14 @@ import { explainSystemError } from "./system-error.ts";
 /** Puts a record back: its backup, or what the journals of the runs make of it. The caller holds the pipeline's lock. */
 
 /** `best`: what a damaged record is rebuilt from, the runs, and the backup where runs are gone. */
-export type RestoreSource = "best" | "backup" | "runs";
+export type RestoreSource = "best" | "backup" | "runs" | { readonly branch: State };
 
 export type Restoration =
   | { readonly kind: "refused"; readonly diagnostic: Diagnostic }
-  | { readonly kind: "same"; readonly from: "backup" | "runs" }
+  | { readonly kind: "same"; readonly from: "backup" | "runs" | "branch" }
   | {
       readonly kind: "change";
-      readonly from: "backup" | "runs";
+      readonly from: "backup" | "runs" | "branch";
       readonly changes: readonly StateChange[];
       /** Puts it there; where the replaced one is kept comes back, undefined if there was none. */
       readonly carryOut: () => Promise<{ readonly keptAs: string | undefined } | Diagnostic>;
@@ -37,6 +38,7 @@ export async function planRestoration(request: StateRequest, source: RestoreSour
       const detail = `${running} of ${pipeline} is at work. ${EXECUTE_CODES.stateInUse.mend}`;
       return { kind: "refused", diagnostic: diagnose(EXECUTE_CODES.stateInUse, detail) };
     }
+    if (typeof source === "object") return fromBranch(source.branch, loaded.recorded, request);
     const { state, from } = await recoverState(request, statePaths(stateDir, pipeline), source);
     if (state === undefined || from === "nothing") {
       const where = { best: "no backup, and no run", backup: "no backup", runs: "no run" }[source];
@@ -52,6 +54,14 @@ export async function planRestoration(request: StateRequest, source: RestoreSour
   } catch (error) {
     return { kind: "refused", diagnostic: await explained(error, root) };
   }
+}
+
+/** With its own serial: it is the same record, wherever it lies. */
+function fromBranch(theirs: State, recorded: State | undefined, request: StateRequest): Restoration {
+  const state = adoptedState(theirs, recorded);
+  const changes = compareStates(recorded, state);
+  if (changes.length === 0) return { kind: "same", from: "branch" };
+  return { kind: "change", from: "branch", changes, carryOut: () => replaceState(state, request) };
 }
 
 /** Its own backup stays as it is: it may be what was restored. */

@@ -1,9 +1,7 @@
-import { mkdir, readFile } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { readFile } from "node:fs/promises";
 import type { ApplyEvent } from "../core/apply-event.ts";
-import { newRunId } from "../host/clock.ts";
-import { type ProcessEnd, type StartResult, startDetached } from "../host/process.ts";
-import { makeStateDir } from "../host/state-dir.ts";
+import type { ProcessEnd, StartResult } from "../host/process.ts";
+import { launchRunner } from "./launch-runner.ts";
 import type { PipelinePlace } from "./take-over.ts";
 import { watchRun } from "./watch-run.ts";
 
@@ -29,14 +27,12 @@ export type BackgroundStart =
 
 /** Comes back when the first trainer runs, or the runner has ended before. */
 export async function startInBackground(request: BackgroundRequest): Promise<BackgroundStart> {
-  const { places, command, args, cwd, report, stop } = request;
+  const { places, report, stop } = request;
   const [first] = places;
   if (first === undefined) throw new Error("nothing was to be carried out in the background");
-  await makeStateDir(first.stateDir);
-  const logFile = join(first.stateDir, "background", `${newRunId(first.pipeline)}.log`);
-  await mkdir(dirname(logFile), { recursive: true });
-  const started = await startDetached({ command, args, cwd, logFile, env: environmentOf(request) });
+  const started = await launchRunner({ ...request, place: first });
   if (started.kind === "failed") return started;
+  const { logFile } = started;
   const { identity, ended } = started.process;
   const enough = new AbortController();
   const onStop = () => endRunner(identity.pid);
@@ -68,14 +64,6 @@ async function awake<T>(waiting: Promise<T>): Promise<T> {
   } finally {
     clearInterval(staying);
   }
-}
-
-/** A CI runner ends what carries its variable when its job is over; this is to outlive that. */
-function environmentOf({ environment }: BackgroundRequest): Readonly<Record<string, string>> {
-  const kept = Object.entries(environment).filter(
-    ([name, value]) => value !== undefined && name !== "RUNNER_TRACKING_ID",
-  );
-  return Object.fromEntries(kept.map(([name, value]) => [name, value ?? ""]));
 }
 
 function endRunner(pid: number): void {

@@ -3,19 +3,37 @@ import type { Diagnostic } from "../core/diagnostic.ts";
 import { formatDuration } from "../core/duration.ts";
 import { pathInside } from "../core/paths.ts";
 import { type Stall, type StallOptions, watchForStall } from "../core/stall.ts";
-import { monotonicSeconds, nowSeconds } from "../host/clock.ts";
+import { isCaching } from "../core/vocabulary.ts";
+import { monotonicSeconds } from "../host/clock.ts";
+import type { LockWork } from "../host/lock-owner.ts";
 import { runFiles, stageMark } from "../host/run-store.ts";
 import { type ApplyInput, startOf } from "./apply-input.ts";
+import type { LockPatience } from "./await-lock.ts";
 import { EXECUTE_CODES } from "./codes.ts";
 import { devicesInUse } from "./devices.ts";
 import { type FollowResult, followProcess } from "./follow.ts";
-import { type Judgement, judgeStage, judgeUnstarted } from "./judge-stage.ts";
-import { adoptGpus, type GpuLocks, type GpuLocksResult, lockGpus } from "./lock-gpus.ts";
+import { type Judgement, judgeFilled, judgeStage, judgeUnstarted } from "./judge-stage.ts";
+import { lockEncoding } from "./lock-encoding.ts";
+import { adoptGpus, lockGpus } from "./lock-gpus.ts";
+import { adoptOutput, lockOutput } from "./lock-output.ts";
 import { stamp } from "./recorder.ts";
+import { findOtherState } from "./resumed-state.ts";
 import { initialProgress, isRunning, type Progress, type StageInput, takeUp } from "./stage.ts";
-import { attachStage, type Launched, launchStage, type NotStarted, recordStart, type Started } from "./start-stage.ts";
-import { explainSystemError } from "./system-error.ts";
+import { asOne, type StageLocks, type StageLocksResult } from "./stage-locks.ts";
+import {
+  attachStage,
+  type Filled,
+  type Launched,
+  launchStage,
+  type NotStarted,
+  recordStart,
+  type Started,
+  startEntry,
+} from "./start-stage.ts";
+import { hasToEncode, storeEncoded } from "./stored-caches.ts";
+import { explainSystemError, MAKE_ROOM_THERE } from "./system-error.ts";
 import { findIncompleteCaches, proveCheckpoints } from "./verify.ts";
+import { watchRoom } from "./watch-room.ts";
 
 /** One stage of a run, from making room for it to comparing what it left with what was planned. */
 
@@ -25,30 +43,66 @@ export interface StageResult {
 }
 
 export async function runStage(input: StageInput): Promise<StageResult> {
-  const gpus = await takeGpus(input);
-  if (gpus.kind === "cancelled") return { outcome: "stopped", diagnostics: [] };
-  // Nothing was touched: the record stays as it is.
-  if (gpus.kind !== "acquired") return { outcome: "failed", diagnostics: [gpus.diagnostic] };
-  for (const text of gpus.notes) input.report({ type: "note", stage: input.stage.id, severity: "note", text });
-  let ended = false;
+  const isCached = isCaching(input.stage.id);
+  // No GPU stands idle while somebody who encodes the same is waited for.
+  const isAsked = isCached && (await encodes(input));
+  const encoding = isAsked ? await takeEncoding(input) : asOne([], workOf(input), []);
+  if (encoding.kind !== "acquired") return untouched(encoding);
   try {
-    const result = await runWithGpus(input, gpus);
-    ended = result.outcome !== "detached";
-    return result;
+    const output = await takeOutput(input);
+    if (output.kind !== "acquired") return untouched(output);
+    return await whileKept(output, input, async () => {
+      // By now the store may have all that was to be encoded.
+      const needs = !isCached || (isAsked && (await encodes(input))) ? "gpu" : "nothing";
+      const gpus = needs === "gpu" ? await takeGpus(input) : asOne([], workOf(input), []);
+      if (gpus.kind !== "acquired") return untouched(gpus);
+      return whileKept(gpus, input, () => runWithLocks(input, { locks: [encoding, output, gpus], needs }));
+    });
   } finally {
-    // A trainer that goes on without its runner keeps them, also where it goes on because nothing could be written down.
-    await (ended ? gpus.release() : gpus.leave());
+    await encoding.leave();
   }
 }
 
-async function runWithGpus(input: StageInput, gpus: GpuLocks): Promise<StageResult> {
-  const startedAt = nowSeconds();
-  const started = await input.startGate(() => begin(input));
+/** A trainer that goes on without its runner keeps them, also where it goes on because nothing could be written down. */
+async function whileKept(
+  locks: StageLocks,
+  { stage, report }: StageInput,
+  run: () => Promise<StageResult>,
+): Promise<StageResult> {
+  for (const text of locks.notes) report({ type: "note", stage: stage.id, severity: "note", text });
+  let ended = false;
+  try {
+    const result = await run();
+    ended = result.outcome !== "detached";
+    return result;
+  } finally {
+    await (ended ? locks.release() : locks.leave());
+  }
+}
+
+/** The record stays as it is. */
+function untouched(refused: Exclude<StageLocksResult, StageLocks>): StageResult {
+  if (refused.kind === "cancelled") return { outcome: "stopped", diagnostics: [] };
+  return { outcome: "failed", diagnostics: [refused.diagnostic] };
+}
+
+/** What a stage has, and whether that includes a GPU: `nothing` where all its caches come from the store. */
+interface Holding {
+  readonly locks: readonly StageLocks[];
+  readonly needs: "gpu" | "nothing";
+}
+
+async function runWithLocks(input: StageInput, { locks, needs }: Holding): Promise<StageResult> {
+  const startedAt = monotonicSeconds();
+  const started = await input.startGate(() => begin(input, needs));
   // Told to stop while another stage of its turn was started: it has no record, as one that comes later.
   if (started === undefined) return { outcome: "stopped", diagnostics: [] };
+  // Nor one that another machine has begun.
+  if (started.kind === "refused") return { outcome: "failed", diagnostics: [started.diagnostic] };
   if (started.kind === "failed")
     return endStage(input, started.progress, startedAt, judgeUnstarted(started.diagnostic));
-  await gpus.nameProcess(started.identity);
+  if (started.kind === "filled") return endStage(input, started.progress, startedAt, await judgeFilled(input));
+  for (const lock of locks) await lock.nameProcess(started.identity);
   const { progress } = started;
   const followed = await follow(input, started);
   if (followed.manner === "detached") {
@@ -58,40 +112,85 @@ async function runWithGpus(input: StageInput, gpus: GpuLocks): Promise<StageResu
   return endStage(input, progress, startedAt, await judgeStage(input, progress, followed));
 }
 
-async function begin(input: StageInput): Promise<Started | NotStarted | undefined> {
-  const { stop, stopNow } = input.apply.signals;
-  if (isRunning(input.stage, input.apply)) return attachStage(input);
-  return stop.aborted || stopNow.aborted ? undefined : startOrExplain(input);
+interface Refused {
+  readonly kind: "refused";
+  readonly diagnostic: Diagnostic;
 }
 
-function takeGpus({ apply, stage, recorder, report }: StageInput): Promise<GpuLocksResult> {
-  const { root, environment, signals } = apply;
+async function begin(
+  input: StageInput,
+  needs: Holding["needs"],
+): Promise<Started | NotStarted | Filled | Refused | undefined> {
+  const { stop, stopNow } = input.apply.signals;
+  if (isRunning(input.stage, input.apply)) return attachStage(input);
+  if (stop.aborted || stopNow.aborted) return undefined;
+  const diagnostic = await input.claim?.(startEntry(input));
+  return diagnostic === undefined ? startOrExplain(input, needs) : { kind: "refused", diagnostic };
+}
+
+/** What a stage's locks are for. */
+export function workOf({ apply, stage, recorder }: StageInput): LockWork {
   // A trainer that lives has them in the name of the run that started it.
   const run = isRunning(stage, apply) ? apply.state?.stages[stage.id]?.run : undefined;
-  const work = { project: root, pipeline: apply.plan.name, stage: stage.id, run: run ?? recorder.run };
+  return { project: apply.root, pipeline: apply.plan.name, stage: stage.id, run: run ?? recorder.run };
+}
+
+function patienceOf({ apply, stage, report }: StageInput): Omit<LockPatience, "timeoutMs"> {
+  const { signals } = apply;
+  return {
+    onWaiting: (text) => report({ type: "note", stage: stage.id, severity: "note", text }),
+    signals: [signals.stop, signals.stopNow, signals.detach],
+  };
+}
+
+/** Whether a process has to make some of the stage's caches, or makes them already. */
+async function encodes(input: StageInput): Promise<boolean> {
+  return isRunning(input.stage, input.apply) || hasToEncode(input);
+}
+
+function takeEncoding(input: StageInput): Promise<StageLocksResult> {
+  const { stage, apply } = input;
+  // Waiting takes no longer than to encode once more. A trainer that lives encodes already, whoever else does.
+  const timeoutMs = isRunning(stage, apply) ? 0 : Number.POSITIVE_INFINITY;
+  return lockEncoding({ stage, root: apply.root, work: workOf(input), patience: { ...patienceOf(input), timeoutMs } });
+}
+
+/** Who had it may have moved what was planned to go on from. */
+async function takeOutput(input: StageInput): Promise<StageLocksResult> {
+  const { stage, apply } = input;
+  const { root } = apply;
+  const work = workOf(input);
+  if (isRunning(stage, apply)) return adoptOutput(stage, { root, work });
+  const patience = { ...patienceOf(input), timeoutMs: startOf(apply).lockTimeoutMs };
+  const taken = await lockOutput(stage, { root, work, patience });
+  const diagnostic = taken.kind === "acquired" ? await findOtherState([stage], root) : undefined;
+  if (taken.kind !== "acquired" || diagnostic === undefined) return taken;
+  await taken.release();
+  return { kind: "failed", diagnostic };
+}
+
+async function takeGpus(input: StageInput): Promise<StageLocksResult> {
+  const { apply, stage } = input;
+  const { environment } = apply;
+  const work = workOf(input);
   if (isRunning(stage, apply)) return adoptGpus({ work, environment });
-  const { resolved, gpus, lockTimeoutMs } = startOf(apply);
+  const { resolved, gpus } = startOf(apply);
   const devices = devicesInUse({ stage, backend: resolved.spec.trainer.backend, gpus, environment });
-  const onWaiting = (text: string) => report({ type: "note", stage: stage.id, severity: "note", text });
-  const cancelled = [signals.stop, signals.stopNow, signals.detach];
-  return lockGpus(devices, {
-    work,
-    environment,
-    patience: { timeoutMs: lockTimeoutMs, onWaiting, signals: cancelled },
-  });
+  const patience = { ...patienceOf(input), timeoutMs: startOf(apply).lockTimeoutMs };
+  return lockGpus(devices, { work, environment, patience });
 }
 
 /** A folder that is closed, or a disk that is full, before anything was started: a failed stage like any other. */
-async function startOrExplain(input: StageInput): Promise<Started | NotStarted> {
-  let launched: Launched | NotStarted;
+async function startOrExplain(input: StageInput, needs: Holding["needs"]): Promise<Started | NotStarted | Filled> {
+  let launched: Launched | NotStarted | Filled;
   try {
-    launched = await launchStage(input);
+    launched = await launchStage(input, { needs });
   } catch (error) {
     const diagnostic = await explainSystemError(error, input.apply.root);
     if (diagnostic === undefined) throw error;
     return { kind: "failed", progress: initialProgress(input.stage), diagnostic };
   }
-  return launched.kind === "failed" ? launched : recordStart(input, launched);
+  return launched.kind === "launched" ? recordStart(input, launched) : launched;
 }
 
 /** Progress bars that show a rate need no more often than this. */
@@ -101,6 +200,10 @@ const POLL_MS = { rehearsal: 50, bridge: 250, scripts: 250 } as const;
 function follow(input: StageInput, { identity, ended, source, progress }: Started): Promise<FollowResult> {
   const { apply, stage, recorder, report } = input;
   const watch = watchForStall({ ...whatIsUsual(input), now: monotonicSeconds() });
+  const room = watchRoom(recorder.runDir, (text) => {
+    const full = `${text}, where it is written what becomes of ${stage.id}: nothing is heard of it any more, and it goes on. ${MAKE_ROOM_THERE} What it has to say is kept until then.`;
+    report({ type: "note", stage: stage.id, severity: "warning", text: full });
+  });
   return followProcess({
     identity,
     mark: stageMark(recorder.run, stage.id),
@@ -112,6 +215,7 @@ function follow(input: StageInput, { identity, ended, source, progress }: Starte
     pollMs: POLL_MS[stage.driver],
     onEvents: async (events) => {
       watch.hear(events, monotonicSeconds());
+      room.hear();
       for (const event of events) {
         takeUp(progress, event);
         report({ type: "trainer", stage: stage.id, event });
@@ -124,6 +228,7 @@ function follow(input: StageInput, { identity, ended, source, progress }: Starte
       await recorder.observe(stage.id, events);
     },
     onLook: () => {
+      room.look();
       const stall = watch.look(monotonicSeconds());
       if (stall !== undefined) report({ type: "note", stage: stage.id, severity: "warning", text: stallText(stall) });
     },
@@ -169,6 +274,8 @@ async function endStage(
   const { stage, recorder } = input;
   const { outcome, end, message, diagnostics } = judgement;
   await recordCaches(input);
+  const unstored = await storeEncoded({ stage, runDir: recorder.runDir, root: input.apply.root });
+  if (unstored !== undefined) input.report({ type: "note", stage: stage.id, severity: "warning", text: unstored });
   await recordDigests(input);
   await recorder.record({
     ...stamp(),
@@ -196,9 +303,9 @@ async function recordDigests({ apply, stage, recorder }: StageInput): Promise<vo
   if (entries.length > 0) await recorder.record(...entries);
 }
 
-function reportEnd(
+export function reportEnd(
   { stage, recorder, apply, report }: StageInput,
-  { done, total }: Progress,
+  { done, total }: Pick<Progress, "done" | "total">,
   startedAt: number,
   outcome: StageOutcome,
   message: string | undefined,
@@ -209,7 +316,7 @@ function reportEnd(
     outcome,
     done,
     total,
-    seconds: Math.max(0, nowSeconds() - startedAt),
+    seconds: monotonicSeconds() - startedAt,
     log: pathInside(apply.root, runFiles.log(recorder.runDir, stage.id)),
     ...(message === undefined ? {} : { message }),
   });

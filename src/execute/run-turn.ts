@@ -2,10 +2,14 @@ import pLimit from "p-limit";
 import type { StageOutcome } from "../core/apply-event.ts";
 import type { Diagnostic } from "../core/diagnostic.ts";
 import type { StagePlan } from "../core/plan/plan.ts";
+import { monotonicSeconds } from "../host/clock.ts";
+import type { LockWork } from "../host/lock-owner.ts";
 import { startOf } from "./apply-input.ts";
+import { explainLeftAtWork } from "./goes-on.ts";
+import { findOtherState } from "./resumed-state.ts";
 import { findNoRoom, warnOfLittleRoom } from "./room.ts";
-import { runStage, type StageResult } from "./run-stage.ts";
-import { isRunning, type StageInput } from "./stage.ts";
+import { reportEnd, runStage, type StageResult, workOf } from "./run-stage.ts";
+import { initialProgress, isRunning, type StageInput } from "./stage.ts";
 import { whyNotStartable } from "./start-stage.ts";
 import { findClosedFolder } from "./written-folders.ts";
 
@@ -43,11 +47,27 @@ export async function runTurn(turn: readonly StagePlan[], input: TurnInput): Pro
   };
 }
 
-/** An error that ends the run is said when it comes, though the other stages of its turn are seen to their end first. */
+/**
+ * An error that ends the run is said when it comes, though the other stages of its turn are seen to their end first. A stage that
+ * lives is left to itself by it, as by a runner that detaches.
+ */
 async function runAmong(input: StageInput, turn: readonly StagePlan[]): Promise<StageResult> {
+  const startedAt = monotonicSeconds();
   try {
     return await runStage(input);
   } catch (error) {
+    const left = await explainLeftAtWork(error, workNow(input));
+    if (left !== undefined) {
+      const { done, total } = initialProgress(input.stage);
+      reportEnd(
+        input,
+        { done: Math.max(done, recordOf(input)?.done_steps ?? 0), total },
+        startedAt,
+        "detached",
+        undefined,
+      );
+      return { outcome: "detached", diagnostics: [left] };
+    }
     if (turn.length > 1) {
       const text = `${input.stage.id} can't be followed any more: ${error instanceof Error ? error.message : String(error)}. What runs beside it is followed to its end.`;
       input.report({ type: "note", stage: input.stage.id, severity: "warning", text });
@@ -56,7 +76,18 @@ async function runAmong(input: StageInput, turn: readonly StagePlan[]): Promise<
   }
 }
 
-/** Why these stages can't be started here: no Python that would run them, no room, or a folder that can't be written to. */
+function recordOf({ stage, recorder }: StageInput) {
+  return recorder.state()?.stages[stage.id];
+}
+
+/** With its process, as far as that was written down. */
+function workNow(input: StageInput): LockWork {
+  const work = workOf(input);
+  const record = recordOf(input);
+  return record?.process === undefined || record.run !== work.run ? work : { ...work, process: record.process };
+}
+
+/** Why these stages can't be started here: no Python, nothing to go on from, no room, or a folder that can't be written to. */
 export async function whyRefused(
   starting: readonly StagePlan[],
   { apply, workDir }: Pick<TurnInput, "apply" | "workDir">,
@@ -65,6 +96,7 @@ export async function whyRefused(
   const { root } = apply;
   return (
     whyNotStartable(trainer) ??
+    (await findOtherState(starting, root)) ??
     (await findClosedFolder(starting, { root, resolved, workDir })) ??
     (await findNoRoom(starting, { root, spec: resolved.spec }))
   );

@@ -1,27 +1,35 @@
-import { join } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import type { Diagnostic } from "../core/diagnostic.ts";
 import { pathInside } from "../core/paths.ts";
 import { foldState, type StateEntry } from "../core/state/fold.ts";
 import type { JournalEntry } from "../core/state/journal.ts";
 import type { State } from "../core/state/state.ts";
-import type { StageId } from "../core/vocabulary.ts";
-import { removeLeftBehind } from "../host/atomic-file.ts";
+import { isCaching, type StageId } from "../core/vocabulary.ts";
+import { removeLeftBehindIn } from "../host/atomic-file.ts";
 import { isThere } from "../host/read-file.ts";
 import {
   appendEvents,
   appendJournal,
+  listRuns,
   readEvents,
   readJournal,
   readPlannedStages,
+  readProvenance,
+  readRunPlan,
   runFiles,
   stageMark,
   statePaths,
 } from "../host/run-store.ts";
 import { type LoadedState, loadState, saveState, setDamagedAside } from "../host/state-store.ts";
+import { findUntold, forgetToTell, promiseToTell } from "../host/untold-end.ts";
 import { outwaitWorkers } from "./follow.ts";
+import { explainBesideLiving } from "./goes-on.ts";
+import { removeDeadLocks } from "./lock-encoding.ts";
+import { removeDeadOutputLocks } from "./lock-output.ts";
 import { carryOutMoves, movesOf } from "./make-room.ts";
+import { endProvenance } from "./provenance.ts";
 import { writeRunResult } from "./run-result.ts";
-import { explainSystemError } from "./system-error.ts";
+import { storeEncoded } from "./stored-caches.ts";
 import { proveCheckpoints } from "./verify.ts";
 
 /** Puts in order what a runner left that was killed, before anything new is planned. The caller holds the lock. */
@@ -35,7 +43,7 @@ export interface SettleOptions {
   readonly host: string;
   /** Something takes a while: a sentence. */
   readonly onWaiting?: ((text: string) => void) | undefined;
-  /** A run came to its end, and nobody has seen it until now. */
+  /** A run came to its end, and nobody has seen it until now, or who saw it was killed before he told of it. */
   readonly onUnseenEnd?: ((end: UnseenEnd) => void) | undefined;
 }
 
@@ -45,6 +53,8 @@ export interface UnseenEnd {
   readonly outcome: "finished" | "stopped" | "failed";
   readonly message: string | undefined;
   readonly state: State;
+  /** Where this is not called, the next one that settles tells of it again. */
+  readonly onTold: () => Promise<void>;
 }
 
 /**
@@ -56,7 +66,7 @@ export async function settlePipeline(options: SettleOptions): Promise<Diagnostic
     await settle(options);
     return undefined;
   } catch (error) {
-    const diagnostic = await explainSystemError(error, options.root);
+    const diagnostic = await explainBesideLiving(error, options);
     if (diagnostic === undefined) throw error;
     return diagnostic;
   }
@@ -64,68 +74,133 @@ export async function settlePipeline(options: SettleOptions): Promise<Diagnostic
 
 async function settle({ root, stateDir, pipeline, host, onWaiting, onUnseenEnd }: SettleOptions): Promise<void> {
   const { stateFile } = statePaths(stateDir, pipeline);
-  await removeLeftBehind(stateFile);
+  await removeHalfWritten({ stateDir, pipeline });
   const load = () => loadState({ root, stateDir, pipeline, shownFile: pathInside(root, stateFile), host });
   await outwaitTrainers(await load(), { stateDir, onWaiting });
   const loaded = await load();
-  const { unrecorded, unwritten, damagedFile } = loaded;
+  const { copied, unrecorded, unwritten, damagedFile } = loaded;
   if (loaded.state === undefined) {
+    for (const run of await findUntold(statePaths(stateDir, pipeline).runsDir, pipeline))
+      await forgetToTell(join(statePaths(stateDir, pipeline).runsDir, run));
     // Nothing is left to put in its place; the first write of a new state would make it the backup, the second forget it.
     if (damagedFile !== undefined) await setDamagedAside(damagedFile);
     return;
   }
   let state: State = loaded.state;
-  const ends = new Map<string, Omit<UnseenEnd, "state">>();
+  await removeDeadOutputLocks(state, root);
+  const ended = new Set<string>();
   const { runsDir } = statePaths(stateDir, pipeline);
   for (const { run, stage, events } of unwritten)
     await appendEvents(runFiles.events(join(runsDir, run), stage), events);
   for (const { run, entry } of unrecorded) {
     const runDir = join(runsDir, run);
+    // Whoever follows the original tells of it.
+    const isCopied = entry.type === "end" && copied.includes(entry.stage);
+    if (isCopied) await forgetToTell(runDir);
+    else if (entry.type === "end" && onUnseenEnd !== undefined) await promiseToTell(runDir);
     if (entry.type === "end")
       await carryOutMoves(movesOf(unfinishedMoves(await readJournal(runDir), entry.stage)), root);
+    // What is killed before the end is written down does this once more; afterwards nobody would.
+    if (entry.type === "end") await storeUnseen({ stage: entry.stage, runDir }, { root, onWaiting });
     await appendJournal(runFiles.journal(runDir), [entry]);
     if (entry.type !== "end") continue;
     const digests = await proveCheckpoints(state, entry.stage, root);
     await appendJournal(runFiles.journal(runDir), digests);
     const proved: State = foldState(state, digests) ?? state;
     state = proved;
-    const outcome = entry.outcome === "lost" ? "failed" : entry.outcome;
-    // Of halves that were trained at the same time the one that needs attention is the run's end.
-    if (!ends.has(run) || outcome !== "finished") {
-      ends.set(run, { run, stage: entry.stage, outcome, message: entry.message });
-    }
+    if (!isCopied) ended.add(run);
   }
-  await writeResults(state, { loaded, runsDir });
+  await writeResults(state, { loaded, runsDir, root });
   if (unrecorded.length > 0 || damagedFile !== undefined) await saveState(state, { stateDir, damagedFile });
-  for (const end of ends.values()) {
-    // A stage that finished is not the end of a run that has more of them.
-    const planned = await readPlannedStages(join(runsDir, end.run));
-    const isDone = planned.every((id) => state.stages[id]?.status === "finished");
-    if (end.outcome !== "finished" || isDone) onUnseenEnd?.({ ...end, state });
+  if (onUnseenEnd === undefined) return;
+  const living = new Set(loaded.alive.map((stage) => state.stages[stage]?.run));
+  for (const run of await findUntold(runsDir, pipeline)) {
+    // A runner was killed after it wrote down the end. Where nobody can be named who tells it now it would be told twice.
+    if (!living.has(run) && (await promiseToTell(join(runsDir, run)))) ended.add(run);
   }
+  for (const run of ended) {
+    // Of a run that still trains there is more to tell.
+    const onTold = () => (living.has(run) ? Promise.resolve() : forgetToTell(join(runsDir, run)));
+    const end = await endOf(run, state, runsDir);
+    if (end === undefined) await onTold();
+    else onUnseenEnd({ ...end, state, onTold });
+  }
+}
+
+/** What a trainer has encoded whose end nobody saw is there for other pipelines too. */
+async function storeUnseen(
+  { stage: id, runDir }: { readonly stage: StageId; readonly runDir: string },
+  { root, onWaiting }: Pick<SettleOptions, "root" | "onWaiting">,
+): Promise<void> {
+  if (!isCaching(id)) return;
+  const stage = (await readRunPlan(runDir))?.stages.find((planned) => planned.id === id);
+  if (stage === undefined) return;
+  const unstored = await storeEncoded({ stage, runDir, root });
+  if (unstored !== undefined) onWaiting?.(unstored);
+  // With nothing left to encode nobody would ask for the dead runner's any more.
+  if (stage.store !== undefined) await removeDeadLocks(resolve(root, stage.store));
+}
+
+/** How a run ended, by its record; undefined of one that was cut off between two stages, which the next run goes on with. */
+async function endOf(
+  run: string,
+  state: State,
+  runsDir: string,
+): Promise<Omit<UnseenEnd, "state" | "onTold"> | undefined> {
+  const own = state.history.filter((entry) => entry.run === run);
+  // Of halves that were trained at the same time the one that needs attention is the run's end.
+  const last = own.findLast(({ outcome }) => outcome !== "finished") ?? own.at(-1);
+  if (last === undefined) return undefined;
+  const planned = await readPlannedStages(join(runsDir, run));
+  const finished = new Set(own.flatMap(({ stage, outcome }) => (outcome === "finished" ? [stage] : [])));
+  const isDone = planned.every((id) => finished.has(id) || state.stages[id]?.status === "finished");
+  if (last.outcome === "finished" && !isDone) return undefined;
+  const outcome = last.outcome === "lost" ? "failed" : last.outcome;
+  return { run, stage: last.stage, outcome, message: last.message };
+}
+
+/** What killed processes had begun to write of the record and of runs. Who takes a lock at this moment does so without having it. */
+async function removeHalfWritten({ stateDir, pipeline }: Pick<SettleOptions, "stateDir" | "pipeline">): Promise<void> {
+  const { stateFile, lockFile, runsDir } = statePaths(stateDir, pipeline);
+  const isOwn = (written: string) => written.startsWith(`${pipeline}.`) && !written.startsWith(basename(lockFile));
+  await removeLeftBehindIn(dirname(stateFile), { isWanted: isOwn });
+  for (const runDir of await listRuns(runsDir, pipeline)) await removeLeftBehindIn(runDir);
 }
 
 /** Of the runs that have come to their end: not of one in which a trainer still lives. */
 async function writeResults(
   state: State,
-  { loaded: { unrecorded, alive }, runsDir }: { readonly loaded: LoadedState; readonly runsDir: string },
+  {
+    loaded: { unrecorded, alive },
+    runsDir,
+    root,
+  }: { readonly loaded: LoadedState; readonly runsDir: string; readonly root: string },
 ): Promise<void> {
   const living = new Set(alive.map((stage) => state.stages[stage]?.run));
   const ended = new Set(unrecorded.flatMap(({ run, entry }) => (entry.type === "end" ? [run] : [])));
+  // A runner that was killed after its last stage's end has left nothing unrecorded, and has not said what came of it.
+  if (state.run !== undefined && !ended.has(state.run) && !living.has(state.run)) {
+    const runDir = join(runsDir, state.run);
+    const begun = await readProvenance(runDir);
+    if (begun !== undefined && begun.ended === undefined)
+      await endProvenance({ run: state.run, runDir, state: () => state }, root);
+  }
   for (const run of ended) {
     const runDir = join(runsDir, run);
-    if (living.has(run) || (await isThere(runFiles.result(runDir)))) continue;
+    if (living.has(run)) continue;
+    await endProvenance({ run, runDir, state: () => state }, root);
+    if (await isThere(runFiles.result(runDir))) continue;
     await writeRunResult({ run, runDir, state: () => state }, { outcome: "finished", diagnostics: [] });
   }
 }
 
 /** What a trainer that was killed, or failed, left of itself must have ended before another is started. */
 async function outwaitTrainers(
-  { state, alive, unrecorded }: LoadedState,
+  { state, alive, copied, unrecorded }: LoadedState,
   { stateDir, onWaiting }: Pick<SettleOptions, "stateDir" | "onWaiting">,
 ): Promise<void> {
   const ended = unrecorded.flatMap(({ entry }) => (entry.type === "end" ? [entry.stage] : []));
-  for (const stage of [...alive, ...ended]) {
+  for (const stage of [...alive, ...ended].filter((one) => !copied.includes(one))) {
     const { run, process } = state?.stages[stage] ?? {};
     if (state === undefined || run === undefined) continue;
     const runDir = join(statePaths(stateDir, state.pipeline).runsDir, run);

@@ -1,7 +1,9 @@
 import type { LimitFunction } from "p-limit";
 import type { ApplyEvent } from "../core/apply-event.ts";
+import type { Diagnostic } from "../core/diagnostic.ts";
 import { isLastWord, type LastWord, type TrainerEvent } from "../core/event.ts";
 import type { PipelinePlan, StagePlan } from "../core/plan/plan.ts";
+import type { JournalEntry } from "../core/state/journal.ts";
 import { scriptOf } from "../core/vocabulary.ts";
 import { countOomKills } from "../host/oom-kills.ts";
 import type { ApplyInput } from "./apply-input.ts";
@@ -18,6 +20,8 @@ export interface StageInput {
   readonly workDir: string;
   readonly workPath: string;
   readonly report: (event: NewApplyEvent) => void;
+  /** Asked before a stage begins: why it may not, where another machine has begun the pipeline; left out where nobody is asked. */
+  readonly claim?: ((entry: JournalEntry) => Promise<Diagnostic | undefined>) | undefined;
   /** Stages of one turn make room and start one after the other: they share the work folder. */
   readonly startGate: LimitFunction;
 }

@@ -2,9 +2,11 @@ import { type Diagnostic, diagnose } from "../core/diagnostic.ts";
 import type { TrainerEvent } from "../core/event.ts";
 import { pathInside } from "../core/paths.ts";
 import type { StagePlan } from "../core/plan/plan.ts";
+import { present } from "../core/present.ts";
 import type { JournalEntry } from "../core/state/journal.ts";
 import { isPythonTooOld } from "../core/trainer/python-version.ts";
-import { scriptOf } from "../core/vocabulary.ts";
+import { isCaching, scriptOf } from "../core/vocabulary.ts";
+import { identifyFolder } from "../host/folder-identity.ts";
 import { type ProcessEnd, type ProcessIdentity, type StartedProcess, startDetached } from "../host/process.ts";
 import { readEvents, runFiles } from "../host/run-store.ts";
 import { writesNoEvents } from "../host/unwritten-events.ts";
@@ -12,10 +14,10 @@ import { type StartInput, startOf } from "./apply-input.ts";
 import { EXECUTE_CODES } from "./codes.ts";
 import { stageCommand } from "./command.ts";
 import { type EventSource, eventsFileSource, musubiLogSource } from "./event-source.ts";
-import { importCaches } from "./import-caches.ts";
-import { carryOutMoves, findExisting, type Move, planArchive, planRenames, removeFiles } from "./make-room.ts";
 import { stamp } from "./recorder.ts";
 import { initialProgress, type Progress, type StageInput, takeUp } from "./stage.ts";
+import { makeRoom, planRoom, roomEntries } from "./stage-room.ts";
+import { explainGone, takeCaches } from "./take-caches.ts";
 import { contextPath, writeWorkFiles } from "./work-folder.ts";
 
 /** Brings a stage's process to life, or finds the one that an earlier runner left. */
@@ -78,37 +80,38 @@ export interface Launched {
   readonly kind: "launched";
   readonly process: StartedProcess;
   readonly progress: Progress;
+  /** Caching: what the process makes. */
+  readonly toEncode: readonly string[] | undefined;
 }
 
-/** Makes room, writes what the stage reads, and starts it. Everything is in the journal before it happens. */
-export async function launchStage(input: StageInput): Promise<Launched | NotStarted> {
+/** All caches are there without a process having been started. */
+export interface Filled {
+  readonly kind: "filled";
+  readonly progress: Progress;
+}
+
+/**
+ * Makes room, takes what need not be made, writes what the stage reads, and starts it, unless nothing is left to do. Everything
+ * is in the journal before it happens.
+ */
+export async function launchStage(
+  input: StageInput,
+  { needs }: { readonly needs: "gpu" | "nothing" },
+): Promise<Launched | NotStarted | Filled> {
   const { apply, stage, recorder } = input;
   const { root } = apply;
   const { resolved, items, sources, trainer, pythonDir, gpus } = startOf(apply);
   const { python } = trainer;
   if (python === undefined) throw new Error(`${stage.id} was to be started without a Python`);
   const progress = initialProgress(stage);
-  const before = recorder.state()?.stages[stage.id];
-  const segment = (before?.segment ?? 0) + 1;
+  const entry = startEntry(input);
   const room = await planRoom(input);
   // Together: a runner that is killed has either not begun, or left everything that the next one needs to go on.
-  await recorder.record(
-    {
-      ...stamp(),
-      type: "stage",
-      ...stageEntry(stage),
-      backend: resolved.spec.trainer.backend,
-      driver: stage.driver,
-      segment,
-    },
-    ...roomEntries(room, stage.id),
-  );
+  await recorder.record(entry, ...roomEntries(room, stage.id));
   await makeRoom(room, input);
-  for (const { from, files } of scriptOf(stage.id) === "train" ? [] : await importCaches(input)) {
-    progress.done += files.length;
-    const text = `${files.length} cache files were taken from ${from}.`;
-    input.report({ type: "note", stage: stage.id, severity: "note", text });
-  }
+  const toEncode = isCaching(stage.id) ? await takeCaches(input, progress) : undefined;
+  if (toEncode?.length === 0) return { kind: "filled", progress };
+  if (needs === "nothing") return { kind: "failed", progress, diagnostic: explainGone(input, toEncode ?? []) };
   await writeWorkFiles({
     stage,
     resolved,
@@ -118,7 +121,7 @@ export async function launchStage(input: StageInput): Promise<Launched | NotStar
     workDir: input.workDir,
     runDir: recorder.runDir,
     run: recorder.run,
-    segment,
+    segment: entry.segment,
     eventsFile: runFiles.events(recorder.runDir, stage.id),
     stopFile: runFiles.stop(recorder.runDir, stage.id),
   });
@@ -137,18 +140,34 @@ export async function launchStage(input: StageInput): Promise<Launched | NotStar
   if (result.kind === "failed") {
     return { kind: "failed", progress, diagnostic: explainStart(stage, command.command, result.code) };
   }
-  return { kind: "launched", process: result.process, progress };
+  return { kind: "launched", process: result.process, progress, toEncode };
 }
 
 /**
  * Writes down which process it is. Where that can't be written the process runs all the same, and is found by its mark: what
  * is thrown here is no stage that failed.
  */
-export async function recordStart(input: StageInput, { process, progress }: Launched): Promise<Started> {
+export async function recordStart(input: StageInput, { process, progress, toEncode }: Launched): Promise<Started> {
   const { identity, ended } = process;
-  await input.recorder.record({ ...stamp(), type: "process", stage: input.stage.id, ...identity });
+  const folder = await identifyFolder(input.recorder.runDir);
+  await input.recorder.record({
+    ...stamp(),
+    type: "process",
+    stage: input.stage.id,
+    ...identity,
+    ...present({ folder }),
+  });
   reportStart(input, progress, { pid: identity.pid, attached: false });
-  return { kind: "started", identity, ended, source: eventSource(input, []), progress };
+  // Whoever looks into the folders for what the process has made must know what was there before it.
+  const stage = toEncode === undefined ? input.stage : { ...input.stage, pending: [...toEncode] };
+  return { kind: "started", identity, ended, source: eventSource({ ...input, stage }, []), progress };
+}
+
+/** The journal's word of a stage's start, as it is now. */
+export function startEntry({ apply, stage, recorder }: StageInput): Extract<JournalEntry, { type: "stage" }> {
+  const segment = (recorder.state()?.stages[stage.id]?.segment ?? 0) + 1;
+  const { backend } = startOf(apply).resolved.spec.trainer;
+  return { ...stamp(), type: "stage", ...stageEntry(stage), backend, driver: stage.driver, segment };
 }
 
 function stageEntry(stage: StagePlan) {
@@ -178,46 +197,6 @@ function explainStart(stage: StagePlan, command: string, code: string): Diagnost
   );
 }
 
-interface Room {
-  readonly archived: readonly Move[];
-  readonly renamed: readonly Move[];
-  readonly stale: readonly string[];
-  readonly leftover: readonly string[];
-}
-
-/** What has to go before the stage's process is started. */
-async function planRoom({ apply: { root }, stage, recorder }: StageInput): Promise<Room> {
-  return {
-    archived: await planArchive(stage, { root, run: recorder.run }),
-    renamed: await planRenames(stage, root),
-    stale: await findExisting(stage.pending ?? [], root),
-    leftover: await findExisting(stage.leftover ?? [], root),
-  };
-}
-
-function roomEntries({ archived, renamed, stale, leftover }: Room, stage: StagePlan["id"]): readonly JournalEntry[] {
-  const base = { ...stamp(), stage };
-  return [
-    ...(archived.length === 0
-      ? []
-      : [{ ...base, type: "archived" as const, files: archived.map((move) => ({ ...move })) }]),
-    ...renamed.map((move) => ({ ...base, type: "renamed" as const, ...move })),
-    ...[...stale, ...leftover].map((file) => ({ ...base, type: "unlinked" as const, file })),
-  ];
-}
-
-/** Archives, then renames, then removes stale caches; all of it is in the journal. */
-async function makeRoom({ archived, renamed, stale, leftover }: Room, { apply, stage, report }: StageInput) {
-  const { root } = apply;
-  await carryOutMoves([...archived, ...renamed], root);
-  await removeFiles([...stale, ...leftover], root);
-  if (archived.length > 0) report({ type: "moved", stage: stage.id, reason: "archive", files: [...archived] });
-  if (renamed.length > 0) report({ type: "moved", stage: stage.id, reason: "rename", files: [...renamed] });
-  if (stale.length + leftover.length > 0) {
-    report({ type: "unlinked", stage: stage.id, stale: [...stale], leftover: [...leftover] });
-  }
-}
-
 function reportStart(
   { stage, recorder, apply, report }: StageInput,
   { done, total }: Progress,
@@ -230,6 +209,7 @@ function reportStart(
     unit: scriptOf(stage.id) === "train" ? "steps" : "items",
     done,
     total,
+    ...(stage.gpus === undefined ? {} : { gpus: [...stage.gpus] }),
     log: pathInside(apply.root, runFiles.log(recorder.runDir, stage.id)),
     ...process,
   });

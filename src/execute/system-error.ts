@@ -17,17 +17,24 @@ interface NodeError {
   readonly bytes?: number;
 }
 
-/** Undefined for anything that is a bug. `root`: the project's, absolute. */
-export async function explainSystemError(error: unknown, root: string): Promise<Diagnostic | undefined> {
+/** What keeping fewer checkpoints frees lies on the output's disk; what a runner writes lies elsewhere. */
+export const MAKE_ROOM_THERE = "Make room on that disk: `wan22 prune` shows what of this project can go.";
+
+/** Undefined for anything that is a bug. `root`: the project's, absolute. `mend`: what to do about it, where the kind's own does harm. */
+export async function explainSystemError(
+  error: unknown,
+  root: string,
+  { mend }: { readonly mend?: string } = {},
+): Promise<Diagnostic | undefined> {
   const code = errorCode(error);
   if (code === undefined || !(error instanceof Error) || !("syscall" in error)) return undefined;
   const { path = root, dest, bytes } = error as Error & NodeError;
   if (code === "ENOSPC" || code === "EDQUOT") {
     const detail = await fullText({ path: dest ?? path, bytes, root, isQuota: code === "EDQUOT" });
-    return diagnose(EXECUTE_CODES.diskFull, `${detail} ${EXECUTE_CODES.diskFull.mend}`);
+    return diagnose(EXECUTE_CODES.diskFull, `${detail} ${mend ?? MAKE_ROOM_THERE}`.trimEnd());
   }
   const text = closedText(code, dest !== undefined && whyClosed(dirname(dest)) !== undefined ? dest : path, root);
-  return diagnose(EXECUTE_CODES.notWritable, `${text}. ${EXECUTE_CODES.notWritable.mend}`);
+  return diagnose(EXECUTE_CODES.notWritable, `${text}. ${mend ?? EXECUTE_CODES.notWritable.mend}`.trimEnd());
 }
 
 interface FullDisk {

@@ -5,9 +5,10 @@ import { pathInside } from "../core/paths.ts";
 import type { Spec } from "../core/spec/spec.ts";
 import type { State } from "../core/state/state.ts";
 import type { Lock } from "../host/lock.ts";
+import { identifyThisProcess } from "../host/process.ts";
 import { statePaths } from "../host/run-store.ts";
 import { type LoadedState, loadState } from "../host/state-store.ts";
-import { removeStopRequest } from "../host/stop-request.ts";
+import { removeStopRequest, withdrawStopRequest } from "../host/stop-request.ts";
 import { lockPipeline } from "./lock-pipeline.ts";
 import { type SettleOptions, settlePipeline } from "./settle.ts";
 
@@ -71,9 +72,12 @@ export async function takeOver(
 
 /** Gives the lock back; not that of a pipeline whose trainer lives on, which another machine could not see otherwise. */
 export async function giveBack(place: PipelinePlace, lock: Lock): Promise<void> {
-  await removeStopRequest(statePaths(place.stateDir, place.pipeline).stopFile);
+  const { stopFile } = statePaths(place.stateDir, place.pipeline);
+  await removeStopRequest(stopFile);
   const { alive } = await loadPlace(place);
   if (alive.length === 0) await lock.release();
+  // What came in between: whoever asks now finds that the lock is given back, and leaves nothing.
+  await withdrawStopRequest(stopFile, await identifyThisProcess());
 }
 
 /** The record of a pipeline, with what happened since it was written. Changes nothing. */

@@ -1,12 +1,10 @@
-import { createHash } from "node:crypto";
-import { createReadStream } from "node:fs";
 import { resolve } from "node:path";
-import { pipeline } from "node:stream/promises";
 import pLimit from "p-limit";
 import type { CheckpointPlan } from "../core/plan/plan.ts";
 import type { JournalEntry } from "../core/state/journal.ts";
 import type { State } from "../core/state/state.ts";
 import type { StageId } from "../core/vocabulary.ts";
+import { hashFile } from "../host/hash.ts";
 import { isWhole, readSafetensorsHeader, type SafetensorsHeader } from "../host/safetensors.ts";
 import { stamp } from "./recorder.ts";
 
@@ -67,11 +65,4 @@ export async function proveCheckpoints(
     if (sha256 !== undefined) entries.push({ ...stamp(), type: "digest", stage, file, sha256 });
   }
   return entries;
-}
-
-/** SHA-256 of a file, read as a stream. */
-async function hashFile(file: string): Promise<string> {
-  const hash = createHash("sha256");
-  await pipeline(createReadStream(file), hash);
-  return hash.digest("hex");
 }

@@ -1,5 +1,5 @@
 import { readFile } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import type { ApplyEvent, ApplyOutcome } from "../core/apply-event.ts";
 import { parseEventLine, type TrainerEvent } from "../core/event.ts";
@@ -12,7 +12,15 @@ import { type StageId, scriptOf } from "../core/vocabulary.ts";
 import { nowSeconds } from "../host/clock.ts";
 import { lookAtLock } from "../host/lock.ts";
 import { isProcessAlive, isSuspended, type ProcessIdentity } from "../host/process.ts";
-import { parseJournalLine, readJournal, readRunPlan, readRunResult, runFiles, statePaths } from "../host/run-store.ts";
+import {
+  listRuns,
+  parseJournalLine,
+  readJournal,
+  readRunPlan,
+  readRunResult,
+  runFiles,
+  statePaths,
+} from "../host/run-store.ts";
 import { openTail, type Tail } from "../host/tail.ts";
 import { findExisting } from "./make-room.ts";
 import { initialProgress, type NewApplyEvent, type Progress, takeUp } from "./stage.ts";
@@ -83,7 +91,7 @@ async function findOpenRun({ place, runner, leave, idle }: WatchOptions): Promis
     const isAttended = await isProcessAlive(runner);
     const lock = await lookAtLock(lockFile);
     const owner = lock.kind === "held" && lock.owner?.pid === runner.pid ? lock.owner : undefined;
-    const run = owner === undefined ? undefined : await currentRun(stateFile);
+    const run = owner === undefined ? undefined : await currentRun(stateFile, runsDir, place.pipeline);
     if (owner !== undefined && run !== undefined && (await isOpen(join(runsDir, run), owner.since))) return run;
     if (!isAttended) return { kind: "unattended" };
     if (leave.aborted) return { kind: "left" };
@@ -92,9 +100,18 @@ async function findOpenRun({ place, runner, leave, idle }: WatchOptions): Promis
   }
 }
 
-async function currentRun(stateFile: string): Promise<string | undefined> {
+/** By the record; where that was removed or damaged the newest run, until its runner writes the record again. */
+async function currentRun(stateFile: string, runsDir: string, pipeline: string): Promise<string | undefined> {
+  const text = await readFile(stateFile, "utf8").catch(() => "");
+  const recorded = runIn(text);
+  if (recorded !== undefined) return recorded;
+  const newest = (await listRuns(runsDir, pipeline)).at(-1);
+  return newest === undefined ? undefined : basename(newest);
+}
+
+function runIn(text: string): string | undefined {
   try {
-    const state: unknown = JSON.parse(await readFile(stateFile, "utf8"));
+    const state: unknown = JSON.parse(text);
     return typeof state === "object" && state !== null && "run" in state && typeof state.run === "string"
       ? state.run
       : undefined;

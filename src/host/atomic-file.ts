@@ -91,8 +91,38 @@ async function keepBackup(file: string): Promise<void> {
 }
 
 /** Copies a file whole, or not at all. Throws system errors. */
-export async function copyWholeFile(from: string, to: string): Promise<void> {
-  await throughTemporary(to, (temporary) => copyFile(from, temporary, constants.COPYFILE_FICLONE));
+export async function copyWholeFile(
+  from: string,
+  to: string,
+  { durability = "none" }: Pick<AtomicWriteOptions, "durability"> = {},
+): Promise<void> {
+  await throughTemporary(to, async (temporary) => {
+    await copyFile(from, temporary, constants.COPYFILE_FICLONE);
+    if (durability === "full") await syncFile(temporary);
+  });
+}
+
+/** What systems say that have no hard links: FAT, and several that are reached over a network or through FUSE. */
+const NO_LINKS: readonly (string | undefined)[] = ["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EMLINK"];
+
+/** Whether a file could not be linked because there are no hard links where it lies, or not so many. */
+export function hasNoLinks(error: unknown): boolean {
+  return NO_LINKS.includes(errorCode(error));
+}
+
+/** Gives a file a further name, in the place of whatever has that name. Throws system errors. */
+export async function linkInPlace(from: string, to: string): Promise<void> {
+  await throughTemporary(to, (temporary) => link(from, temporary));
+}
+
+/** Has on disk what was written to a file by whomever. Throws system errors. */
+export async function syncFile(file: string): Promise<void> {
+  const handle = await open(file, "r");
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
 }
 
 /**
@@ -100,10 +130,24 @@ export async function copyWholeFile(from: string, to: string): Promise<void> {
  * here: what they may be writing at this moment is told by its age. Throws nothing: rubbish is no reason to fail.
  */
 export async function removeLeftBehind(file: string, { olderThanMs = 0 } = {}): Promise<void> {
-  const folder = dirname(file);
+  const own = [basename(file), basename(backupOf(file))];
+  await removeLeftBehindIn(dirname(file), { olderThanMs, isWanted: (written) => own.includes(written) });
+}
+
+export interface LeftBehindOptions {
+  readonly olderThanMs?: number;
+  /** By the name that the file was to have; all if left out. */
+  readonly isWanted?: (written: string) => boolean;
+}
+
+/** The same of files in a folder that nobody of another machine writes to at this moment, or whose age tells. */
+export async function removeLeftBehindIn(
+  folder: string,
+  { olderThanMs = 0, isWanted = () => true }: LeftBehindOptions = {},
+): Promise<void> {
   for (const name of await readdir(folder).catch(() => [])) {
     const { written, pid } = TEMPORARY.exec(name)?.groups ?? {};
-    if (written !== basename(file) && written !== basename(backupOf(file))) continue;
+    if (written === undefined || !isWanted(written)) continue;
     const left = join(folder, name);
     const age = Date.now() - ((await stat(left).catch(() => undefined))?.mtimeMs ?? Date.now());
     if (age >= olderThanMs && !isPidInUse(Number(pid))) await unlink(left).catch(() => undefined);

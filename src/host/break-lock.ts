@@ -1,8 +1,9 @@
-import { readdir, unlink } from "node:fs/promises";
+import { lstat, readdir, rmdir, unlink } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
+import { readLock } from "./lock.ts";
 import { type OwnerStanding, standingOf } from "./lock-owner.ts";
 import { fileSystemOf } from "./machine.ts";
-import { errorCode, readTextFile } from "./read-file.ts";
+import { errorCode } from "./read-file.ts";
 
 /** A lock that is to be removed by whoever did not take it. */
 
@@ -16,10 +17,12 @@ export interface BreakableLock {
 export async function findLock(file: string): Promise<BreakableLock | undefined> {
   const content = await readIfReadable(file);
   if (content === undefined) return undefined;
-  const standing = await standingOf(content, await fileSystemOf(dirname(file)));
+  const folder = dirname(file);
+  const standing = await standingOf(content, { folder, fileSystem: await fileSystemOf(folder) });
   const remove = async () => {
     if ((await readIfReadable(file)) !== content) return "changed";
-    await unlink(file);
+    // A folder with something in it is nobody's lock, and somebody's folder.
+    await ((await lstat(file)).isDirectory() ? rmdir(file) : unlink(file));
     await removeClaims(file);
     return "removed";
   };
@@ -29,10 +32,9 @@ export async function findLock(file: string): Promise<BreakableLock | undefined>
 /** Undefined where nothing is there; empty where it can't be read. */
 async function readIfReadable(file: string): Promise<string | undefined> {
   try {
-    return await readTextFile(file);
+    return await readLock(file);
   } catch (error) {
-    const code = errorCode(error);
-    return code === "ENOENT" || code === "ENOTDIR" ? undefined : "";
+    return errorCode(error) === "ENOTDIR" ? undefined : "";
   }
 }
 

@@ -3,8 +3,9 @@ import { isAbsolute, join, resolve } from "node:path";
 import pLimit from "p-limit";
 import * as z from "zod";
 import type { CacheFileFacts, DiskFacts, OutputFileFacts, TrainingStateFacts } from "../core/facts.ts";
-import { joinPath } from "../core/paths.ts";
+import { baseName, folderOf, joinPath } from "../core/paths.ts";
 import { observeFileSystems } from "./file-systems.ts";
+import { hashFile } from "./hash.ts";
 import { isWhole, readSafetensorsHeader } from "./safetensors.ts";
 import type { StatCache } from "./stat-cache.ts";
 
@@ -19,8 +20,12 @@ export interface DiskRequest {
   readonly root: string;
   /** Cache folders, relative to the root or absolute; they need not exist. */
   readonly cacheDirs: readonly string[];
+  /** The cache store, with the files that are looked for in it; as the plan writes both. */
+  readonly store?: { readonly folder: string; readonly files: readonly string[] };
   /** Output folders, as the plan writes them; they need not exist. */
   readonly outputDirs: readonly string[];
+  /** Files in output folders whose digests are wanted, as the plan writes them; none if left out. */
+  readonly hashed?: readonly string[];
   /** Where state and runs are kept: its disk can be full too. */
   readonly stateDir: string;
   readonly statCache?: StatCache | undefined;
@@ -31,13 +36,20 @@ export async function observeDisk(request: DiskRequest): Promise<DiskFacts> {
   const absolute = (path: string) => (isAbsolute(path) ? path : resolve(request.root, path));
   const outputDirs = [...new Set(request.outputDirs)];
   const folders = [...new Set(request.cacheDirs)];
-  const [caches, outputs, fileSystems] = await Promise.all([
+  const { store = { folder: undefined, files: [] } } = request;
+  const hashed = new Set(request.hashed);
+  const asked = [...outputDirs, ...folders, request.stateDir, ...(store.folder === undefined ? [] : [store.folder])];
+  const [caches, stored, outputs, fileSystems] = await Promise.all([
     pLimit(4).map(folders, async (dir) => [dir, await observeCaches(absolute(dir), request.statCache)] as const),
-    Promise.all(outputDirs.map((dir) => observeOutputs({ shown: dir, folder: absolute(dir) }, request.statCache))),
-    observeFileSystems([...outputDirs, ...folders, request.stateDir], request),
+    observeStored(store.files, { absolute, statCache: request.statCache }),
+    Promise.all(
+      outputDirs.map((dir) => observeOutputs({ shown: dir, folder: absolute(dir), hashed }, request.statCache)),
+    ),
+    observeFileSystems(asked, request),
   ]);
   return {
     caches: Object.fromEntries(caches),
+    store: stored,
     outputFolders: outputDirs,
     outputs: Object.fromEntries(outputs.flatMap((found) => found.outputs)),
     states: outputs.flatMap((found) => found.states),
@@ -52,6 +64,20 @@ async function observeCaches(folder: string, statCache: StatCache | undefined): 
     const file = join(folder, name);
     return { name, ...(await lookAtCache(file, statCache)) };
   });
+}
+
+/** Of files wanted in the store, those that are there. Its folder is listed once: most of what is wanted of a new dataset is not. */
+async function observeStored(
+  files: readonly string[],
+  { absolute, statCache }: { absolute: (path: string) => string; statCache: StatCache | undefined },
+): Promise<NonNullable<DiskFacts["store"]>> {
+  const listed = new Map<string, ReadonlySet<string>>();
+  for (const folder of new Set(files.map(folderOf))) listed.set(folder, new Set(await listNames(absolute(folder))));
+  const there = [...new Set(files)].filter((file) => listed.get(folderOf(file))?.has(baseName(file)));
+  const found = await pLimit(MAX_OPEN_FILES).map(there, async (file) => {
+    return [file, { name: baseName(file), ...(await lookAtCache(absolute(file), statCache)) }] as const;
+  });
+  return Object.fromEntries(found);
 }
 
 type CacheLook = Omit<CacheFileFacts, "name">;
@@ -100,14 +126,17 @@ interface FoundOutputs {
 }
 
 async function observeOutputs(
-  { shown, folder }: { readonly shown: string; readonly folder: string },
+  { shown, folder, hashed }: { readonly shown: string; readonly folder: string; readonly hashed: ReadonlySet<string> },
   statCache: StatCache | undefined,
 ): Promise<FoundOutputs> {
   const found = await pLimit(MAX_OPEN_FILES).map(await listNames(folder), async (name) => {
     const file = join(folder, name);
     const stats = await stat(file).catch(() => undefined);
     const path = joinPath(shown, name);
-    if (stats?.isFile()) return { output: [path, await lookAtOutput(file, stats.size, statCache)] as const };
+    if (stats?.isFile()) {
+      const seen = await lookAtOutput(file, stats.size, statCache);
+      return { output: [path, hashed.has(path) ? await withDigest(seen, file, statCache) : seen] as const };
+    }
     if (stats?.isDirectory() && name.endsWith("-state")) return { state: await observeTrainingState(file, path) };
     return {};
   });
@@ -125,6 +154,17 @@ async function lookAtOutput(file: string, bytes: number, statCache: StatCache | 
     if (reading.kind !== "header" || !isWhole(reading.header)) return { bytes };
     return { bytes, tensorBytes: reading.header.dataBytes };
   }).catch(() => ({ bytes }));
+}
+
+const DIGEST_KIND = "output-sha256-1";
+
+async function withDigest(
+  seen: OutputFileFacts,
+  file: string,
+  statCache: StatCache | undefined,
+): Promise<OutputFileFacts> {
+  const sha256 = await remembered(statCache, DIGEST_KIND, file, () => hashFile(file)).catch(() => undefined);
+  return sha256 === undefined ? seen : { ...seen, sha256 };
 }
 
 const count = z.number().int().nonnegative();
@@ -146,7 +186,7 @@ const stateManifestSchema = z.looseObject({
  * A training state is complete when its `wan22.json`, which is written last, names files that are all there with the sizes
  * it gives. Anything else is incomplete and says no more than its name.
  */
-async function observeTrainingState(folder: string, dir: string): Promise<TrainingStateFacts> {
+export async function observeTrainingState(folder: string, dir: string): Promise<TrainingStateFacts> {
   const manifest = await readManifest(join(folder, "wan22.json"));
   if (manifest === undefined) return { dir, complete: false };
   const sizes = await pLimit(MAX_OPEN_FILES).map(Object.entries(manifest.files), async ([name, bytes]) => {

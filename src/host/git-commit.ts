@@ -29,7 +29,8 @@ export async function readGitCommit(folder: string): Promise<string | undefined>
   return undefined;
 }
 
-async function findGitDir(folder: string): Promise<string | undefined> {
+/** What Git keeps of the checkout whose top folder is `folder`, also of a worktree or submodule; undefined where there is none. */
+export async function findGitDir(folder: string): Promise<string | undefined> {
   const dotGit = join(folder, ".git");
   try {
     if ((await stat(dotGit)).isDirectory()) return dotGit;

@@ -1,18 +1,12 @@
-import { readdir } from "node:fs/promises";
-import { homedir, hostname } from "node:os";
-import { isAbsolute, join } from "node:path";
+import { join } from "node:path";
 import { type LockWork, parseOwner } from "./lock-owner.ts";
-import { errorCode, readTextFile } from "./read-file.ts";
+import { type Environment, machineFolder, namesInFolder } from "./machine-folder.ts";
+import { readTextFile } from "./read-file.ts";
 
 /** Where it is written down who uses a GPU: one folder for all pipelines and projects of a user (docs/decisions/0011). */
 
-export type Environment = Readonly<Record<string, string | undefined>>;
-
-/** Homes are shared by machines that have GPU 0 each, so a machine has a folder of its own in it. */
-export function gpuLocksFolder({ XDG_STATE_HOME: given = "" }: Environment): string {
-  // The standard says that a relative one is to be ignored.
-  const stateHome = isAbsolute(given) ? given : join(homedir(), ".local", "state");
-  return join(stateHome, "wan22", "gpus", hostname());
+export function gpuLocksFolder(environment: Environment): string {
+  return machineFolder("gpus", environment);
 }
 
 /** `device`: nvidia-smi's index, or what `CUDA_VISIBLE_DEVICES` calls it. */
@@ -24,19 +18,10 @@ export function gpuLockFile(device: string, environment: Environment): string {
 export async function findGpuLocks({ run, stage }: LockWork, environment: Environment): Promise<readonly string[]> {
   const found: string[] = [];
   const folder = gpuLocksFolder(environment);
-  for (const name of await namesIn(folder)) {
+  for (const name of await namesInFolder(folder, /\.lock$/)) {
     const file = join(folder, name);
     const work = parseOwner(await readTextFile(file).catch(() => ""))?.work;
     if (work?.run === run && work.stage === stage) found.push(file);
   }
   return found;
-}
-
-async function namesIn(folder: string): Promise<readonly string[]> {
-  try {
-    return (await readdir(folder)).filter((name) => name.endsWith(".lock")).sort();
-  } catch (error) {
-    if (errorCode(error) === undefined) throw error;
-    return [];
-  }
 }

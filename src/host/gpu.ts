@@ -17,13 +17,22 @@ export async function observeGpus(options: GpuOptions = {}): Promise<readonly Gp
   // Looking the command up first keeps a machine without one from paying for a failed start.
   const command = await findExecutable(options.command ?? "nvidia-smi");
   if (command === undefined) return [];
-  const answer = await ask(command, options.timeoutMs ?? TIMEOUT_MS);
+  const answer = await ask(command, "index,name,memory.total", options.timeoutMs ?? TIMEOUT_MS);
   return answer === undefined ? [] : parseGpus(answer);
 }
 
+/** Version of the cards' driver; undefined where there is none, or no answer in time. */
+export async function observeDriver(options: GpuOptions = {}): Promise<string | undefined> {
+  const command = await findExecutable(options.command ?? "nvidia-smi");
+  if (command === undefined) return undefined;
+  const answer = await ask(command, "driver_version", options.timeoutMs ?? TIMEOUT_MS);
+  // A line a card, all the same.
+  return /^\s*(\d[\w.]*)\s*$/m.exec(answer ?? "")?.[1];
+}
+
 /** The command's output. A process that can't even be killed (a wedged driver) is left behind, not waited for. */
-function ask(command: string, timeoutMs: number): Promise<string | undefined> {
-  const query = ["--query-gpu=index,name,memory.total", "--format=csv,noheader,nounits"];
+function ask(command: string, fields: string, timeoutMs: number): Promise<string | undefined> {
+  const query = [`--query-gpu=${fields}`, "--format=csv,noheader,nounits"];
   return new Promise((resolve) => {
     const child = execFile(command, query, { windowsHide: true }, (error, stdout) => {
       clearTimeout(timer);

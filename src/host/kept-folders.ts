@@ -6,7 +6,7 @@ import { errorCode } from "./read-file.ts";
 import { isRunOf } from "./run-store.ts";
 
 /**
- * What runs have left beside what is in use: archive folders, caches, temporary files; and how much it takes. A symbolic link
+ * What runs have left beside what is in use: archive folders, caches, logs, temporary files; and how much it takes. A symbolic link
  * is never followed: what it leads to is not the project's own.
  */
 
@@ -63,6 +63,48 @@ export async function listCacheFolders(folder: string): Promise<readonly string[
 export async function listCaches(folder: string): Promise<readonly string[]> {
   const found = (await listFolder(folder)).filter((entry) => entry.isFile() && CACHE_FILE.test(entry.name));
   return found.map(({ name }) => join(folder, name));
+}
+
+export interface NamedFile {
+  /** Absolute. */
+  readonly file: string;
+  readonly bytes: number;
+  /** Hard links to it, this one among them. */
+  readonly names: number;
+  /** Which file it is, on whatever disk. */
+  readonly inode: string;
+}
+
+/** How many names each file has; those that are gone are left out. */
+export async function namesOfFiles(files: readonly string[]): Promise<readonly NamedFile[]> {
+  const found = files.map(async (file): Promise<readonly NamedFile[]> => {
+    const stats = await lstat(file, { bigint: true }).catch(() => undefined);
+    if (stats === undefined) return [];
+    return [{ file, bytes: Number(stats.size), names: Number(stats.nlink), inode: `${stats.dev} ${stats.ino}` }];
+  });
+  return (await Promise.all(found)).flat();
+}
+
+const BACKGROUND_LOG = /^(?<name>.+)\.(?<pid>\d+)\.log$/;
+
+export interface BackgroundLog {
+  /** Absolute. */
+  readonly file: string;
+  readonly pid: number;
+  /** Whether a process has the runner's number: the runner, as far as anybody can tell. */
+  readonly isAlive: boolean;
+}
+
+/**
+ * What runners in the background said whose first pipeline this one is, the oldest first. One without its runner's number is
+ * not among them: whoever started the runner was killed at that moment, and nobody knows whether it lives.
+ */
+export async function listBackgroundLogs(folder: string, pipeline: string): Promise<readonly BackgroundLog[]> {
+  return (await listFolder(folder)).flatMap((entry): readonly BackgroundLog[] => {
+    const { name, pid } = BACKGROUND_LOG.exec(entry.name)?.groups ?? {};
+    if (!entry.isFile() || name === undefined || !isRunOf(name, pipeline)) return [];
+    return [{ file: join(folder, entry.name), pid: Number(pid), isAlive: isPidInUse(Number(pid)) }];
+  });
 }
 
 /** What writers of ours append to a name while they write: `.HEX.PID.tmp`, in Python `.PID.tmp`. */

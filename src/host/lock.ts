@@ -1,10 +1,13 @@
-import { link, mkdir, rename, stat, unlink, writeFile } from "node:fs/promises";
+import { link, lstat, mkdir, rename, stat, unlink, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
-import { removeLeftBehind, temporaryOf } from "./atomic-file.ts";
+import { present } from "../core/present.ts";
+import { hasNoLinks, removeLeftBehind, temporaryOf } from "./atomic-file.ts";
+import { identifyFolder } from "./folder-identity.ts";
 import { sha256 } from "./hash.ts";
 import {
   describeThisOwner,
   type LockOwner,
+  type LockPlace,
   type LockWork,
   type OwnerStanding,
   parseOwner,
@@ -13,7 +16,7 @@ import {
 } from "./lock-owner.ts";
 import { type FileSystem, fileSystemOf } from "./machine.ts";
 import type { ProcessIdentity } from "./process.ts";
-import { errorCode, readTextFile } from "./read-file.ts";
+import { errorCode, namingFile, readTextFile } from "./read-file.ts";
 
 /**
  * One process at a time on a pipeline, or a GPU: a file that only one can make, and that says who did (docs/decisions/0011,
@@ -23,6 +26,8 @@ import { errorCode, readTextFile } from "./read-file.ts";
 export interface Lock {
   /** The dead owner whose lock was taken over. */
   readonly tookOverFrom?: LockOwner;
+  /** The folder that its lock was copied from: the owner never had this one. */
+  readonly copiedFrom?: string;
   /** Writes down which process does the work: from now on the lock lasts as long as that lives. */
   readonly nameProcess: (process: ProcessIdentity) => Promise<void>;
   /** Gives it back, if it is still ours. */
@@ -50,8 +55,13 @@ export type LockStanding = { readonly kind: "free" } | OwnerStanding;
 
 /** Looks at a lock without taking it. Nothing is thrown: one that can't be read may be anybody's. */
 export async function lookAtLock(file: string): Promise<LockStanding> {
-  const content = await readIfThere(file).catch(() => "");
-  return content === undefined ? { kind: "free" } : standingOf(content, await fileSystemOf(dirname(file)));
+  const content = await readLock(file).catch(() => "");
+  return content === undefined ? { kind: "free" } : standingOf(content, await placeOf(file));
+}
+
+async function placeOf(file: string): Promise<LockPlace> {
+  const folder = dirname(file);
+  return { folder, fileSystem: await fileSystemOf(folder) };
 }
 
 /** Two attempts are enough for a lock that vanishes between looking and taking; more only under a storm of starts. */
@@ -66,28 +76,35 @@ const RUBBISH_MS = 60_000;
 export async function acquireLock(file: string, options: LockOptions = {}): Promise<LockResult> {
   await mkdir(dirname(file), { recursive: true });
   const fileSystem = options.fileSystem ?? (await fileSystemOf(dirname(file)));
-  const owner = await describeThisOwner(options.work);
+  const folder = dirname(file);
+  const owner = { ...(await describeThisOwner(options.work)), ...present({ folder: await identifyFolder(folder) }) };
   // Looked at first: of many that ask, all but a few need nothing on disk to be told so.
-  const content = await readIfThere(file);
-  const standing = content === undefined ? undefined : await standingOf(content, fileSystem);
+  const content = await readLock(file);
+  const standing = content === undefined ? undefined : await standingOf(content, { folder, fileSystem });
   if (standing?.kind === "held" && ownWork(standing, owner) === undefined) return { ...standing, file };
   await removeLeftBehind(file, { olderThanMs: RUBBISH_MS });
-  const temporary = temporaryOf(file);
   try {
-    return await withOwnerFile(temporary, owner, () => take({ file, temporary, owner, fileSystem }));
+    return await withOwnerFile(file, owner, (temporary) => take({ file, temporary, owner, fileSystem }));
   } catch (error) {
     if (error instanceof NoLinks) return { kind: "unsupported", file, fileSystem };
     throw error;
   }
 }
 
-/** A file with the owner's text, as long as it is used. On disk before: a lock that is empty after the power was lost is nobody's. */
-async function withOwnerFile<T>(file: string, owner: LockOwner, use: () => Promise<T>): Promise<T> {
+/**
+ * A file beside the lock with the owner's text, as long as it is used. On disk before: a lock that is empty after the power was
+ * lost is nobody's.
+ */
+async function withOwnerFile<T>(lock: string, owner: LockOwner, use: (temporary: string) => Promise<T>): Promise<T> {
+  const temporary = temporaryOf(lock);
   try {
-    await writeFile(file, textOf(owner), { flag: "wx", flush: true });
-    return await use();
+    const text = textOf(owner);
+    await writeFile(temporary, text, { flag: "wx", flush: true }).catch((error: unknown) => {
+      throw namingFile(error, { path: lock, bytes: Buffer.byteLength(text) });
+    });
+    return await use(temporary);
   } finally {
-    await unlink(file).catch(() => undefined);
+    await unlink(temporary).catch(() => undefined);
   }
 }
 
@@ -107,11 +124,11 @@ async function take(taking: Taking): Promise<LockResult> {
   const { file, temporary, owner, fileSystem } = taking;
   for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt += 1) {
     if (await linkIfFree(temporary, file)) return acquired(file, owner, undefined);
-    const content = await readIfThere(file);
+    const content = await readLock(file);
     if (content === undefined) continue;
-    const standing = await standingOf(content, fileSystem);
+    const standing = await standingOf(content, { folder: dirname(file), fileSystem });
     if (standing.kind === "dead") {
-      if (await replace({ ...taking, content })) return acquired(file, owner, standing.owner);
+      if (await replace({ ...taking, content })) return acquired(file, owner, standing);
       continue;
     }
     if (standing.kind === "own") return { kind: "held", file, owner: parseOwner(content), by: "runner" };
@@ -120,7 +137,7 @@ async function take(taking: Taking): Promise<LockResult> {
     const adopted: LockOwner = { ...owner, work };
     if (await replaceBy(adopted, { ...taking, content })) return acquired(file, adopted, undefined);
   }
-  return { kind: "held", file, owner: parseOwner((await readIfThere(file)) ?? ""), by: "runner" };
+  return { kind: "held", file, owner: parseOwner((await readLock(file)) ?? ""), by: "runner" };
 }
 
 /** The work of a lock whose runner is gone, if it is the very work that this one is taken for. */
@@ -129,29 +146,27 @@ function ownWork({ owner, by }: Extract<OwnerStanding, { kind: "held" }>, mine: 
   return by === "work" && same ? owner?.work : undefined;
 }
 
-function acquired(file: string, owner: LockOwner, tookOverFrom: LockOwner | undefined): LockResult {
+function acquired(
+  file: string,
+  owner: LockOwner,
+  dead: Extract<OwnerStanding, { kind: "dead" }> | undefined,
+): LockResult {
   let mine = owner;
-  const isOurs = async () => (await readIfThere(file)) === textOf(mine);
+  const isOurs = async () => (await readLock(file)) === textOf(mine);
   const nameProcess = async (process: ProcessIdentity) => {
     if (!(await isOurs())) return;
     const named = withProcess(mine, process);
-    const temporary = temporaryOf(file);
-    await withOwnerFile(temporary, named, () => rename(temporary, file));
+    await withOwnerFile(file, named, (temporary) => rename(temporary, file));
     mine = named;
   };
   const release = async () => {
     if (await isOurs()) await unlink(file).catch(() => undefined);
   };
-  return {
-    kind: "acquired",
-    lock: { nameProcess, release, ...(tookOverFrom === undefined ? {} : { tookOverFrom }) },
-  };
+  const { owner: tookOverFrom, copiedFrom } = dead ?? {};
+  return { kind: "acquired", lock: { nameProcess, release, ...present({ tookOverFrom, copiedFrom }) } };
 }
 
 class NoLinks extends Error {}
-
-/** What systems say that have no hard links: FAT, and several that are reached over a network or through FUSE. */
-const NO_LINKS: readonly (string | undefined)[] = ["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EMLINK"];
 
 /** Whether the file got this name. Where a server's answer was lost the system says EEXIST of what it has done itself. */
 async function linkIfFree(temporary: string, file: string): Promise<boolean> {
@@ -161,7 +176,7 @@ async function linkIfFree(temporary: string, file: string): Promise<boolean> {
   } catch (error) {
     const code = errorCode(error);
     if (code === "EEXIST") return isSameFile(temporary, file);
-    throw NO_LINKS.includes(code) ? new NoLinks() : error;
+    throw hasNoLinks(error) ? new NoLinks() : error;
   }
 }
 
@@ -188,7 +203,7 @@ async function replace({ content, ...taking }: Replacing): Promise<boolean> {
   if (claimed.kind !== "acquired") return false;
   const replacement = temporaryOf(file);
   try {
-    if ((await readIfThere(file)) !== content) return false;
+    if ((await readLock(file)) !== content) return false;
     await link(temporary, replacement);
     await rename(replacement, file).catch(async (error: unknown) => {
       // Done, though the server's answer was lost.
@@ -203,13 +218,16 @@ async function replace({ content, ...taking }: Replacing): Promise<boolean> {
 
 /** The same with an owner whose text is not written yet. */
 function replaceBy(owner: LockOwner, replacing: Omit<Replacing, "owner" | "temporary">): Promise<boolean> {
-  const temporary = temporaryOf(replacing.file);
-  return withOwnerFile(temporary, owner, () => replace({ ...replacing, owner, temporary }));
+  return withOwnerFile(replacing.file, owner, (temporary) => replace({ ...replacing, owner, temporary }));
 }
 
-async function readIfThere(file: string): Promise<string | undefined> {
+/**
+ * What a lock says; undefined where nothing has its name. What is no file was made by no `wan22` and says nothing, whatever it is
+ * or leads to: a pipe would be waited on for ever. Throws where nobody may look.
+ */
+export async function readLock(file: string): Promise<string | undefined> {
   try {
-    return await readTextFile(file);
+    return (await lstat(file)).isFile() ? await readTextFile(file) : "";
   } catch (error) {
     if (errorCode(error) === "ENOENT") return undefined;
     throw error;

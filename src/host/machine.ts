@@ -1,4 +1,4 @@
-import { readFileSync, statSync } from "node:fs";
+import { readFileSync, realpathSync, statSync } from "node:fs";
 import { statfs } from "node:fs/promises";
 import { hostname, totalmem, uptime } from "node:os";
 import { dirname, resolve } from "node:path";
@@ -100,6 +100,8 @@ export function mountOf(path: string): string {
   for (let folder = resolve(path); ; folder = dirname(folder)) {
     const device = deviceOf(folder);
     if (mount !== undefined && device !== mount.device) return mount.folder;
+    // A link may lead to another disk, whose mount is not above the link.
+    if (device !== undefined && mount === undefined) folder = realpathSync(folder);
     if (device !== undefined) mount = { folder, device };
     if (dirname(folder) === folder) return mount?.folder ?? folder;
   }

@@ -4,6 +4,7 @@ import { basename, dirname, isAbsolute, join, resolve } from "node:path";
 import type { Facts, FileProblem, ModelFacts } from "../core/facts.ts";
 import type { LocatedPath } from "../core/spec/spec.ts";
 import { MODEL_ROLES, type ModelRole } from "../core/vocabulary.ts";
+import { LFS_POINTER, LFS_PROBLEM } from "./git-lfs.ts";
 import { sha256 } from "./hash.ts";
 import { fileProblem, readExactly, readOpenFile } from "./read-file.ts";
 import { readSafetensorsHeader } from "./safetensors.ts";
@@ -159,7 +160,7 @@ function formatByName(file: string): ModelFacts["format"] {
   return file.endsWith(".safetensors") ? "safetensors" : "other";
 }
 
-const LFS_POINTER = Buffer.from("version https://git-lfs");
+const LFS_BEGINNING = Buffer.from(LFS_POINTER);
 /** What PyTorch writes: a zip archive, and before version 1.6 a pickle. */
 const ZIP = Buffer.from("PK\u0003\u0004");
 const PICKLE = Buffer.from([0x80]);
@@ -167,8 +168,8 @@ const PICKLE = Buffer.from([0x80]);
 /** What is wrong with a file by how it begins, as far as no other look says it better. */
 function contentProblem(beginning: Buffer, format: ModelFacts["format"]): string | undefined {
   const begins = (magic: Buffer) => beginning.subarray(0, magic.length).equals(magic);
-  if (begins(LFS_POINTER)) {
-    return "it is Git LFS's pointer to the file, not the file itself; `git lfs pull` fetches it";
+  if (begins(LFS_BEGINNING)) {
+    return LFS_PROBLEM;
   }
   if (format === "safetensors" || begins(ZIP) || begins(PICKLE)) return undefined;
   // Eight bytes of length, then JSON: the trainer goes by the name, and would not look.
@@ -190,7 +191,7 @@ async function digestBlocks(
   for (const { position, length } of blocksOf(bytes)) {
     const block = await readExactly(handle, position, length);
     if (block === undefined) return { bytes };
-    beginning ??= block.subarray(0, LFS_POINTER.length);
+    beginning ??= block.subarray(0, LFS_BEGINNING.length);
     hash.update(block);
   }
   return { bytes, sha256: hash.digest("hex"), ...(beginning === undefined ? {} : { beginning }) };

@@ -1,6 +1,7 @@
 import { execFile } from "node:child_process";
 import { readdir, readFile } from "node:fs/promises";
 import { identifyProcess, isOfThisBoot, isProcessAlive, type ProcessIdentity, readLinuxStat } from "./process.ts";
+import { errorCode } from "./read-file.ts";
 
 /**
  * All that came of a program started in a group of its own. The program may be a wrapper that starts the real one, and
@@ -46,19 +47,26 @@ export async function identifyLeader(members: readonly GroupMember[]): Promise<P
   return identifyProcess(leader?.pid ?? first.groupId);
 }
 
+/** `refused`: all of them are another user's, and none got it. `nobody`: none is left. */
+export type Signalled = "sent" | "refused" | "nobody";
+
 /** Sends a signal to all that came of a leader. Nothing is done where nobody is left. */
-export async function signalMembers(group: ProcessGroup, signal: NodeJS.Signals): Promise<void> {
+export async function signalMembers(group: ProcessGroup, signal: NodeJS.Signals): Promise<Signalled> {
   const members = await findMembers(group);
   const inGroup = members.some(({ groupId }) => groupId === group.leader?.pid);
   const outside = members.filter(({ groupId }) => groupId !== group.leader?.pid).map(({ pid }) => pid);
   // The group as a whole: what is started in it at this moment is told too.
+  let signalled: Signalled = "nobody";
   for (const target of inGroup && group.leader !== undefined ? [-group.leader.pid, ...outside] : outside) {
     try {
       process.kill(target, signal);
-    } catch {
-      // It ended in between, or changed its user and is out of our reach.
+      signalled = "sent";
+    } catch (error) {
+      // It ended in between, or has another user and is out of our reach.
+      if (signalled === "nobody" && errorCode(error) === "EPERM") signalled = "refused";
     }
   }
+  return signalled;
 }
 
 async function listLinuxProcesses(): Promise<readonly GroupMember[]> {

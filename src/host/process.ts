@@ -1,6 +1,7 @@
 import { execFile } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { readFileSync, readlinkSync, statSync } from "node:fs";
 import { open } from "node:fs/promises";
+import * as z from "zod";
 import { observeMachine } from "./machine.ts";
 import { errorCode } from "./read-file.ts";
 
@@ -13,6 +14,13 @@ export interface ProcessIdentity {
   /** As the system tells it: clock ticks since boot on Linux, a date elsewhere. Only compared, never read. */
   readonly start_time: string;
 }
+
+/** An identity as files keep it. */
+export const processIdentitySchema = z.looseObject({
+  pid: z.number().int(),
+  boot_id: z.string(),
+  start_time: z.string(),
+});
 
 export interface ProcessEnd {
   readonly exitCode: number | null;
@@ -101,9 +109,45 @@ export function isSuspended(pid: number): boolean {
   return process.platform === "linux" && readLinuxStat(pid)?.[0] === "T";
 }
 
+/** The user of a process, by number, where the system shows it. */
+export function ownerOfProcess(pid: number): string | undefined {
+  try {
+    return `uid ${statSync(`/proc/${pid}`).uid}`;
+  } catch {
+    return undefined;
+  }
+}
+
 /** This process, for a lock. */
 export async function identifyThisProcess(): Promise<ProcessIdentity> {
   return identifyProcess(process.pid);
+}
+
+/**
+ * The pid namespace that this process lives in: what is of another one has pids that say nothing here. Undefined outside Linux,
+ * and where `/proc` is another namespace's.
+ */
+export function readPidNamespace(): string | undefined {
+  try {
+    return /\d+/.exec(readlinkSync("/proc/self/ns/pid"))?.[0];
+  } catch {
+    return undefined;
+  }
+}
+
+/** The layer that a container writes to: its own as long as there is a container, however often that is started. */
+export function readContainerLayer(): string | undefined {
+  try {
+    return layerOfRoot(readFileSync("/proc/self/mountinfo", "utf8"));
+  } catch {
+    return undefined;
+  }
+}
+
+/** By a table of mounts (proc(5)); undefined where the root is no overlay, as outside of containers. */
+export function layerOfRoot(mounts: string): string | undefined {
+  const root = mounts.split("\n").findLast((line) => line.split(" ")[4] === "/");
+  return / - overlay .*[ ,]upperdir=([^ ,]+)/.exec(root ?? "")?.[1];
 }
 
 const STARTED = /^started-(\d+)$/;

@@ -1,13 +1,16 @@
 import { existsSync, type Stats } from "node:fs";
-import { readdir, readFile, stat } from "node:fs/promises";
-import { basename, dirname, join, resolve } from "node:path";
+import { readdir, readFile, realpath, stat } from "node:fs/promises";
+import { basename, dirname, isAbsolute, join, relative, resolve } from "node:path";
 import { type Diagnostic, diagnose } from "../core/diagnostic.ts";
 import { pathInside } from "../core/paths.ts";
 import { SPEC_CODES } from "../core/spec/codes.ts";
+import { type Bases, basesNamedIn, MAX_BASES } from "../core/spec/extend.ts";
 import { MAX_TEXT_LENGTH } from "../core/spec/read-yaml.ts";
 import type { SourceText } from "../core/spec/spec.ts";
 import { nearest } from "../core/spec/suggest.ts";
 import { fileProblem } from "./read-file.ts";
+import { isInside } from "./real-paths.ts";
+import { REVIEW_CODES } from "./review-codes.ts";
 
 /** Finding a project and reading its two files as text. What they say is core's business. */
 
@@ -25,15 +28,28 @@ export interface ProjectTexts {
   readonly root: string;
   /** Named relative to the root. */
   readonly pipeline: SourceText;
+  /** What it extends, and what that extends. */
+  readonly bases: Bases;
   /** The root's wan22.yaml, where there is one. */
   readonly project?: SourceText;
+  /** Every wan22.yaml further up, which counts for nothing here; named relative to the root. */
+  readonly above?: readonly SourceText[];
+}
+
+export interface ReadProjectOptions {
+  /** A folder, absolute, in which both files must really lie: what is wrong with them is shown with their lines. */
+  readonly within?: string | undefined;
 }
 
 /**
  * Reads a pipeline file and its project file. A file that is missing, no file, unreadable, too large or not UTF-8
  * is a diagnostic, which names it as the user did. Relative paths are relative to `folder`.
  */
-export async function readProject(file: string, folder: string = process.cwd()): Promise<ProjectTexts | Diagnostic> {
+export async function readProject(
+  file: string,
+  folder: string = process.cwd(),
+  { within }: ReadProjectOptions = {},
+): Promise<ProjectTexts | Diagnostic> {
   const path = resolve(folder, file);
   if (basename(path) === PROJECT_FILE) {
     return diagnose(
@@ -42,6 +58,7 @@ export async function readProject(file: string, folder: string = process.cwd()):
       { at: { file } },
     );
   }
+  if (within !== undefined && !(await isInside(path, within))) return leadsOut(file);
   const pipelineText = await readText(path, file);
   if (typeof pipelineText !== "string") return pipelineText;
 
@@ -49,10 +66,69 @@ export async function readProject(file: string, folder: string = process.cwd()):
   const rootName = withSlashes(root);
   const pipeline = { file: pathInside(rootName, withSlashes(path)), text: pipelineText };
   const projectPath = join(root, PROJECT_FILE);
-  if (!existsSync(projectPath)) return { root: rootName, pipeline };
+  const bases = await readBases(root, pipeline);
+  const further = await readProjectsAbove(root);
+  const above = further.length === 0 ? {} : { above: further };
+  if (!existsSync(projectPath)) return { root: rootName, pipeline, bases, ...above };
+  if (within !== undefined && !(await isInside(projectPath, within))) return leadsOut(PROJECT_FILE);
   const projectText = await readText(projectPath, PROJECT_FILE);
   if (typeof projectText !== "string") return projectText;
-  return { root: rootName, pipeline, project: { file: PROJECT_FILE, text: projectText } };
+  return { root: rootName, pipeline, bases, project: { file: PROJECT_FILE, text: projectText }, ...above };
+}
+
+function leadsOut(file: string): Diagnostic {
+  const kind = REVIEW_CODES.outsideRepository;
+  return diagnose(kind, `${file} is not in the repository, or is a link that leads out of it. ${kind.mend}`, {
+    at: { file },
+  });
+}
+
+/** Every file that a pipeline extends, each once, as many as are read; what is wrong with one is said in its place. */
+async function readBases(root: string, pipeline: SourceText): Promise<Bases> {
+  const bases = new Map<string, SourceText | Diagnostic>();
+  const unread: SourceText[] = [pipeline];
+  for (let source = unread.pop(); source !== undefined; source = unread.pop()) {
+    for (const { path } of basesNamedIn(source)) {
+      if (path === pipeline.file || bases.has(path) || bases.size >= MAX_BASES) continue;
+      const text = await readBase(root, path);
+      bases.set(path, typeof text === "string" ? { file: path, text } : text);
+      if (typeof text === "string") unread.push({ file: path, text });
+    }
+  }
+  return bases;
+}
+
+/** Files of the project only, wherever links lead: a pull request must not make a runner print its machine's other files. */
+async function readBase(root: string, path: string): Promise<string | Diagnostic> {
+  const at = { at: { file: path } };
+  if (isAbsolute(path) || path.split("/")[0] === "..") return outside(path, at);
+  if (basename(path) === PROJECT_FILE) {
+    const detail = `${path} is read for every pipeline of its project anyway. Remove it from \`extends\`.`;
+    return diagnose(SPEC_CODES.projectAsPipeline, detail, at);
+  }
+  const file = join(root, path);
+  const real = await realpath(file).catch(() => undefined);
+  const inside = real === undefined ? path : pathInside(withSlashes(await realpath(root)), withSlashes(real));
+  if (isAbsolute(inside)) return outside(path, at);
+  return readText(file, path);
+}
+
+function outside(path: string, at: { readonly at: { readonly file: string } }): Diagnostic {
+  const detail = `${path} does not lie in the project, or is a link that leads out of it. Write a path relative to this file, to a file in the project.`;
+  return diagnose(SPEC_CODES.baseOutside, detail, at);
+}
+
+/** The project files above a root, as far as they can be read. */
+async function readProjectsAbove(root: string): Promise<readonly SourceText[]> {
+  const found: SourceText[] = [];
+  for (let folder = root; dirname(folder) !== folder; ) {
+    folder = dirname(folder);
+    const path = join(folder, PROJECT_FILE);
+    if (!existsSync(path)) continue;
+    const text = await readText(path, path);
+    if (typeof text === "string") found.push({ file: withSlashes(relative(root, path)), text });
+  }
+  return found;
 }
 
 /**

@@ -49,6 +49,15 @@ export async function isThere(path: string): Promise<boolean> {
   }
 }
 
+/** Whether a file is at a path, and not a folder or a device; no where nobody may look. */
+export async function isFile(path: string): Promise<boolean> {
+  try {
+    return (await stat(path)).isFile();
+  } catch {
+    return false;
+  }
+}
+
 /** A file's text. Unlike Node's own, every system error names the file: that of a folder read as a file does not. */
 export async function readTextFile(file: string): Promise<string> {
   try {

@@ -4,6 +4,7 @@ import * as z from "zod";
 import { type ApplyOutcome, applyOutcomeSchema } from "../core/apply-event.ts";
 import { parseEventLine, type TrainerEvent } from "../core/event.ts";
 import { type PipelinePlan, pipelinePlanSchema } from "../core/plan/plan.ts";
+import { type Provenance, provenanceSchema } from "../core/provenance/record.ts";
 import type { StateEntry } from "../core/state/fold.ts";
 import { type JournalEntry, journalSchema } from "../core/state/journal.ts";
 import { mergeRunEntries } from "../core/state/merge.ts";
@@ -21,6 +22,8 @@ export interface StatePaths {
   /** Where whoever holds the lock is asked to stop (`stop-request.ts`). */
   readonly stopFile: string;
   readonly runsDir: string;
+  /** What runners in the background say, of all pipelines. */
+  readonly backgroundDir: string;
 }
 
 /** `stateDir` absolute. */
@@ -30,6 +33,7 @@ export function statePaths(stateDir: string, pipeline: string): StatePaths {
     lockFile: join(stateDir, "state", `${pipeline}.lock`),
     stopFile: join(stateDir, "state", `${pipeline}.stop`),
     runsDir: join(stateDir, "runs"),
+    backgroundDir: join(stateDir, "background"),
   };
 }
 
@@ -39,9 +43,15 @@ export const runFiles = {
   plan: (runDir: string) => join(runDir, "plan.json"),
   /** The plan that began a run which another one went on with. */
   earlierPlan: (runDir: string, digest: string) => join(runDir, `plan-${digest.slice(0, 8)}.json`),
-  /** The state when it began, where the runs that tell it were cleared away. */
+  /** The state when it began, where the runs that tell it were cleared away, or are on another machine. */
   before: (runDir: string) => join(runDir, "before.json"),
   result: (runDir: string) => join(runDir, "result.json"),
+  /** What it was made from and what it made. */
+  provenance: (runDir: string) => join(runDir, "provenance.json"),
+  /** Of the plan that began a run which another one went on with. */
+  earlierProvenance: (runDir: string, digest: string) => join(runDir, `provenance-${digest.slice(0, 8)}.json`),
+  /** There as long as the hooks have to be told how it ended (`untold-end.ts`). */
+  untold: (runDir: string) => join(runDir, "untold.json"),
   log: (runDir: string, stage: StageId) => join(runDir, `${stage}.log`),
   events: (runDir: string, stage: StageId) => join(runDir, `${stage}.events.ndjson`),
   stop: (runDir: string, stage: StageId) => join(runDir, `${stage}.stop`),
@@ -142,6 +152,11 @@ export async function readRunPlan(runDir: string): Promise<PipelinePlan | undefi
 /** How a run ended; undefined as long as nobody has written it down. */
 export async function readRunResult(runDir: string): Promise<RunResult | undefined> {
   return readJson(runFiles.result(runDir), runResultSchema);
+}
+
+/** What a run was made from; undefined of one that an earlier wan22 began. */
+export async function readProvenance(runDir: string): Promise<Provenance | undefined> {
+  return readJson(runFiles.provenance(runDir), provenanceSchema);
 }
 
 async function readJson<Value>(file: string, schema: z.ZodType<Value>): Promise<Value | undefined> {

@@ -1,7 +1,7 @@
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import type { FileHandle } from "node:fs/promises";
 import type { FileProblem } from "../core/facts.ts";
-import { sha256 } from "./hash.ts";
+import { hashFile, sha256 } from "./hash.ts";
 import { readExactly, readOpenFile } from "./read-file.ts";
 
 /** Reads safetensors headers: 8 bytes of length, JSON, then the tensors. Never the tensors themselves. */
@@ -191,4 +191,12 @@ function isCounts(value: unknown): value is readonly number[] {
 
 function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** SHA-256 in hex of all that comes after a file's header: its tensors' bytes. Undefined of a file that can't be read. */
+export async function hashTensors(file: string): Promise<string | undefined> {
+  const reading = await readSafetensorsHeader(file);
+  if (reading.kind !== "header" || !isWhole(reading.header)) return undefined;
+  const { fileBytes, dataBytes } = reading.header;
+  return hashFile(file, { start: fileBytes - dataBytes }).catch(() => undefined);
 }

@@ -76,9 +76,10 @@ export interface PostResult {
 /** Posts a JSON text once. A redirect is not followed: nobody chose where it leads. */
 export async function postJson(url: string, { text, signal }: SendOptions): Promise<PostResult> {
   try {
-    const response = await fetch(url, {
+    const { address, headers } = addressed(url);
+    const response = await fetch(address, {
       method: "POST",
-      headers: { "content-type": "application/json", "user-agent": "wan22" },
+      headers: { "content-type": "application/json", "user-agent": "wan22", ...headers },
       body: text,
       redirect: "manual",
       signal,
@@ -90,9 +91,34 @@ export async function postJson(url: string, { text, signal }: SendOptions): Prom
   } catch (error) {
     if (signal.aborted) return { problem: "it did not answer in time", isPassing: true };
     // The error's own words may hold the URL.
-    const code = error instanceof Error ? errorCode(error.cause) : undefined;
+    const cause = error instanceof Error ? error.cause : undefined;
+    if (cause instanceof Error && cause.message === "bad port") {
+      const why = `no request is sent to port ${new URL(url).port}, which the Fetch standard blocks`;
+      return { problem: `${why}: have its server listen on another`, isPassing: false };
+    }
+    const code = errorCode(cause);
     return code === undefined
       ? { problem: "what it comes to is no URL that can be posted to", isPassing: false }
       : { problem: `it could not be reached (${code})`, isPassing: true };
+  }
+}
+
+/** Name and password go into a header, as every client sends them: `fetch` refuses them in the URL. Throws where there is no URL. */
+function addressed(url: string): { readonly address: URL; readonly headers: Readonly<Record<string, string>> } {
+  const address = new URL(url);
+  const { username, password } = address;
+  if (username === "" && password === "") return { address, headers: {} };
+  address.username = "";
+  address.password = "";
+  const named = Buffer.from(`${decoded(username)}:${decoded(password)}`).toString("base64");
+  return { address, headers: { authorization: `Basic ${named}` } };
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    // A percent sign that stands for itself.
+    return text;
   }
 }

@@ -44,7 +44,14 @@ export interface StatCacheOptions {
   readonly now?: () => number;
   /** The state folder that the index lies in, which is made if need be. Absolute. */
   readonly stateDir?: string;
+  /** Keeps what is found out for as long as this program runs, for others with the same memory, and writes nothing. */
+  readonly memory?: StatMemory | undefined;
+  /** What is put before the path of each thing where it is reached through links: it is one thing by either path. */
+  readonly prefix?: string | undefined;
 }
+
+/** What was found out and is written nowhere, by path. */
+export type StatMemory = Map<string, Entry>;
 
 /** size, mtime, ctime, inode, device: one string, compared as a whole. */
 type Signature = string;
@@ -101,10 +108,14 @@ function indexText(entries: ReadonlyMap<string, Entry>): string {
 }
 
 /** Opens the index `file` (`.wan22/index/NAME.json`), which need not exist. It is read at the first lookup. */
-export function openStatCache(file: string, { now = Date.now, stateDir }: StatCacheOptions = {}): StatCache {
+export function openStatCache(
+  file: string,
+  { now = Date.now, stateDir, memory, prefix = "" }: StatCacheOptions = {},
+): StatCache {
   let loading: Promise<Map<string, Entry>> | undefined;
   const touched = new Set<string>();
-  const changed = new Map<string, Entry>();
+  const changed: StatMemory = memory ?? new Map();
+  const nameOf = (path: string) => (path.startsWith(prefix) ? path.slice(prefix.length) : path);
   const load = () => {
     loading ??= readIndex(file);
     return loading;
@@ -113,8 +124,9 @@ export function openStatCache(file: string, { now = Date.now, stateDir }: StatCa
   return {
     async lookup<T>(kind: string, path: string) {
       const [entries, stats] = await Promise.all([load(), readStats(path)]);
-      touched.add(path);
-      const entry = changed.get(path) ?? entries.get(path);
+      const name = nameOf(path);
+      touched.add(name);
+      const entry = changed.get(name) ?? entries.get(name);
       const value = entry?.signature === signatureOf(stats) ? entry.values[kind] : undefined;
       return value === undefined ? { stats } : { stats, value: value as T };
     },
@@ -124,13 +136,14 @@ export function openStatCache(file: string, { now = Date.now, stateDir }: StatCa
       const signature = signatureOf(stats);
       const after = await readStats(path).catch(() => undefined);
       if (after === undefined || signatureOf(after) !== signature) return;
-      const entry = changed.get(path) ?? (await load()).get(path);
+      const name = nameOf(path);
+      const entry = changed.get(name) ?? (await load()).get(name);
       const others = entry?.signature === signature ? entry.values : {};
-      changed.set(path, { signature, values: { ...others, [kind]: value } });
+      changed.set(name, { signature, values: { ...others, [kind]: value } });
     },
 
     async save() {
-      if (changed.size === 0) return;
+      if (changed.size === 0 || memory !== undefined) return;
       // Read again: another run may have added what this one does not know.
       const entries = await readIndex(file);
       for (const path of entries.keys()) {

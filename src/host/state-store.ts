@@ -13,6 +13,7 @@ import { STAGE_IDS, type StageId } from "../core/vocabulary.ts";
 import { backupOf, writeWholeFile } from "./atomic-file.ts";
 import { nowSeconds, timeStamp } from "./clock.ts";
 import { HOST_CODES } from "./codes.ts";
+import { isCopyOf } from "./folder-identity.ts";
 import { type LockStanding, lookAtLock } from "./lock.ts";
 import { isProcessAlive, type ProcessIdentity } from "./process.ts";
 import { findMembers, identifyLeader } from "./process-group.ts";
@@ -21,6 +22,7 @@ import {
   countUnreadable,
   listRuns,
   readEvents,
+  readJournal,
   readRun,
   runFiles,
   type StatePaths,
@@ -43,6 +45,8 @@ export interface LoadedState {
   readonly lock: LockStanding;
   /** Stages whose process runs right now, or is about to be started or judged by an apply that is at work. */
   readonly alive: readonly StageId[];
+  /** Stages whose process is that of another folder, which this one was copied from. */
+  readonly copied: readonly StageId[];
   /** Ends that nobody has seen yet, already folded into `state`: to be added to the journal of the run they belong to. */
   readonly unrecorded: readonly { readonly run: string; readonly entry: JournalEntry }[];
   /** What a dead trainer's log says beyond its events file, already folded in too. */
@@ -74,7 +78,7 @@ export interface StateRequest {
 export async function loadState(request: StateRequest): Promise<LoadedState> {
   const paths = statePaths(request.stateDir, request.pipeline);
   const lock = await lookAtLock(paths.lockFile);
-  const nothing = { state: undefined, lock, alive: [], unrecorded: [], unwritten: [] };
+  const nothing = { state: undefined, lock, alive: [], copied: [], unrecorded: [], unwritten: [] };
   try {
     const found = await findState(request, paths);
     if (found.state === undefined) return { ...nothing, ...found };
@@ -166,13 +170,14 @@ export function readBackup({ stateFile }: StatePaths, pipeline: string): Promise
   return readStateFile(backupOf(stateFile), pipeline);
 }
 
-async function readStateFile(file: string, pipeline: string): Promise<State | undefined> {
+/** Undefined where there is none that can be read. */
+export async function readStateFile(file: string, pipeline: string): Promise<State | undefined> {
   const text = await readFile(file, "utf8").catch(() => "");
   const reading = readState(text, { file, pipeline });
   return reading.kind === "state" ? reading.state : undefined;
 }
 
-type CaughtUp = Pick<LoadedState, "state" | "alive" | "unrecorded" | "unwritten">;
+type CaughtUp = Pick<LoadedState, "state" | "alive" | "copied" | "unrecorded" | "unwritten">;
 
 interface CatchUpOptions {
   readonly paths: StatePaths;
@@ -185,16 +190,19 @@ async function catchUp(state: State, { paths, root, lock }: CatchUpOptions): Pro
   const { runsDir } = paths;
   const isAttended = lock.kind === "held";
   const alive: StageId[] = [];
+  const copied: StageId[] = [];
   const unrecorded: { run: string; entry: JournalEntry }[] = [];
   const unwritten: { run: string; stage: StageId; events: readonly TrainerEvent[] }[] = [];
-  let caughtUp: State | undefined = state;
+  const starts = await unfoldedStarts(state, runsDir);
+  let caughtUp: State | undefined = starts.length === 0 ? state : foldState(state, starts);
   for (const stage of STAGE_IDS) {
-    const record = state.stages[stage];
+    const record = caughtUp?.stages[stage];
     // A process whose last word was folded in has no end yet: its runner was killed before it could write one.
     if (record === undefined || (record.status !== "running" && record.process === undefined)) continue;
     const { run } = record;
     const runDir = join(runsDir, run);
-    const { process, isAlive } = await findProcess(run, runDir, stage);
+    const { process, isAlive, copiedFrom } = await findProcess(run, runDir, stage);
+    if (copiedFrom !== undefined) copied.push(stage);
     // Read only now: a process that is gone has said everything.
     const said = await readStage(runDir, stage);
     const hasEnd = said.some(({ type }) => type === "end");
@@ -207,22 +215,41 @@ async function catchUp(state: State, { paths, root, lock }: CatchUpOptions): Pro
     if (isAttended) continue;
     // A living trainer's log is read on by whoever follows it.
     if (!isAlive && events.length > 0) unwritten.push({ run, stage, events });
-    const unseen = unseenEntry({ stage, process, isAlive, entries, now: nowSeconds() });
+    const unseen = unseenEntry({ stage, process, isAlive, copiedFrom, entries, now: nowSeconds() });
     if (unseen === undefined) continue;
     unrecorded.push({ run, entry: unseen });
     caughtUp = foldState(caughtUp, [unseen]);
   }
-  return { state: caughtUp, alive, unrecorded, unwritten };
+  return { state: caughtUp, alive, copied, unrecorded, unwritten };
+}
+
+/**
+ * Stages of the state's run that are begun by its journal, and not by the state: the runner was killed before that was written.
+ * What a run's journal says counts, or the state would be another one when it is rebuilt from the runs.
+ */
+async function unfoldedStarts({ run, stages }: State, runsDir: string): Promise<readonly JournalEntry[]> {
+  if (run === undefined) return [];
+  const journal = await readJournal(join(runsDir, run));
+  // One whose process was started was in the state by then: there it was removed since.
+  const wentOn = new Set(
+    journal.flatMap((entry) => (entry.type === "process" || entry.type === "end" ? [entry.stage] : [])),
+  );
+  return journal.filter(
+    (entry) => entry.type === "stage" && stages[entry.stage]?.run !== run && !wentOn.has(entry.stage),
+  );
 }
 
 interface FoundProcess {
   readonly process: ProcessIdentity | undefined;
   readonly isAlive: boolean;
+  readonly copiedFrom?: string | undefined;
 }
 
 /** A stage's process: alive as long as anything that came of it is, unless it has ended and said its last word before. */
 async function findProcess(run: string, runDir: string, stage: StageId): Promise<FoundProcess> {
   const recorded = (await readStage(runDir, stage)).findLast((entry) => entry.type === "process");
+  if (recorded?.folder !== undefined && (await isCopyOf(runDir, recorded.folder)))
+    return { process: recorded, isAlive: false, copiedFrom: recorded.folder.path };
   const members = await findMembers({ leader: recorded, mark: stageMark(run, stage) });
   const process = recorded ?? (await identifyLeader(members));
   if (process !== undefined && (await isProcessAlive(process))) return { process, isAlive: true };

@@ -1,7 +1,7 @@
 import { unlink } from "node:fs/promises";
 import * as z from "zod";
 import { writeWholeFile } from "./atomic-file.ts";
-import { identifyThisProcess, type ProcessIdentity } from "./process.ts";
+import { identifyThisProcess, type ProcessIdentity, processIdentitySchema } from "./process.ts";
 import { readTextFile } from "./read-file.ts";
 
 /**
@@ -15,7 +15,7 @@ export type StopManner = "save" | "now";
 const requestSchema = z.looseObject({
   version: z.literal(1),
   /** Whom it is for: a later holder of the lock has nothing to do with it. */
-  to: z.looseObject({ pid: z.number().int(), boot_id: z.string(), start_time: z.string() }),
+  to: processIdentitySchema,
   manner: z.enum(["save", "now"]),
 });
 
@@ -33,18 +33,31 @@ export async function writeStopRequest(file: string, { to, manner }: StopRequest
 
 /** What this process is asked for. Nothing is thrown: what can't be read asks for nothing. */
 export async function readStopRequest(file: string): Promise<StopManner | undefined> {
+  const request = await readRequest(file);
+  return request !== undefined && isFor(request, await identifyThisProcess()) ? request.manner : undefined;
+}
+
+async function readRequest(file: string): Promise<StopRequest | undefined> {
   const text = await readTextFile(file).catch(() => undefined);
   if (text === undefined) return undefined;
   try {
-    const { to, manner } = requestSchema.parse(JSON.parse(text));
-    const me = await identifyThisProcess();
-    return to.pid === me.pid && to.start_time === me.start_time ? manner : undefined;
+    return requestSchema.parse(JSON.parse(text));
   } catch {
     return undefined;
   }
 }
 
+function isFor({ to }: StopRequest, { pid, start_time }: ProcessIdentity): boolean {
+  return to.pid === pid && to.start_time === start_time;
+}
+
 /** Whoever gives the lock back has nobody left to ask. */
 export async function removeStopRequest(file: string): Promise<void> {
   await unlink(file).catch(() => undefined);
+}
+
+/** Removes what was asked of one who does not read it any more; not what another is asked for. */
+export async function withdrawStopRequest(file: string, to: ProcessIdentity): Promise<void> {
+  const request = await readRequest(file);
+  if (request !== undefined && isFor(request, to)) await removeStopRequest(file);
 }

@@ -26,12 +26,14 @@ export function openTail(file: string, options: TailOptions = {}): Tail {
   let handle: FileHandle | undefined;
   let position = 0;
   let pending: Buffer = Buffer.alloc(0);
+  // One for all looks: a new one for each, many times a second for days, is what a collector has to carry away.
+  let chunk: Buffer | undefined;
 
   const readLines = async (): Promise<readonly string[]> => {
     handle ??= await openIfThere(file);
     if (handle === undefined) return [];
     const lines: string[] = [];
-    const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
+    chunk ??= Buffer.allocUnsafeSlow(CHUNK_BYTES);
     for (;;) {
       const { bytesRead } = await handle.read(chunk, 0, CHUNK_BYTES, position);
       if (bytesRead === 0) return lines;

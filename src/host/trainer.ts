@@ -28,17 +28,20 @@ export interface TrainerRequest {
   readonly modules?: readonly string[] | undefined;
   /** Where what Python answers is remembered. */
   readonly statCache?: StatCache | undefined;
+  /** Whether it may be started to be asked for its version; `start` if left out. */
+  readonly programs?: "start" | "leave" | undefined;
 }
 
 /**
- * Looks at the trainer, and at the Python that would run it, which is started once for its version. Nothing is thrown: what
+ * Looks at the trainer, and at the Python that would run it, which is started once for its version unless it is to be left alone. Nothing is thrown: what
  * is missing is a `problem`, in a sentence without a full stop.
  */
 export async function observeTrainer(request: TrainerRequest): Promise<TrainerFacts> {
   const checkout = request.backend === "musubi" ? await observeCheckout(request) : {};
   const python = await findPython(request, checkout.folder);
   const environment = python.file === undefined ? undefined : await readVirtualEnvironment(python.file);
-  const asked = python.file === undefined ? {} : await askPythonVersion(python.file, request);
+  const isAsked = python.file !== undefined && request.programs !== "leave";
+  const asked = isAsked ? await askPythonVersion(python.file, request) : {};
   const version = asked.version ?? environment?.version;
   const missingModules =
     environment === undefined

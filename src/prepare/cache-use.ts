@@ -1,12 +1,14 @@
-import { readdir } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { resolve } from "node:path";
+import { storeFolder } from "../core/plan/caches.ts";
+import { itemsWanted } from "../core/plan/store.ts";
 import { cacheFolders } from "../core/resolve/dataset.ts";
+import { readAddress } from "../core/spec/cell.ts";
 import { isFault } from "../core/spec/sound-part.ts";
 import type { Spec } from "../core/spec/spec.ts";
-import { readState } from "../core/state/migrate.ts";
 import { sha256 } from "../host/hash.ts";
-import { PIPELINES_FOLDER } from "../host/project.ts";
-import { isThere, readTextFile } from "../host/read-file.ts";
+import { findRecorded, recordedFile } from "../host/state-folders.ts";
+import { pipelinesIn } from "./pipelines-folder.ts";
+import { prepare } from "./prepare.ts";
 import { readPipelines } from "./read.ts";
 
 /** Which caches the pipelines of a project use: those in `pipelines/`, those named, and those that were ever applied. */
@@ -52,6 +54,18 @@ export async function observeCacheUse(request: CacheUseRequest): Promise<CacheUs
   return { kind: "known", folders, named };
 }
 
+/**
+ * What the pipelines would have of a store if they were applied now, also those that never were: names of items. Planned as far
+ * as they can be; the first time that takes as long as it takes to read their clips.
+ */
+export async function observeWantedItems(request: CacheUseRequest, store: string): Promise<ReadonlySet<string>> {
+  const { folder, environment } = request;
+  const options = { folder, environment, history: "read", lock: "show" } as const;
+  const { pipelines } = await prepare(await projectFiles(request), options);
+  const sharing = pipelines.filter(({ root, spec }) => resolve(root, storeFolder(spec)) === store);
+  return new Set(sharing.flatMap(({ plan }) => itemsWanted(plan)));
+}
+
 function namedPaths({ overrides, models }: Spec): readonly string[] {
   const values = overrides.flatMap(({ value }) => (typeof value === "object" ? value : [String(value)]));
   return [...values, ...Object.values(models).map(({ path }) => path)];
@@ -59,17 +73,10 @@ function namedPaths({ overrides, models }: Spec): readonly string[] {
 
 /** Absolute, each once. */
 async function projectFiles({ root, stateDir, files, folder }: CacheUseRequest): Promise<readonly string[]> {
-  const inFolder = await readdir(join(root, PIPELINES_FOLDER)).catch(() => []);
-  const own = inFolder.filter((name) => /\.ya?ml$/.test(name)).map((name) => join(root, PIPELINES_FOLDER, name));
-  const applied: string[] = [];
-  for (const name of await readdir(join(stateDir, "state")).catch(() => [])) {
-    if (!name.endsWith(".json")) continue;
-    const pipeline = name.slice(0, -".json".length);
-    const text = await readTextFile(join(stateDir, "state", name)).catch(() => "");
-    const reading = readState(text, { file: name, pipeline });
-    if (reading.kind !== "state") continue;
-    const file = resolve(root, reading.state.file);
-    if (await isThere(file)) applied.push(file);
-  }
+  const own = await pipelinesIn(root);
+  const recorded = await findRecorded([stateDir]);
+  const addresses = (await Promise.all(recorded.map((one) => recordedFile(one, root)))).flatMap((file) => file ?? []);
+  // All cells of a matrix, whichever of them are there by now.
+  const applied = addresses.map((address) => readAddress(address).file);
   return [...new Set([...own, ...applied, ...files.map((file) => resolve(folder, file))])];
 }

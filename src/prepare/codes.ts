@@ -14,7 +14,7 @@ export const PREPARE_CODES = {
     code: "P31",
     severity: "error",
     summary: "Two pipelines write the same output",
-    why: "Checkpoints of one would overwrite those of the other.",
+    why: "Checkpoints of one would overwrite those of the other, also where a name is the other's with the counter of an epoch or a step behind it.",
     mend: "Give one of them another `output.name` or `output.dir`.",
     example: "output:\n  dir: output/fox\n  name: fox   # in two files",
   },
@@ -41,6 +41,14 @@ export const PREPARE_CODES = {
     why: "A template or preset replaces the built-in one of the same name; under another name it does not count.",
     mend: "Give it the name of the built-in file, in the same place: `*.hbs` in the folder, `*.yaml` in its `presets`.",
     example: "templates: my-templates   # with presets/tier.yaml in it, instead of presets/tiers.yaml",
+  },
+  othersFiles: {
+    code: "P85",
+    severity: "warning",
+    summary: "Files of another pipeline would be archived",
+    why: "Both write under one name into one folder, so that what the other has made is in the way. It is moved into the folder's `archive`, and the other one finds nothing any more to go on from.",
+    mend: "Give one of them another `output.name` or `output.dir`, unless the other one is done with.",
+    example: "output: { dir: ../output/shared, name: lora }   # in two files, of which the other was applied",
   },
   applyAtWork: {
     code: "A30",

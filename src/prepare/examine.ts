@@ -1,14 +1,18 @@
 import { isAbsolute, join, resolve } from "node:path";
 import type { Diagnostic } from "../core/diagnostic.ts";
 import type { Finding, FolderSpace } from "../core/doctor/examination.ts";
-import { examine } from "../core/doctor/examine.ts";
+import { examine, examineBareMachine } from "../core/doctor/examine.ts";
+import { fileNameOf } from "../core/resolve/dataset.ts";
 import { resolveHardware } from "../core/resolve/hardware.ts";
 import type { Presets } from "../core/resolve/presets.ts";
+import { SPEC_CODES } from "../core/spec/codes.ts";
 import type { Spec } from "../core/spec/spec.ts";
 import { findExecutable } from "../host/executable.ts";
-import { freeBytes } from "../host/machine.ts";
+import { observeGpus } from "../host/gpu.ts";
+import { freeBytes, observeMachine } from "../host/machine.ts";
 import { askPythonEnvironment, readRequirements } from "../host/python-environment.ts";
 import { openStatCache } from "../host/stat-cache.ts";
+import { observeTrainer } from "../host/trainer.ts";
 import { installationFolder } from "./built-in.ts";
 import { observeFacts } from "./observe.ts";
 import { type ReadOptions, readPipelines } from "./read.ts";
@@ -24,7 +28,7 @@ export interface ExaminedPipeline {
 
 export interface Examined {
   readonly pipelines: readonly ExaminedPipeline[];
-  /** Of files that could not be read as pipelines. */
+  /** Of files that could not be read as pipelines; of others, what the environment lacks beside their paths. */
   readonly diagnostics: readonly Diagnostic[];
   readonly texts: ReadonlyMap<string, string>;
 }
@@ -37,6 +41,7 @@ export async function examinePipelines(files: readonly string[], options: ReadOp
   for (const { file, spec, root, diagnostics: found } of read) {
     if (spec === undefined) diagnostics.push(...found);
     else {
+      diagnostics.push(...found.filter(({ code }) => code === SPEC_CODES.unsetInHook.code));
       const { presets, diagnostics: replacing } = await readTemplatesAndPresets(spec.templatesDir, root);
       diagnostics.push(...replacing);
       if (presets !== undefined) pipelines.push({ file, findings: await examineOne({ spec, root, presets }, options) });
@@ -55,7 +60,7 @@ async function examineOne(
   { spec, root, presets }: ReadSpec,
   { environment }: ReadOptions,
 ): Promise<readonly Finding[]> {
-  const statCache = openStatCache(resolve(root, spec.stateDir, "index", `${spec.name}.json`));
+  const statCache = openStatCache(resolve(root, spec.stateDir, "index", `${fileNameOf(spec)}.json`));
   const facts = await observeFacts({ spec, root, statCache, environment }, presets);
   await statCache.save();
   const { backend, path } = spec.trainer;
@@ -77,12 +82,37 @@ async function examineOne(
   });
 }
 
-async function foldersOf(spec: Spec, root: string): Promise<readonly FolderSpace[]> {
+/** Looks at the machine by itself, for who has no pipeline yet. Changes nothing on disk. */
+export async function examineMachine({ folder }: Pick<ReadOptions, "folder">): Promise<readonly Finding[]> {
+  const [gpus, trainer, folders, ffprobe] = await Promise.all([
+    observeGpus(),
+    observeTrainer({ root: folder, backend: "rehearsal" }),
+    spacesOf([{ what: "disk", path: "." }], folder),
+    findExecutable("ffprobe"),
+  ]);
+  const { python } = trainer;
+  const script = join(installationFolder(), "python", "environment.py");
+  return examineBareMachine({
+    facts: { gpus, ramGiB: observeMachine().ramGiB, trainer },
+    environment: python === undefined ? undefined : await askPythonEnvironment({ python, script, packages: [] }),
+    folders,
+    ffprobe: ffprobe === undefined ? "missing" : "found",
+  });
+}
+
+function foldersOf(spec: Spec, root: string): Promise<readonly FolderSpace[]> {
   const folders = [
     { what: "output", path: spec.output.dir.path },
     { what: "caches", path: spec.cacheDir },
     { what: "state", path: spec.stateDir },
   ];
+  return spacesOf(folders, root);
+}
+
+function spacesOf(
+  folders: readonly Pick<FolderSpace, "what" | "path">[],
+  root: string,
+): Promise<readonly FolderSpace[]> {
   return Promise.all(
     folders.map(async (folder) => ({ ...folder, freeBytes: await freeBytes(resolve(root, folder.path)) })),
   );

@@ -15,20 +15,23 @@ export interface PipelineRuns {
   readonly archives: readonly ListedArchive[];
 }
 
-export async function observeRuns({
-  root,
-  spec,
-}: {
+export interface PipelineHome {
+  /** The project's root, absolute. */
   readonly root: string;
-  readonly spec: Spec;
-}): Promise<PipelineRuns> {
-  const stateDir = resolve(root, spec.stateDir);
-  const { runsDir, stateFile } = statePaths(stateDir, spec.name);
+  /** Absolute. */
+  readonly stateDir: string;
+  readonly pipeline: string;
+  readonly spec: Spec | undefined;
+}
+
+/** `spec` is absent where no file of the pipeline can be read: its record tells where its checkpoints lie. */
+export async function observeRuns({ root, stateDir, pipeline, spec }: PipelineHome): Promise<PipelineRuns> {
+  const { runsDir, stateFile } = statePaths(stateDir, pipeline);
   const shownFile = pathInside(root, stateFile);
-  const { state, alive } = await loadState({ root, stateDir, pipeline: spec.name, shownFile, host: hostname() });
+  const { state, alive } = await loadState({ root, stateDir, pipeline, shownFile, host: hostname() });
   const running = new Set(alive.map((stage) => state?.stages[stage]?.run));
   const runs = await Promise.all(
-    (await listRuns(runsDir, spec.name)).map(async (folder): Promise<ListedRun> => {
+    (await listRuns(runsDir, pipeline)).map(async (folder): Promise<ListedRun> => {
       const entries = await readJournal(folder);
       const name = basename(folder);
       const lineage = entries.find((entry) => entry.type === "run")?.lineage;
@@ -42,7 +45,7 @@ export async function observeRuns({
     }),
   );
   const archives = await Promise.all(
-    outputFolders(spec, state).map((dir) => listArchives(resolve(root, dir), spec.name)),
+    outputFolders(spec, state).map((dir) => listArchives(resolve(root, dir), pipeline)),
   );
   return {
     runs,
@@ -55,7 +58,7 @@ export async function observeRuns({
 }
 
 /** Where a pipeline's checkpoints lie, or lay before it was edited; as a plan writes paths. */
-export function outputFolders({ output }: Pick<Spec, "output">, state: State | undefined): readonly string[] {
+export function outputFolders(spec: Pick<Spec, "output"> | undefined, state: State | undefined): readonly string[] {
   const recorded = [
     ...Object.values(state?.stages ?? {}).flatMap(({ output_dir }) => output_dir ?? []),
     ...(state?.checkpoints ?? []).map(({ file }) => folderOf(file)),
@@ -63,5 +66,5 @@ export function outputFolders({ output }: Pick<Spec, "output">, state: State | u
   ];
   // A record that somebody edited may name anything: outside the project only the file's own word counts.
   const inside = recorded.map((dir) => joinPath(".", dir)).filter((dir) => !isAbsolute(dir) && !dir.startsWith(".."));
-  return [...new Set([output.dir.path, ...inside])];
+  return [...new Set([...(spec === undefined ? [] : [spec.output.dir.path]), ...inside])];
 }

@@ -1,26 +1,18 @@
 import { relative, resolve } from "node:path";
 import { type Diagnostic, diagnose } from "../core/diagnostic.ts";
-import { bindingOf, boundSpec } from "../core/plan/binding.ts";
+import { type Binding, bindingOf, boundSpec } from "../core/plan/binding.ts";
 import type { Choices } from "../core/plan/choices.ts";
-import {
-  isSavedPlan,
-  readSavedPlan,
-  type SavedPipeline,
-  type SavedPlan,
-  savedPipelines,
-  writeSavedPlan,
-} from "../core/plan/saved-plan.ts";
+import { isSavedPlan, type SavedPipeline, writeSavedPlan } from "../core/plan/saved-plan.ts";
 import { SAVED_PLAN_CODES } from "../core/plan/saved-plan-codes.ts";
 import { findMoved, specMoved, staleDiagnostic } from "../core/plan/staleness.ts";
 import { withWrittenPaths } from "../core/plan/written-paths.ts";
 import { SPEC_CODES } from "../core/spec/codes.ts";
 import { writeWholeFile } from "../host/atomic-file.ts";
 import { sha256 } from "../host/hash.ts";
-import { findRoot } from "../host/project.ts";
-import { readOpenFile } from "../host/read-file.ts";
 import type { Prepared, PreparedPipeline, PrepareOptions } from "./prepare.ts";
+import { projectOf, readIfFile } from "./read-saved-plans.ts";
 
-/** Saved plans between disk and core: saving, recognising and reading them, and whether they still hold. */
+/** Saved plans between disk and core: saving them, and whether they still hold. */
 
 export interface SaveOptions {
   /** As the user names it; relative to `folder`. */
@@ -63,83 +55,14 @@ function textOf({ plan, pipelines }: Prepared, choices: Choices, folder: string)
   return writeSavedPlan({ choices, plan: { ...plan, pipelines: masked, diagnostics }, made_from }, sha256);
 }
 
-/** The project that a user stands in. */
-function projectOf(folder: string): string {
-  return findRoot(resolve(folder, "pipeline.yaml"));
-}
-
-function bind({ spec, templates, presets, facts, plan }: PreparedPipeline) {
+/** Everything that a pipeline's plan was made from. */
+export function bind({ spec, templates, presets, facts, plan }: Bound): Binding {
   return bindingOf({ spec, templates, presets, trainer: facts.trainer, plan, sha256 });
 }
 
-type FileText =
-  | { readonly kind: "text"; readonly text: string }
-  | { readonly kind: "missing" }
-  | { readonly kind: "unreadable"; readonly why: string };
-
-/** A plan of ten thousand clips takes a hundredth of it. */
-const MAX_BYTES = 256 * 1024 * 1024;
-
-async function readIfFile(path: string): Promise<FileText> {
-  const reading = await readOpenFile(path, async (handle, bytes) =>
-    bytes > MAX_BYTES ? undefined : await handle.readFile("utf8"),
-  );
-  if (reading.kind === "read" && reading.value === undefined) {
-    return { kind: "unreadable", why: `it is larger than ${MAX_BYTES / 1024 / 1024} MiB` };
-  }
-  if (reading.kind === "read") return { kind: "text", text: reading.value ?? "" };
-  const { kind, text } = reading.problem;
-  return kind === "missing" ? { kind } : { kind: "unreadable", why: text };
-}
-
-/** A saved plan that was read, with the absolute paths of its pipelines' files. */
-export interface ReadSavedPlan {
-  /** As the user named it. */
-  readonly file: string;
-  readonly saved: SavedPlan;
-  readonly pipelines: readonly (SavedPipeline & { readonly path: string })[];
-}
-
-export interface FoundPlans {
-  readonly plans: readonly ReadSavedPlan[];
-  /** Files that hold none: pipelines, or nothing that can be read. */
-  readonly others: readonly string[];
-  readonly diagnostics: readonly Diagnostic[];
-}
-
-/** Tells saved plans from other files, by what is in them. */
-export async function findSavedPlans(files: readonly string[], folder: string): Promise<FoundPlans> {
-  const plans: ReadSavedPlan[] = [];
-  const others: string[] = [];
-  const diagnostics: Diagnostic[] = [];
-  for (const file of files) {
-    const found = await readIfFile(resolve(folder, file));
-    if (found.kind !== "text" || !isSavedPlan(found.text)) {
-      others.push(file);
-      continue;
-    }
-    const read = readSavedPlan(found.text, { file, sha256 });
-    diagnostics.push(...read.diagnostics);
-    if (read.value === undefined) continue;
-    const pipelines = savedPipelines(read.value).map((pipeline) => ({
-      ...pipeline,
-      path: resolve(projectOf(folder), pipeline.madeFrom.project, pipeline.madeFrom.file),
-    }));
-    plans.push({ file, saved: read.value, pipelines });
-  }
-  return { plans, others, diagnostics };
-}
-
-/** Reads one saved plan, or says why it is none. */
-export async function readPlanFile(file: string, folder: string): Promise<SavedPlan | Diagnostic> {
-  const found = await readIfFile(resolve(folder, file));
-  const none = (why: string) => diagnose(SAVED_PLAN_CODES.notSavedPlan, `${file} ${why}.`, { at: { file } });
-  if (found.kind === "missing") return none("is not there");
-  if (found.kind === "unreadable") return none(`can't be shown: ${found.why}`);
-  if (!isSavedPlan(found.text)) return none("holds something else than a saved plan");
-  const { value, diagnostics } = readSavedPlan(found.text, { file, sha256 });
-  return value ?? diagnostics[0] ?? none("can't be shown");
-}
+type Bound = Pick<PreparedPipeline, "spec" | "templates" | "presets" | "plan"> & {
+  readonly facts: Pick<PreparedPipeline["facts"], "trainer">;
+};
 
 export interface StaleCheck {
   readonly savedOf: NonNullable<PrepareOptions["savedOf"]>;

@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { isAbsolute, relative, resolve } from "node:path";
 import type { Diagnostic } from "../core/diagnostic.ts";
 import type { PipelinePlan } from "../core/plan/plan.ts";
+import { readAddress } from "../core/spec/cell.ts";
 
 /** How files are called where pipelines of several projects are looked at together: a project's own names may be another's too. */
 
@@ -21,7 +22,7 @@ export function showFilesOf(root: string, { folder, roots }: ShownFrom): ShowFil
   return (file) => {
     const path = resolve(root, file);
     // What came with this installation, or was never found, belongs to no project.
-    return isAbsolute(file) || !existsSync(path) ? file : relative(folder, path);
+    return isAbsolute(file) || !existsSync(readAddress(path).file) ? file : relative(folder, path);
   };
 }
 
@@ -31,7 +32,12 @@ export function showDiagnostic(diagnostic: Diagnostic, show: ShowFile): Diagnost
 }
 
 export function showPlan(plan: PipelinePlan, show: ShowFile): PipelinePlan {
-  return { ...plan, file: show(plan.file) };
+  const { planned_from: from } = plan;
+  return {
+    ...plan,
+    file: show(plan.file),
+    ...(from === undefined ? {} : { planned_from: { ...from, lock: show(from.lock) } }),
+  };
 }
 
 export function showTexts(texts: ReadonlyMap<string, string>, show: ShowFile): ReadonlyMap<string, string> {

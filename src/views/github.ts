@@ -1,6 +1,7 @@
 import type { Diagnostic, Severity } from "../core/diagnostic.ts";
 import { joinPath } from "../core/paths.ts";
 import { printable } from "../core/printable.ts";
+import { readAddress } from "../core/spec/cell.ts";
 import { sortDiagnostics } from "./human/diagnostics.ts";
 import { printableLines } from "./text/printable.ts";
 
@@ -23,7 +24,7 @@ export function viewAnnotations(diagnostics: readonly Diagnostic[], options: Ann
 function annotation(diagnostic: Diagnostic, folder: string): string {
   const properties: [string, string][] = [];
   const { file, range } = diagnostic;
-  if (file !== undefined) properties.push(["file", joinPath(folder, file)]);
+  if (file !== undefined) properties.push(["file", joinPath(folder, readAddress(file).file)]);
   if (file !== undefined && range !== undefined) {
     properties.push(["line", String(range.line)], ["endLine", String(Math.max(range.line, range.end_line))]);
     // GitHub refuses columns where the annotation spans lines; its end column is the last one, ours the one after it.

@@ -51,6 +51,12 @@ function describeDriver({ stages, backend }: PipelinePlan): string {
 /** Nobody shall take what comes of it for a LoRA. */
 export const REHEARSAL = "REHEARSAL on a miniature model: no LoRA for Wan comes of it";
 
+/** `Planned from fox.lock.json; not at hand: dataset.sources.0.videos and trainer`; nothing where all was looked at. */
+export function describeLock({ planned_from: from }: PipelinePlan): string | undefined {
+  if (from === undefined) return undefined;
+  return `Planned from ${from.lock}; not at hand: ${listWords(from.keys)}`;
+}
+
 /** `8 files, 16 items, 16 batches · 16 steps an epoch, 64 in all` */
 export function describeWork(pipeline: PipelinePlan): string {
   const { files, items, batches } = pipeline.dataset;

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { cp, mkdtemp, readdir, readFile, rename, rm, stat, truncate } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, extname, join } from "node:path";
@@ -175,8 +176,8 @@ describeWithMusubi("a pipeline on the real trainer", (musubi) => {
     expect(applied.exitCode).toBe(0);
     const caches = planned.stages
       .flatMap((stage) => stage.cache_files ?? [])
-      .map((file) => file.replace(".wan22/cache/", ""));
-    expect(await project.list(".wan22/cache")).toEqual(caches.sort());
+      .map((file) => file.replace(".wan22/cache/mini/", ""));
+    expect(await project.list(".wan22/cache/mini")).toEqual(caches.sort());
     const state = stateSchema.parse(JSON.parse(await project.read(".wan22/state/mini.json")));
     for (const stage of planned.stages) {
       if (stage.id.startsWith("train") && stage.action !== "none") await expectTrained(project, planned, stage, state);
@@ -294,15 +295,46 @@ describeWithMusubi("a pipeline on the real trainer", (musubi) => {
     expect(stages.map(({ id }) => id)).toEqual(["cache-latents", "cache-text", "train-low", "train-high"]);
   });
 
+  const BRIEF: MiniaturePipeline = { ...PLAIN, noise: "low", train: PLAIN.train.replace("epochs: 3", "epochs: 1") };
+
+  it("another pipeline on the same clips trains on what this one has encoded, and leaves it as it is", async () => {
+    const project = await makeMiniature(BRIEF);
+    await applyAsPlanned(project);
+    const other = miniaturePipeline({ ...BRIEF, output: "  dir: other" }, musubi);
+    await project.write("other.yaml", other.replace("name: mini", "name: other"));
+    // Latents alone: nobody knows which T5 the miniature's stand-in is.
+    const caches = async (name: string) => {
+      const own = (file: string) => file.startsWith(`${name}/`) && file.endsWith("_wan.safetensors");
+      const files = (await project.list(".wan22/cache")).filter(own);
+      const looked = files.map(async (file) => {
+        const path = project.path(`.wan22/cache/${file}`);
+        const { ino, mode, mtimeMs } = await stat(path);
+        const digest = createHash("sha256")
+          .update(await readFile(path))
+          .digest("hex");
+        return [basename(file), ino, mode & 0o777, mtimeMs, digest] as const;
+      });
+      return Promise.all(looked);
+    };
+    const before = await caches("mini");
+    const applied = await project.run(["apply", "other.yaml", "--auto-approve"], { environment });
+    expect(applied.exitCode, applied.stderr).toBe(0);
+    expect(await caches("mini")).toEqual(before);
+    expect(await caches("other")).toEqual(before);
+    expect(new Set(before.map(([, , mode]) => mode))).toEqual(new Set([0o444]));
+    const [run = ""] = (await readdir(project.path(".wan22/runs"))).filter((name) => name.includes("-other-"));
+    expect((await readdir(project.path(`.wan22/runs/${run}`))).filter((name) => name.endsWith(".log"))).toEqual([
+      "cache-text.log",
+      "train.log",
+    ]);
+    expect(await project.list("other")).toContain("other.safetensors");
+  });
+
   it("after edits and damage exactly what is stale is made again", async () => {
-    const project = await makeMiniature({
-      ...PLAIN,
-      noise: "low",
-      train: PLAIN.train.replace("epochs: 3", "epochs: 1"),
-    });
+    const project = await makeMiniature(BRIEF);
     await applyAsPlanned(project);
     const caches = async () => {
-      const files = await project.list(".wan22/cache");
+      const files = (await project.list(".wan22/cache")).filter((file) => file.startsWith("mini/"));
       const times = files.map(
         async (file) => [file, (await stat(project.path(`.wan22/cache/${file}`))).mtimeMs] as const,
       );
@@ -323,7 +355,8 @@ describeWithMusubi("a pipeline on the real trainer", (musubi) => {
     const made = [...after].filter(([file, time]) => before.get(file) !== time).map(([file]) => `.wan22/cache/${file}`);
     expect(made.sort()).toEqual(stages.flatMap(({ pending }) => pending ?? []).sort());
     const [run = ""] = (await readdir(project.path(".wan22/runs"))).sort().slice(-1);
-    expect(await project.read(`.wan22/runs/${run}/cache-latents.log`)).toContain("3 of 8 sources have caches to make");
+    // Of the clip that is called otherwise now, and of the one that is another's copy, the store has all.
+    expect(await project.read(`.wan22/runs/${run}/cache-latents.log`)).toContain("1 of 8 sources have caches to make");
     const stems = [...new Set(made.map((file) => /\/(\d\d)-[^/]*$/.exec(file)?.[1]))];
     expect(stems).toEqual(["01", "03", "04", "09"]);
     const gone = [...before.keys()].filter((file) => !after.has(file)).map((file) => `.wan22/cache/${file}`);

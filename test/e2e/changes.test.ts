@@ -69,9 +69,9 @@ describe("after a finished run", () => {
     expect(actions(plan)).toBe("cache-latents none, cache-text update, train replace");
     expect(plan.stages[1]?.pending).toHaveLength(1);
     expect(plan.stages[1]?.pending?.[0]).toContain("03-mandelbrot_wan_te.safetensors");
-    const before = await project.list(".wan22/cache");
+    const before = await project.list(".wan22/cache/quickstart");
     await applied(project);
-    expect(await project.list(".wan22/cache")).toEqual(before);
+    expect(await project.list(".wan22/cache/quickstart")).toEqual(before);
     expect(actions(await planned(project))).toBe("cache-latents none, cache-text none, train none");
   });
 

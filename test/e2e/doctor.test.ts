@@ -21,6 +21,22 @@ describe("wan22 doctor", () => {
     expect([...found.values()].filter(({ state }) => state === "error")).toEqual([]);
   });
 
+  it("looks at the machine by itself where there is no pipeline", async () => {
+    const project = await makeProject();
+    const { exitCode, stdout, stderr } = await project.run(["doctor"]);
+    expect(exitCode, stdout).toBe(0);
+    expect(stdout).toMatch(/^This machine\n/);
+    expect(stdout).toMatch(/ok +Python +3\.\d+\.\d+, [\s\S]*?\(found\s+by\s+itself\)/);
+    expect(stdout).toMatch(/disk +\.: [\d.]+ GB free/);
+    expect(stderr).toContain("Name one: wan22 doctor FILE");
+    const { machine, pipelines } = JSON.parse((await project.run(["doctor", "--format", "json"])).stdout);
+    expect(machine.map(({ subject }: Finding) => subject.replace(/ \d+$/, ""))).toEqual(
+      expect.arrayContaining(["Python", "GPU", "memory", "ffprobe", "disk"]),
+    );
+    expect(pipelines).toEqual([]);
+    expect(await project.list(".wan22")).toEqual([]);
+  });
+
   it("says of everything that is missing what to do about it", async () => {
     const trainer = "musubi/src/musubi_tuner";
     const project = await makeProject({

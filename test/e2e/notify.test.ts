@@ -1,46 +1,16 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: it is the notation that users write.
 import { mkdir, readFile } from "node:fs/promises";
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { describe, expect, it, onTestFinished } from "vitest";
-import { type Notification, notificationSchema } from "../../src/core/notification.ts";
-import { startApply, stepFrom } from "../rig/applying.ts";
-import { longQuickstart } from "../rig/long-quickstart.ts";
+import { describe, expect, it } from "vitest";
+import { notificationSchema } from "../../src/core/notification.ts";
+import { SECRET, startServer, withHooks } from "../rig/hook-server.ts";
 import { makeQuickstart, type Project } from "../rig/project.ts";
 
 /** `notify:` tells programs and servers of a run, and no hook harms one. */
 
 const FILE = "pipelines/quickstart.yaml";
 const APPLY = ["apply", FILE, "--auto-approve"];
-const SECRET = "t0ps3cret-token";
-
-interface Server {
-  readonly url: string;
-  readonly got: readonly Notification[];
-  readonly requests: () => number;
-}
-
-/** A real server; `answer` may leave a request without one. */
-async function startServer(
-  answer: (request: IncomingMessage, response: ServerResponse, count: number) => void = (_, response) => response.end(),
-): Promise<Server> {
-  const got: Notification[] = [];
-  let requests = 0;
-  const server = createServer(async (request, response) => {
-    let text = "";
-    for await (const part of request) text += String(part);
-    requests += 1;
-    got.push(notificationSchema.parse(JSON.parse(text)));
-    answer(request, response, requests);
-  });
-  await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
-  onTestFinished(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  const { port } = server.address() as AddressInfo;
-  return { url: `http://127.0.0.1:${port}/hooks/${SECRET}`, got, requests: () => requests };
-}
 
 /** A port that nobody listens on. */
 async function closedPort(): Promise<string> {
@@ -50,8 +20,6 @@ async function closedPort(): Promise<string> {
   await new Promise((closed) => server.close(closed));
   return String(port);
 }
-
-const withHooks = (hooks: string) => (yaml: string) => `${yaml}\nnotify:\n${hooks}\n`;
 
 /** Every text that the project holds, and all that a command said. */
 async function everythingWritten(project: Project): Promise<string> {
@@ -137,6 +105,28 @@ describe("a hook", () => {
   });
 });
 
+describe("a variable of a hook that is not set", () => {
+  it("is found before a run, with its line, by whatever looks at the file; nothing of what is set is said", async () => {
+    const project = await makeQuickstart(
+      withHooks("  - url: ${NOT_SET}\n  - url: https://127.0.0.1/${TOKEN}/${EMPTY}"),
+    );
+    const line = (await project.read(FILE)).split("\n").indexOf("  - url: ${NOT_SET}") + 1;
+    const environment = { TOKEN: SECRET, EMPTY: "" };
+    for (const command of ["validate", "plan", "doctor"]) {
+      const { exitCode, stdout, stderr } = await project.run([command, FILE], { environment });
+      const said = (stdout + stderr).replace(/\s+/g, " ");
+      expect([exitCode, said.match(/warning\[P81\]/g)]).toEqual([0, ["warning[P81]", "warning[P81]"]]);
+      expect(said).toContain(`--> ${FILE}:${line}:`);
+      expect(said).toContain("environment variable NOT_SET, which is not set: nobody would be told");
+      expect(said).toContain("environment variable EMPTY, which is empty");
+      expect(said).not.toContain(SECRET);
+    }
+    const { exitCode, stdout } = await project.run(["validate", FILE, "--format", "json"], { environment });
+    const [first] = JSON.parse(stdout).diagnostics;
+    expect([exitCode, first]).toMatchObject([0, { code: "P81", severity: "warning", file: FILE, range: { line } }]);
+  });
+});
+
 describe("a hook that does not work costs a run nothing but a note", () => {
   it("whether it fails, is not there, crashes, reads nothing, or its variable is not set", async () => {
     const refusing = await startServer((_, response) => response.writeHead(403).end("no, because of reasons"));
@@ -159,8 +149,9 @@ describe("a hook that does not work costs a run nothing but a note", () => {
     const said = stderr.replace(/\s+/g, " ");
     expect(said.match(/A71/g)).toHaveLength(6);
     for (const why of [
-      "it answered 403",
-      "the environment variable NOT_SET is not set",
+      "it answered 403. See that the URL is right, and that its server takes JSON by POST.",
+      "the environment variable NOT_SET is not set. Set it where `wan22 apply` runs.",
+      "it ended with 3. Try it by hand in the project's root, with JSON on its standard input.",
       "it could not be reached (",
       "there is no such program",
       "it was ended by SIGSEGV",
@@ -197,61 +188,5 @@ describe("a hook that does not work costs a run nothing but a note", () => {
       () => true,
     );
     expect(isZombieOrGone).toBe(true);
-  });
-});
-
-describe("whoever sees the end of a run tells of it", () => {
-  const hooks = withHooks("  - url: ${HOOK_URL}\n    on: [started, stopped, failed, finished]");
-
-  /** A run whose runner and trainer were killed, with a server that is told of it. */
-  async function killedWhileTraining() {
-    const server = await startServer();
-    const project = await longQuickstart();
-    await project.write(FILE, hooks(await project.read(FILE)));
-    const environment = { HOOK_URL: server.url };
-    const first = startApply(project, FILE, { environment });
-    await first.until(stepFrom(2));
-    const started = first.events.findLast((event) => event.type === "stage-started");
-    first.process.kill("SIGKILL");
-    await first.ended;
-    process.kill(-(started?.type === "stage-started" ? (started.pid ?? 0) : 0), "SIGKILL");
-    return { server, project, environment };
-  }
-
-  it("also a second runner that took up the first one's trainer, once for each event", async () => {
-    const server = await startServer();
-    const project = await longQuickstart();
-    await project.write(FILE, hooks(await project.read(FILE)));
-    const environment = { HOOK_URL: server.url };
-    const first = startApply(project, FILE, { environment });
-    await first.until(stepFrom(2));
-    first.process.kill("SIGKILL");
-    await first.ended;
-    const second = startApply(project, FILE, { environment });
-    await second.until(stepFrom(3));
-    second.process.kill("SIGTERM");
-    expect(await second.ended).toBe(85);
-    expect(server.got.map(({ event, outcome }) => [event, outcome])).toEqual([
-      ["started", undefined],
-      ["stopped", "stopped"],
-    ]);
-    expect(new Set(server.got.map(({ run }) => run)).size).toBe(1);
-  });
-
-  it("and whatever command puts in order what nobody watched, once", async () => {
-    const { server, project, environment } = await killedWhileTraining();
-    await project.run(["prune", FILE, "--auto-approve"], { environment });
-    await project.run(["attach", FILE], { environment });
-    expect(server.got.map(({ event }) => event)).toEqual(["started", "failed"]);
-  });
-
-  it("and of a trainer that was killed while nobody watched, the next apply", async () => {
-    const { server, project, environment } = await killedWhileTraining();
-    expect(await startApply(project, FILE, { environment }).ended).toBe(0);
-    expect(server.got.map(({ event }) => event).sort()).toEqual(["failed", "finished", "started", "started"]);
-    expect(server.got.find(({ event }) => event === "failed")).toMatchObject({
-      stage: "train",
-      message: "Its process is gone and left no word about its end.",
-    });
   });
 });

@@ -2,7 +2,8 @@ import { mkdir, readdir, rm, symlink, utimes } from "node:fs/promises";
 import { describe, expect, it } from "vitest";
 import { runListSchema } from "../../src/core/state/run-list.ts";
 import { startApply, stepFrom } from "../rig/applying.ts";
-import { checkpointHashes, longQuickstart, readState, undisturbed } from "../rig/long-quickstart.ts";
+import { applyDetached } from "../rig/at-work.ts";
+import { checkpointHashes, isAlive, longQuickstart, readState, undisturbed } from "../rig/long-quickstart.ts";
 import { answerCommand, makeProject, makeQuickstart, type Project } from "../rig/project.ts";
 
 /** `wan22 runs` and `wan22 prune`: what there is, and that only what nothing needs is removed. */
@@ -53,6 +54,9 @@ describe("wan22 runs", () => {
     const human = said((await project.run(["runs"])).stdout);
     expect(human).toContain("3 runs, ");
     expect(human).toContain("2 archive folders, ");
+    expect(human).toContain(`moved there by ${runs[1]}: quickstart-state, quickstart.safetensors and 5 more`);
+    const details = said((await project.run(["runs", "--details"])).stdout);
+    for (const file of pipeline?.archives[0]?.files ?? []) expect(details).toContain(file);
   });
 
   it("tells a run that was stopped, and one that goes on", async () => {
@@ -69,6 +73,29 @@ describe("wan22 runs", () => {
 });
 
 describe("wan22 prune", () => {
+  it("takes what runners in the background said that are gone, with the runs; never that of one that lives", async () => {
+    const project = await makeQuickstart();
+    await applyDetached(project);
+    const [own = ""] = await foldersIn(project, ".wan22/background");
+    expect((await project.run(["attach"])).exitCode).toBe(0);
+    const runner = Number(/\.(\d+)\.log$/.exec(own)?.[1]);
+    // It ends a moment after its run.
+    while (isAlive(runner)) await new Promise((next) => setImmediate(next));
+    const living = `20260101T000000Z-quickstart-aaaa.${process.pid}.log`;
+    const unknown = "20260101T000000Z-quickstart-bbbb.log";
+    const others = `20260101T000000Z-fox-cccc.${runner}.log`;
+    for (const name of [living, unknown, others]) await project.write(`.wan22/background/${name}`, "says something");
+    for (const other of ["--caches", "--archives"]) await project.run([...PRUNE, other]);
+    expect(await foldersIn(project, ".wan22/background")).toEqual([own, living, unknown, others].sort());
+
+    const { exitCode, stdout } = await project.run([...PRUNE, "--runs"]);
+    expect(exitCode).toBe(0);
+    expect(said(stdout)).toContain(`${own} `);
+    expect(said(stdout)).toContain("Prune: 1 background log, ");
+    expect(said(stdout)).toContain(`process ${process.pid} still writes it`);
+    expect(await foldersIn(project, ".wan22/background")).toEqual([living, unknown, others].sort());
+  });
+
   it("shows what would go, and removes it only for a yes", async () => {
     const project = await trainedThrice();
     const before = await project.list(".");
@@ -206,7 +233,9 @@ describe("caches", () => {
       0,
       expect.stringContaining("32 files of a source that no pipeline names"),
     ]);
-    expect(await project.list(".wan22/cache")).toEqual([`quickstart/${folder}/notes.txt`]);
+    expect(await project.list(".wan22/cache/quickstart")).toEqual([`${folder}/notes.txt`]);
+    // The store's stay: the clips are the same where they lie now.
+    expect(await project.list(".wan22/cache/store")).toHaveLength(32);
     expect((await readState(project)).stages["cache-latents"]?.caches).toEqual({});
     expect((await project.run(APPLY)).exitCode).toBe(0);
   });
@@ -234,7 +263,7 @@ describe("caches", () => {
     await project.write("pipelines/other.yaml", (await project.read(FILE)).replace(/^name: .*/m, "name: other"));
     await rm(project.path(FILE));
     expect((await project.run([...PRUNE, "--caches"])).exitCode).toBe(0);
-    expect(await project.list(".wan22/cache")).toEqual([]);
+    expect(await project.list(".wan22/cache/quickstart")).toEqual([]);
   });
 });
 

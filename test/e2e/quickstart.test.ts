@@ -29,7 +29,7 @@ describe("the quickstart", () => {
     expect(applied.exitCode).toBe(0);
 
     const caches = planned.stages.flatMap((stage) => stage.cache_files ?? []).sort();
-    const onDisk = (await project.list(".wan22/cache")).map((name) => `.wan22/cache/${name}`);
+    const onDisk = (await project.list(".wan22/cache/quickstart")).map((name) => `.wan22/cache/quickstart/${name}`);
     expect(onDisk).toEqual(caches);
 
     const kept = planned.checkpoints.filter(({ action }) => action === "create");

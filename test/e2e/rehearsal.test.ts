@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { cp, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { type CheckpointOptions, scheduleCheckpoints } from "../../src/core/trainer/checkpoints.ts";
@@ -338,6 +338,40 @@ describe("an interrupted training", () => {
       stage = await startTraining(project, { ...options, resume: await newestState(project) });
     }
     expect((await stage.ended).exitCode).toBe(0);
+    expect(await hashOutputs(project)).toEqual(wanted);
+  });
+
+  const byStep = (epoch: number) => `fox-step${String(epoch * ITEMS).padStart(8, "0")}`;
+  test.each([
+    {
+      save: "--save_every_n_epochs 1 --save_last_n_epochs_state 2",
+      later: [],
+      overdue: ["fox-000003-state"],
+    },
+    {
+      save: `--save_every_n_steps ${ITEMS} --save_last_n_steps ${2 * ITEMS} --save_last_n_steps_state ${ITEMS}`,
+      later: [`${byStep(6)}-state`, `${byStep(6)}.safetensors`],
+      overdue: [`${byStep(3)}-state`, `${byStep(2)}.safetensors`],
+    },
+  ])("ends what a process that was killed had begun to remove: $overdue", async ({ save, later, overdue }) => {
+    const options = { epochs: EPOCHS, args: ["--save_state", ...save.split(" ")] };
+    const project = await freshProject();
+    expect((await train(project, options)).exitCode).toBe(0);
+    const wanted = await hashOutputs(project);
+    const out = (name: string) => join(project.folder, "out", name);
+    // As if a kill had come right after a save: of the state that goes for it the marker is gone, which goes first.
+    for (const name of [...later, "fox-state", "fox.safetensors"]) await rm(out(name), { recursive: true });
+    const resume = await newestState(project);
+    for (const name of overdue) {
+      await cp(join(project.folder, resume.dir), out(name), { recursive: true });
+      await rm(out(`${name}/wan22.json`));
+    }
+
+    const { exitCode, events, log } = await train(project, { ...options, resume });
+
+    expect(exitCode, log).toBe(0);
+    const removed = events.flatMap((event) => (event.type === "removed" ? [event.file] : []));
+    expect(removed.slice(0, overdue.length)).toEqual(overdue.map((name) => `out/${name}`));
     expect(await hashOutputs(project)).toEqual(wanted);
   });
 

@@ -1,37 +1,17 @@
 import { copyFile, mkdir, readdir, readFile, rename, rm, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { canonicalJson } from "../../src/core/plan/canonical.ts";
 import { planSchema } from "../../src/core/plan/plan.ts";
 import { savedPlanSchema } from "../../src/core/plan/saved-plan.ts";
-import { startApply as startApplyOf, stepFrom } from "../rig/applying.ts";
-import {
-  checkpointHashes,
-  FILE,
-  holdTrainers,
-  isAlive,
-  longQuickstart,
-  readState,
-  undisturbed,
-} from "../rig/long-quickstart.ts";
+import { sha256 } from "../../src/host/hash.ts";
+import { checkpointHashes, FILE, readState } from "../rig/long-quickstart.ts";
 import { makeQuickstart, type Project } from "../rig/project.ts";
+import { applySaved, editQuickstart as edit, PLAN, savePlan as save } from "../rig/saved-plan.ts";
 import { testWithSmallDisk } from "../rig/small-disk.ts";
 import { safetensors } from "../unit/host/samples.ts";
 
 /** `plan --out`, `apply FILE` and `show FILE`: what was saved is what happens, or nothing does. */
-
-const PLAN = "quickstart.plan";
-
-/** Saves a plan of the quickstart; the words are options of `plan`. */
-async function save(project: Project, ...words: readonly string[]): Promise<void> {
-  const { exitCode, stderr, stdout } = await project.run(["plan", FILE, "--out", PLAN, ...words]);
-  expect(exitCode, stderr + stdout).toBe(0);
-}
-
-const applySaved = (project: Project, ...words: readonly string[]) =>
-  project.run(["apply", PLAN, "--auto-approve", ...words]);
-
-const edit = async (project: Project, from: string | RegExp, to: string) =>
-  project.write(FILE, (await project.read(FILE)).replace(from, to));
 
 describe("a saved plan", () => {
   it("ends as its pipeline would, and has nothing to do afterwards", async () => {
@@ -51,81 +31,6 @@ describe("a saved plan", () => {
     expect(again).toMatchObject({ exitCode: 0 });
     expect(again.stdout).toContain("No changes.");
     expect((await readState(saved)).serial).toBe(state.serial);
-  });
-
-  it("goes on after its runner, its trainer and its user ended it, to the same bytes", async () => {
-    const wanted = await undisturbed();
-    const project = await longQuickstart();
-    await save(project);
-    const first = startApplyOf(project, PLAN);
-    await first.until(stepFrom(20));
-    first.process.kill("SIGKILL");
-    await first.ended;
-    const goOn = await holdTrainers(project, "train");
-    const attached = startApplyOf(project, PLAN);
-    await attached.until(({ type }) => type === "stage-started");
-    goOn();
-    await attached.until(stepFrom(200));
-    expect(attached.events.find(({ type }) => type === "stage-started")).toMatchObject({ attached: true });
-    process.kill((await readState(project)).stages.train?.process?.pid ?? 0, "SIGKILL");
-    expect(await attached.ended).toBe(6);
-    const resumed = startApplyOf(project, PLAN);
-    await resumed.until(stepFrom(400));
-    resumed.process.kill("SIGINT");
-    expect(await resumed.ended).toBe(85);
-    expect((await resumed.process).stderr).toContain(`Resume with: wan22 apply ${PLAN}`);
-
-    expect((await applySaved(project)).exitCode).toBe(0);
-    expect(await checkpointHashes(project)).toEqual(wanted);
-  });
-
-  it("of what a killed runner and trainer left is no less: putting that in order moves nothing", async () => {
-    const project = await longQuickstart();
-    const killed = startApplyOf(project, FILE);
-    await killed.until(stepFrom(200));
-    const { pid = 0 } = (await readState(project)).stages.train?.process ?? {};
-    killed.process.kill("SIGKILL");
-    await killed.ended;
-    process.kill(pid, "SIGKILL");
-    while (isAlive(pid)) await new Promise(setImmediate);
-    await save(project);
-    const applying = startApplyOf(project, PLAN);
-    expect(await applying.ended).toBe(0);
-    expect(applying.events.find(({ type }) => type === "stage-started")).toMatchObject({ action: "resume" });
-  });
-
-  it("does what it was asked for once: what it has started over is not started over again", async () => {
-    const project = await longQuickstart();
-    expect((await project.run(["apply", FILE, "--auto-approve"])).exitCode).toBe(0);
-    await save(project, "--replace", "train", "--only", "train");
-    const first = startApplyOf(project, PLAN);
-    await first.until(stepFrom(300));
-    first.process.kill("SIGINT");
-    expect(await first.ended).toBe(85);
-
-    const second = startApplyOf(project, PLAN);
-    expect(await second.ended).toBe(0);
-
-    expect(second.events.find(({ type }) => type === "stage-started")).toMatchObject({ action: "resume" });
-    expect((await applySaved(project)).stdout).toContain("No changes.");
-    expect((await project.list("output/quickstart/archive")).length).toBeGreaterThan(0);
-  });
-
-  it("goes back to an epoch once, whatever kills it", async () => {
-    const wanted = await undisturbed();
-    const project = await longQuickstart();
-    expect((await project.run(["apply", FILE, "--auto-approve"])).exitCode).toBe(0);
-    await save(project, "--from-epoch", "20");
-    for (const moment of ["moved", "stage-started"]) {
-      const killed = startApplyOf(project, PLAN);
-      await killed.until(({ type }) => type === moment);
-      killed.process.kill("SIGKILL");
-      await killed.ended;
-    }
-    expect((await applySaved(project)).exitCode).toBe(0);
-    const kept = Object.entries(await checkpointHashes(project)).filter(([name]) => !name.startsWith("archive/"));
-    expect(Object.fromEntries(kept)).toEqual(wanted);
-    expect(new Set((await project.list("output/quickstart/archive")).map((name) => name.split("/")[0])).size).toBe(1);
   });
 
   it("is known by what is in it, and holds several pipelines", async () => {
@@ -148,6 +53,39 @@ describe("a saved plan", () => {
     await save(project);
     await edit(project, "version: 1\n", "# A comment\n\nversion: 1\n");
     expect((await applySaved(project)).exitCode).toBe(0);
+  });
+
+  it("is told from a pipeline file where one belongs, and costs the pipelines beside it nothing", async () => {
+    const project = await makeQuickstart();
+    await save(project, "--only", "cache-latents");
+    // As large as no pipeline may be.
+    const large = JSON.parse(await project.read(PLAN));
+    large.plan.pipelines[0].parameters = Object.fromEntries(
+      Array.from({ length: 10_000 }, (_, at) => [
+        `p${at}`,
+        { value: at, source: { layer: "trainer", text: "x".repeat(99) } },
+      ]),
+    );
+    const { digest: _, ...named } = large;
+    await project.write("large.yaml", JSON.stringify({ ...named, digest: sha256(canonicalJson(named)) }));
+    for (const file of [PLAN, "large.yaml"]) {
+      for (const command of ["plan", "validate", "doctor"]) {
+        const { exitCode, stdout, stderr } = await project.run([command, file]);
+        expect(exitCode).toBe(1);
+        const said = (stdout + stderr).replace(/\s+/g, " ");
+        expect(said).toContain(`error[P80] A saved plan stands where a pipeline file belongs --> ${file}`);
+        expect(said).toContain(`${file} is a plan of ${FILE} that \`wan22 plan --out\` saved`);
+        expect(said).toContain(`\`wan22 show ${file}\` prints it, \`wan22 apply ${file}\` carries it out`);
+        expect(said).toContain(`to plan again: \`wan22 plan --only cache-latents --out ${file} ${FILE}\``);
+        expect(said.match(/error\[/g)).toHaveLength(1);
+      }
+      // What was run, or is to go, is found by it.
+      for (const command of ["status", "runs", "prune"]) expect((await project.run([command, file])).exitCode).toBe(0);
+    }
+    const both = await project.run(["validate", PLAN, FILE]);
+    expect(both.stdout).toContain(`${PLAN}: not valid\n${FILE}: valid, 8 files`);
+    await project.write(PLAN, (await project.read(PLAN)).slice(0, 1000));
+    expect((await project.run(["validate", PLAN])).stderr).toContain("error[P65]");
   });
 
   it("says nothing of the environment, and holds where that says something else", async () => {
@@ -254,7 +192,7 @@ describe("a saved plan is refused, and what has moved is named, where", () => {
     [
       "another plan was carried out",
       (project) => project.run(["apply", FILE, "--auto-approve", "--only", "cache-latents"]),
-      "state: there was none → serial",
+      "state: nothing was run then; run ",
     ],
     [
       "what it names is gone",
@@ -300,28 +238,11 @@ describe("a saved plan is refused, and what has moved is named, where", () => {
     const moved = await applySaved(project);
     expect(moved.exitCode).toBe(3);
     expect(moved.stderr.replace(/\s+/g, " ")).toMatch(
-      new RegExp(`- state: serial ${serial} → serial \\d+, moved by run`),
+      new RegExp(`- state: run \\S+, of another plan \\(\\w+\\), has moved it since \\(serial ${serial} → \\d+\\)`),
     );
     await rm(project.path(".wan22"), { recursive: true });
     await project.run(["apply", FILE, "--auto-approve"]);
-    expect((await applySaved(project)).stderr).toContain("- state: another history");
-  });
-
-  it("something has moved since it was begun: it does not go on with something else", async () => {
-    const project = await longQuickstart();
-    await save(project);
-    const first = startApplyOf(project, PLAN);
-    await first.until(stepFrom(130));
-    first.process.kill("SIGINT");
-    expect(await first.ended).toBe(85);
-    const before = await project.read(FILE);
-    await edit(project, "network_dim: 16", "network_dim: 8");
-    expect((await applySaved(project)).exitCode).toBe(3);
-    await project.write(FILE, before);
-    await project.run(["apply", FILE, "--auto-approve", "--replace", "cache-text", "--only", "cache-text"]);
-    const { exitCode, stderr } = await applySaved(project);
-    expect(exitCode).toBe(3);
-    expect(stderr).toContain("- state: ");
+    expect((await applySaved(project)).stderr).toContain("- state: begun anew, with another history");
   });
 
   it("one of several pipelines is stale: none is carried out", async () => {

@@ -43,6 +43,14 @@ it("lists every record with its serial, its host and what it says, whatever is w
 it("shows one for people, and as its schema has it", async () => {
   const { project, sound } = await applied();
   expect(await said(project, "show", "quickstart")).toContain(`serial ${sound.serial} lineage ${sound.lineage}`);
+  const short = await said(project, "show", "quickstart");
+  expect(short).toMatch(
+    /quickstart-000003.safetensors epoch 3, .*\/quickstart.safetensors epoch 4, .* 2 more: --details/,
+  );
+  expect(short).not.toContain("quickstart-000001.safetensors");
+  const whole = await said(project, "show", "quickstart", "--details");
+  for (const { file } of sound.checkpoints) expect(whole).toContain(file);
+  expect(whole).not.toContain("more: --details");
   const { stdout } = await project.run(["state", "show", FILE, "--format", "json"]);
   expect(JSON.parse(stdout)).toEqual(sound);
 });
@@ -58,7 +66,7 @@ it("tells of every run how it ended, when and at which step, also of one whose r
   second.process.kill("SIGKILL");
   await second.ended;
   expect(await said(project, "history", "quickstart")).toMatch(
-    /\S+-quickstart-\w{4} stopped cache-latents finished create, from \S+Z, for .* train stopped create, step \d+, .* \S+-quickstart-\w{4} running train running resume, step \d+/,
+    /\S+-quickstart-\w{4} stopped cache-latents finished create, from \d{4}-\d\d-\d\d \d\d:\d\d, for .* train stopped create, step \d+, .* \S+-quickstart-\w{4} running train running resume, step \d+/,
   );
   expect((await project.run(["state", "restore", "quickstart", "--auto-approve"])).stderr).toContain("error[A54]");
   // Another machine sees the living trainer by its lock alone.

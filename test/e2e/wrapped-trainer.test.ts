@@ -1,6 +1,7 @@
 import { chmod, rm } from "node:fs/promises";
 import { describe, expect, it } from "vitest";
-import { type Applying, stepFrom } from "../rig/applying.ts";
+import { type Applying, startApply as startApplyOf, stepFrom } from "../rig/applying.ts";
+import { FAST_CLOCK, jumpingClock } from "../rig/clocks.ts";
 import { checkpointHashes, FILE, longQuickstart, readState, startApply, undisturbed } from "../rig/long-quickstart.ts";
 import type { Project } from "../rig/project.ts";
 
@@ -102,6 +103,27 @@ it("what a killed trainer leaves for a moment, as its workers, is waited for bef
   expect(await checkpointHashes(project)).toEqual(await undisturbed());
 });
 
+it("what does not end is waited for only so long, by a clock that nobody sets", async () => {
+  const project = await withWrapper(
+    'case "$*" in *wan_train*) while [ -e worker ]; do sleep 0.05; done & ;; esac\nexec python3 "$@"',
+  );
+  await project.write("worker", "");
+  const first = startApply(project);
+  await first.until(stepFrom(130));
+  first.process.kill("SIGKILL");
+  await killStarted(project);
+  await first.ended;
+
+  const second = startApplyOf(project, FILE, { environment: jumpingClock("back", FAST_CLOCK) });
+  await second.until((event) => event.type === "stage-started");
+  await rm(project.path("worker"));
+  // It might be what trains: it is followed to its end, and nothing was said of how that came.
+  expect(await second.ended).toBe(6);
+  expect((await second.process).stderr).toContain("Waiting for the processes that an ended trainer of train has left");
+  expect(second.events.find(({ type }) => type === "stage-started")).toMatchObject({ attached: true });
+  expect(second.events.find(({ type }) => type === "run-ended")).toMatchObject({ seconds: expect.any(Number) });
+});
+
 it("a plan made while an apply is open says so, and proposes no second one", async () => {
   const project = await withWrapper(
     'case "$*" in *wan_cache_text*) while [ -e hold ]; do sleep 0.05; done ;; esac\nexec python3 "$@"',
@@ -148,4 +170,21 @@ it("a run that goes on by the plan of an edited file has that plan in its record
     digest: earlier,
     stages: [{}, {}, { id: "train", total_epochs: 30 }],
   });
+});
+
+it("checkpoints that are not there when training has ended are told once, with their number", async () => {
+  const project = await withWrapper('python3 "$@"\ncode=$?\nrm -f output/quickstart/*.safetensors\nexit $code');
+  const { exitCode, stderr } = await project.run(["apply", FILE, "--auto-approve"]);
+  expect(exitCode).toBe(6);
+  expect(stderr.match(/error\[A20\]/g)).toHaveLength(1);
+  expect(stderr.replace(/\s+/g, " ")).toMatch(
+    /quickstart-000005\.safetensors.* and 3 more are not there, or not whole: 6 of 6 checkpoints\./,
+  );
+});
+
+it("show --format json puts what is wrong where the plan would be", async () => {
+  const project = await longQuickstart();
+  const { exitCode, stdout, stderr } = await project.run(["show", "missing.json", "--format", "json"]);
+  expect([exitCode, stderr]).toEqual([1, ""]);
+  expect(JSON.parse(stdout).diagnostics).toHaveLength(1);
 });

@@ -8,13 +8,14 @@ const fault = JSON.parse(process.env.WAN22_FAULT ?? "{}");
 const log = process.env.WAN22_FAULT_LOG;
 const met = new Map();
 
-/** The kind of file, whatever the run and the process: `state`, `backup`, `journal`, `plan`, `lock`, `folder state`. */
+/** The kind of file, whatever the run and the process: `state`, `backup`, `journal`, `plan`, `lock`, `cache`, `folder state`. */
 function kindOf(path) {
-  const inside = /\/\.wan22\/(state|runs)(?:\/(.*))?$/.exec(String(path));
+  const inside = /\/\.wan22\/(state|runs|cache)(?:\/(.*))?$/.exec(String(path));
   if (inside === null) return undefined;
   const [, folder, rest = ""] = inside;
   const name = rest.replace(/\.[0-9a-f]{8}\.\d+\.tmp$/, "").replace(/^[^/]*\//, "");
   const isTemporary = rest.endsWith(".tmp") ? " temporary" : "";
+  if (folder === "cache") return name.endsWith(".safetensors") ? `cache${isTemporary}` : undefined;
   if (folder === "runs") return /\.(?:ndjson|json|toml|log)$/.test(name) ? `${name}${isTemporary}` : `folder ${folder}`;
   if (rest === "") return `folder ${folder}`;
   const kind = /\.json\.backup/.test(name) ? "backup" : /\.json/.test(name) ? "state" : "lock";
@@ -50,6 +51,10 @@ async function meet(call, path, real, half = real) {
     case "kill halfway":
       await half();
       return kill();
+    // Ctrl-C at this moment, to which a process without a listener ends.
+    case "interrupt":
+      process.kill(process.pid, "SIGINT");
+      return real();
     case "halfway":
       await half();
       throw refuse("ENOSPC", call, path);

@@ -12,10 +12,12 @@ export const FILE = "pipelines/quickstart.yaml";
 const EPOCHS = 30;
 export const STEPS = EPOCHS * 24;
 
+/** Makes the quickstart's file one that trains long enough. */
+export const longer = (yaml: string) =>
+  yaml.replace("max_train_epochs: 4", `max_train_epochs: ${EPOCHS}\n  save_every_n_epochs: 5`);
+
 export const longQuickstart = (edit: (yaml: string) => string = (yaml) => yaml) =>
-  makeQuickstart((yaml) =>
-    edit(yaml.replace("max_train_epochs: 4", `max_train_epochs: ${EPOCHS}\n  save_every_n_epochs: 5`)),
-  );
+  makeQuickstart((yaml) => edit(longer(yaml)));
 
 /** One that no test sees to its end, however slow the machine is that it is disturbed on. */
 export const endlessQuickstart = (edit: (yaml: string) => string = (yaml) => yaml) =>

@@ -49,13 +49,18 @@ export async function makeProject(files: Readonly<Record<string, string>> = {}):
 /** A project that holds the quickstart as it is committed. */
 export async function makeQuickstart(edit: (yaml: string) => string = (yaml) => yaml): Promise<Project> {
   const project = await makeProject();
-  await cp(join(repository, "pipelines"), project.path("pipelines"), { recursive: true });
-  const file = "pipelines/quickstart.yaml";
-  await project.write(file, edit(await project.read(file)));
+  await addQuickstart(project, edit);
   return project;
 }
 
-function openProject(folder: string): Project {
+export async function addQuickstart(project: Project, edit: (yaml: string) => string): Promise<void> {
+  await cp(join(repository, "pipelines"), project.path("pipelines"), { recursive: true });
+  const file = "pipelines/quickstart.yaml";
+  await project.write(file, edit(await project.read(file)));
+}
+
+/** A project that lies in a folder already. */
+export function openProject(folder: string): Project {
   const path = (name: string) => join(folder, name);
   const run = async (args: readonly string[], options: RunOptions = {}): Promise<CommandResult> => {
     const { exitCode, stdout, stderr } = await startCommand(options.folder ?? folder, args, options.environment);
@@ -88,6 +93,8 @@ export function startCommand(
     cwd: folder,
     reject: false,
     stdin: "ignore",
+    // One that is asked to stop may take its time.
+    forceKillAfterDelay: false,
     env: { NO_COLOR: "1", CI: "", GITHUB_ACTIONS: "", npm_command: "", ...environment },
   });
 }

@@ -1,5 +1,5 @@
 /** Runs the rehearsal's scripts as real processes, with contexts written by hand: no planner, no runner. */
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -12,12 +12,7 @@ import { REHEARSAL_MODULES } from "../../src/core/trainer/rehearsal.ts";
 const SCRIPTS = resolve(dirname(fileURLToPath(import.meta.url)), "../../python/rehearsal");
 export const OUTPUT_NAME = "fox";
 
-/** The interpreter behind `python3`, not a version manager's shim that takes longer than the script. */
-function findPython(): string {
-  const asked = spawnSync("python3", ["-c", "import sys; print(sys.executable)"], { encoding: "utf8" });
-  return asked.stdout?.trim() || "python3";
-}
-const PYTHON = findPython();
+const PYTHON = "python3";
 
 export interface RehearsalProject {
   readonly folder: string;

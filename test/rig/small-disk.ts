@@ -24,9 +24,13 @@ export interface DiskOptions {
 export type MountSmallDisk = (options: DiskOptions) => Promise<SmallDisk>;
 
 /** A test that needs such disks; where none can be mounted it says aloud that it was skipped. */
-export function testWithSmallDisk(name: string, body: (mountSmallDisk: MountSmallDisk) => Promise<void>): void {
+export function testWithSmallDisk(
+  name: string,
+  body: (mountSmallDisk: MountSmallDisk) => Promise<void>,
+  options: { readonly timeout?: number } = {},
+): void {
   if (canMount()) {
-    test(name, () => body(mountSmallDisk));
+    test(name, options, () => body(mountSmallDisk));
     return;
   }
   console.warn(`skipped: ${name}. It mounts a small disk, which takes root on a Linux that lets it.`);

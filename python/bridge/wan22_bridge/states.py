@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import Callable
 
 from wan22_contract.files import remove_folder
+from wan22_contract.retention import Retention
 from wan22_contract.stage import Stage
 from wan22_contract.training_state import MARKER, Progress, holds, mark, remove_interim_states
 
@@ -21,6 +23,25 @@ class TrainingStates:
         self._folder: str = args.output_dir
         self._name: str = args.output_name
         self._saved: set[str] = set()
+        last_steps = args.save_last_n_steps
+        self._retention = Retention(
+            self._name,
+            bool(args.save_state),
+            args.save_every_n_epochs,
+            args.save_last_n_epochs_state or args.save_last_n_epochs,
+            args.save_every_n_steps,
+            last_steps,
+            args.save_last_n_steps_state or last_steps,
+        )
+
+    def take_up(self, resume: str) -> None:
+        """Goes on from a state: upstream will remove what earlier processes saved, and repeats no removal of theirs."""
+        own = re.compile(re.escape(self._name) + r"(?:-\d{6,}|-step\d{8,})?(?:-state|\.safetensors)")
+        self._saved.update(os.path.join(self._folder, name) for name in os.listdir(self._folder) if own.fullmatch(name))
+        for name in self._retention.overdue(resume):
+            path = os.path.join(self._folder, name)
+            if os.path.exists(path):
+                self._remove(path)
 
     def save(self, folder: str, progress: Progress, kind: str, write: Callable[[], None], memory: Memory) -> None:
         """Has `write` fill the folder, adds what an exact resume needs beside, and marks it last.
@@ -47,10 +68,14 @@ class TrainingStates:
     def remove_interim(self, before_step: int) -> None:
         remove_interim_states(self._folder, self._name, before_step, self._remove)
 
-    def _remove(self, folder: str) -> None:
-        remove_folder(folder, MARKER)
-        self._saved.discard(folder)
-        self._stage.events.tell("removed", file=folder)
+    def _remove(self, path: str) -> None:
+        # Told first: a process that is killed in between leaves what nothing speaks of, never the reverse.
+        self._stage.events.tell("removed", file=path)
+        self._saved.discard(path)
+        if os.path.isdir(path):
+            remove_folder(path, MARKER)
+        else:
+            os.unlink(path)
 
     def tell_checkpoint(self, path: str, epoch: int, step: int) -> None:
         self._stage.events.tell("checkpoint", file=path, epoch=epoch, step=step, bytes=os.path.getsize(path))

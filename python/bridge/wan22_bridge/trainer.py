@@ -64,6 +64,8 @@ class BridgedTrainer(WanNetworkTrainer):
         self._args = args
         self._workshop = Workshop(args.output_dir, args.output_name)
         self._states = TrainingStates(self._stage, args)
+        if self._resume is not None:
+            self._states.take_up(self._resume)
         return session
 
     def _build_dataset(self, args):

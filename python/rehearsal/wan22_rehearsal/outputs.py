@@ -9,6 +9,7 @@ import re
 from typing import NamedTuple
 
 from wan22_contract.files import remove_folder, remove_left_behind, write_whole
+from wan22_contract.retention import Retention
 from wan22_contract.stage import Refusal
 from wan22_contract.training_state import (
     MARKER,
@@ -47,10 +48,17 @@ class Outputs:
         self._every_epochs = arguments.integer("save_every_n_epochs")
         self._every_steps = arguments.integer("save_every_n_steps")
         self._last_epochs = arguments.integer("save_last_n_epochs")
-        self._last_epochs_state = arguments.integer("save_last_n_epochs_state") or self._last_epochs
-        self._last_steps = arguments.integer("save_last_n_steps")
-        self._last_steps_state = arguments.integer("save_last_n_steps_state") or self._last_steps
         self._save_state = arguments.flag("save_state")
+        last_steps = arguments.integer("save_last_n_steps")
+        self._retention = Retention(
+            self._name,
+            self._save_state,
+            self._every_epochs,
+            arguments.integer("save_last_n_epochs_state") or self._last_epochs,
+            self._every_steps,
+            last_steps,
+            arguments.integer("save_last_n_steps_state") or last_steps,
+        )
         self._save_last_state = self._save_state or arguments.flag("save_state_on_train_end")
         self._dtype = save_dtype(stage)
         self._clean_up()
@@ -63,6 +71,9 @@ class Outputs:
             if re.fullmatch(own + "-state", name):
                 remove_left_behind(os.path.join(self._folder, name))
 
+    def after_resume(self, state: str) -> None:
+        self._remove(self._retention.overdue(state))
+
     def after_step(self, progress: Progress, memory: Memory, epoch_index: int) -> None:
         """Saves by steps, if this step is one of them. `epoch_index` counts from 0, as the trainer's metadata do then."""
         step = progress.steps
@@ -71,12 +82,7 @@ class Outputs:
         self._save_checkpoint(f"{self._name}-step{step:08d}.safetensors", epoch_index + 1, step, in_metadata=epoch_index)
         if self._save_state:
             self._save_training_state(f"{self._name}-step{step:08d}-state", progress, memory)
-            old = self._step_to_remove(step, self._last_steps_state)
-            if old is not None and old > 0:
-                self._remove_state(f"{self._name}-step{old:08d}-state")
-        old = self._step_to_remove(step, self._last_steps)
-        if old is not None and old >= 0:
-            self._remove_checkpoint(f"{self._name}-step{old:08d}.safetensors")
+        self._remove(self._retention.after_step(step))
 
     def after_epoch(self, progress: Progress, memory: Memory, total_epochs: int) -> bool:
         """Saves by epochs, if this epoch is one of them. Says whether a training state was saved."""
@@ -85,12 +91,11 @@ class Outputs:
             return False
         self._save_checkpoint(f"{self._name}-{epoch:06d}.safetensors", epoch, progress.steps)
         if self._last_epochs is not None:
-            self._remove_checkpoint(f"{self._name}-{epoch - self._every_epochs * self._last_epochs:06d}.safetensors")
+            self._remove([f"{self._name}-{epoch - self._every_epochs * self._last_epochs:06d}.safetensors"])
         if not self._save_state:
             return False
         self._save_training_state(f"{self._name}-{epoch:06d}-state", progress, memory)
-        if self._last_epochs_state is not None:
-            self._remove_state(f"{self._name}-{epoch - self._every_epochs * self._last_epochs_state:06d}-state")
+        self._remove(self._retention.after_epoch(epoch))
         return True
 
     def at_end(self, progress: Progress, memory: Memory) -> None:
@@ -108,12 +113,6 @@ class Outputs:
         if self._stage.context.get("on_nan", "stop") == "stop" and not self._lora.is_finite():
             text = f"The weights are not numbers any more at step {step}; nothing is saved of them."
             raise Refusal("nan-loss", text)
-
-    def _step_to_remove(self, step: int, keep_steps: int | None) -> int | None:
-        if keep_steps is None or self._every_steps is None:
-            return None
-        old = step - keep_steps - 1
-        return old - old % self._every_steps
 
     def _save_checkpoint(self, file: str, epoch: int, step: int, in_metadata: int | None = None) -> None:
         self.refuse_ruined(step)
@@ -151,22 +150,20 @@ class Outputs:
         )
         remove_interim_states(self._folder, self._name, progress.steps, self._remove_state_folder)
 
-    def _remove_checkpoint(self, file: str) -> None:
-        path = os.path.join(self._folder, file)
-        if os.path.exists(path):
-            print(f"removing old checkpoint: {path}")
-            os.unlink(path)
-            self._stage.events.tell("removed", file=path)
-
-    def _remove_state(self, folder: str) -> None:
-        path = os.path.join(self._folder, folder)
-        if os.path.isdir(path):
-            self._remove_state_folder(path)
+    def _remove(self, names: list[str]) -> None:
+        for path in [os.path.join(self._folder, name) for name in names]:
+            if os.path.isdir(path):
+                self._remove_state_folder(path)
+            elif os.path.exists(path):
+                print(f"removing old checkpoint: {path}")
+                # Told first: a process that is killed in between leaves a file that nothing speaks of, never the reverse.
+                self._stage.events.tell("removed", file=path)
+                os.unlink(path)
 
     def _remove_state_folder(self, path: str) -> None:
         print(f"removing old state: {path}")
-        remove_folder(path, MARKER)
         self._stage.events.tell("removed", file=path)
+        remove_folder(path, MARKER)
 
 
 def save_dtype(stage: RehearsedStage) -> str:

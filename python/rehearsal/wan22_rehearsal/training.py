@@ -51,7 +51,7 @@ def train(stage: RehearsedStage) -> int:
         lora.load(arguments.required("network_weights"))
     samples = read_samples(context["items"])
     loop = Loop(stage, lora, optimizer, memory, samples)
-    return loop.run(progress)
+    return loop.run(progress, resume)
 
 
 class Loop:
@@ -83,12 +83,14 @@ class Loop:
             (LARGEST_TIMESTEP if highest is None else highest) / LARGEST_TIMESTEP,
         )
 
-    def run(self, progress: Progress) -> int:
+    def run(self, progress: Progress, resume: str | None) -> int:
         print("running training")
         print(f"  num train items: {len(self._samples)}")
         print(f"  num batches per epoch: {self._batches}")
         print(f"  num epochs: {self._epochs}")
         print(f"  total optimization steps: {self._total_steps}")
+        if resume is not None:
+            self._outputs.after_resume(resume)
         while progress.epochs < self._epochs:
             reached = self._train_epoch(progress)
             if not self._is_epoch_end(reached):

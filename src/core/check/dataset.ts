@@ -97,6 +97,8 @@ export function checkDataset({ resolved, items, facts }: DatasetToCheck): readon
         : checkSource(checked),
     ),
   ];
-  const known = sources.every(({ source }) => source.input.unset.length === 0);
+  const known = sources.every(
+    ({ source, facts: found }) => source.input.unset.length === 0 || found.problem === undefined,
+  );
   return hasErrors(found) || !known ? found : [...found, ...checkAnythingLeft({ resolved, items, facts }, sources)];
 }

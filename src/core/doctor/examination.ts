@@ -52,6 +52,11 @@ export interface Examination {
   readonly ffprobe: "found" | "missing";
 }
 
+/** What can be looked at where there is no pipeline that asks for anything. */
+export interface BareMachine extends Pick<Examination, "environment" | "folders" | "ffprobe"> {
+  readonly facts: Pick<Facts, "gpus" | "ramGiB" | "trainer">;
+}
+
 export interface Finding {
   /** What was looked at: `PyTorch`, `models.dit`. */
   readonly subject: string;

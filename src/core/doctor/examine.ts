@@ -1,6 +1,7 @@
-import type { Examination, Finding } from "./examination.ts";
+import type { Facts } from "../facts.ts";
+import type { BareMachine, Examination, Finding } from "./examination.ts";
 import { examineModels } from "./models.ts";
-import { examineTrainer } from "./trainer.ts";
+import { examinePython, examineTrainer } from "./trainer.ts";
 
 /** Everything that a pipeline needs on this machine, one thing after the other, each with what to do about it. */
 export function examine(examination: Examination): readonly Finding[] {
@@ -12,21 +13,22 @@ export function examine(examination: Examination): readonly Finding[] {
   ];
 }
 
+/** A machine by itself, before there is a pipeline: whatever one will need of it. */
+export function examineBareMachine(machine: BareMachine): readonly Finding[] {
+  const { facts, ffprobe, folders } = machine;
+  const { ramGiB } = facts;
+  return [
+    ...examinePython(machine, "found by itself"),
+    ...examineGpus(facts.gpus, "wanted"),
+    ...(ramGiB === undefined ? [] : [{ subject: "memory", state: "fine" as const, found: `${ramGiB} GiB` }]),
+    examineFfprobe(ffprobe),
+    ...examineFolders({ folders }),
+  ];
+}
+
 function examineMachine({ spec, facts, hardware, tierRamGiB, environment, ffprobe }: Examination): readonly Finding[] {
   const rehearsal = spec.trainer.backend === "rehearsal";
-  const findings: Finding[] = facts.gpus.map(({ index, name, vramGiB }): Finding => {
-    return { subject: `GPU ${index}`, state: "fine", found: `${name}, ${vramGiB} GiB` };
-  });
-  if (facts.gpus.length === 0) {
-    findings.push({
-      subject: "GPU",
-      state: rehearsal ? "fine" : "warning",
-      found: "nvidia-smi shows none",
-      ...(rehearsal
-        ? {}
-        : { mend: "Install NVIDIA's driver, or apply on a machine that has a card. A plan needs none." }),
-    });
-  }
+  const findings: Finding[] = [...examineGpus(facts.gpus, rehearsal ? "unused" : "wanted")];
   const why = hardware.tierSource.text;
   findings.push({
     subject: "tier",
@@ -44,13 +46,25 @@ function examineMachine({ spec, facts, hardware, tierRamGiB, environment, ffprob
       ...(enough ? {} : { mend: "Lower blocks_to_swap and max_data_loader_n_workers, or add memory." }),
     });
   }
-  findings.push({
-    subject: "ffprobe",
-    state: ffprobe === "found" ? "fine" : "warning",
-    found: ffprobe === "found" ? "installed" : "not installed",
-    ...(ffprobe === "found" ? {} : { mend: "Only AVI, FLV, WMV and MPEG clips need it: sudo apt-get install ffmpeg" }),
-  });
-  return findings;
+  return [...findings, examineFfprobe(ffprobe)];
+}
+
+function examineGpus(gpus: Facts["gpus"], use: "wanted" | "unused"): readonly Finding[] {
+  if (gpus.length > 0) {
+    return gpus.map(({ index, name, vramGiB }): Finding => {
+      return { subject: `GPU ${index}`, state: "fine", found: `${name}, ${vramGiB} GiB` };
+    });
+  }
+  const found = "nvidia-smi shows none";
+  if (use === "unused") return [{ subject: "GPU", state: "fine", found }];
+  const mend = "Install NVIDIA's driver, or apply on a machine that has a card. A plan needs none.";
+  return [{ subject: "GPU", state: "warning", found, mend }];
+}
+
+function examineFfprobe(ffprobe: Examination["ffprobe"]): Finding {
+  if (ffprobe === "found") return { subject: "ffprobe", state: "fine", found: "installed" };
+  const mend = "Only AVI, FLV, WMV and MPEG clips need it: sudo apt-get install ffmpeg";
+  return { subject: "ffprobe", state: "warning", found: "not installed", mend };
 }
 
 /** bf16 needs an Ampere (8.0), fp8 arithmetic an Ada (8.9); older cards compute fp8 weights in the other precision. */
@@ -69,7 +83,7 @@ function examineArithmetic(name: string, [major, minor]: readonly [number, numbe
 /** Room below which the next checkpoint is in danger, in bytes. */
 const LITTLE_ROOM = 5e9;
 
-function examineFolders({ folders }: Examination): readonly Finding[] {
+function examineFolders({ folders }: Pick<Examination, "folders">): readonly Finding[] {
   return folders.map(({ what, path, freeBytes }): Finding => {
     if (freeBytes === undefined) return { subject: what, state: "warning", found: `${path}: its disk cannot be asked` };
     const little = freeBytes < LITTLE_ROOM;
@@ -77,7 +91,7 @@ function examineFolders({ folders }: Examination): readonly Finding[] {
       subject: what,
       state: little ? "warning" : "fine",
       found: `${path}: ${(freeBytes / 1e9).toFixed(1)} GB free`,
-      ...(little ? { mend: "Make room; `wan22 plan` says how much this pipeline will write." } : {}),
+      ...(little ? { mend: "Make room; `wan22 plan` says how much a pipeline will write." } : {}),
     };
   });
 }

@@ -1,12 +1,13 @@
 import { processesOf } from "../resolve/devices.ts";
 import { BRIDGED_VERSIONS, whyUnbridged } from "../trainer/driver.ts";
-import type { Examination, Finding, Requirement } from "./examination.ts";
+import type { BareMachine, Examination, Finding, Requirement } from "./examination.ts";
 
 /** The trainer, its Python, and the packages in it. */
 
 export function examineTrainer(examination: Examination): readonly Finding[] {
   const { spec } = examination;
-  const python = examinePython(examination);
+  const named = spec.trainer.python === undefined ? "found by itself" : "named under `trainer.python`";
+  const python = examinePython(examination, named);
   if (spec.trainer.backend === "rehearsal") {
     return [
       { subject: "trainer", state: "fine", found: "the embedded rehearsal; no GPU and no models are needed" },
@@ -53,7 +54,8 @@ function examineMusubi({ spec, facts }: Examination): readonly Finding[] {
   return [{ subject: "Musubi Tuner", state: "fine", found: `${found}; resumes exactly` }];
 }
 
-function examinePython({ spec, facts, environment }: Examination): readonly Finding[] {
+/** `origin`: how it was come by; a clause. */
+export function examinePython({ facts, environment }: BareMachine, origin: string): readonly Finding[] {
   const { python } = facts.trainer;
   if (python === undefined) {
     const mend = "Install Python 3.10 or newer, or name one under `trainer.python`.";
@@ -65,12 +67,11 @@ function examinePython({ spec, facts, environment }: Examination): readonly Find
   }
   const [major = 0, minor = 0] = environment.python.split(".").map(Number);
   const old = major < 3 || (major === 3 && minor < 10);
-  const named = spec.trainer.python === undefined ? "found by itself" : "named under `trainer.python`";
   return [
     {
       subject: "Python",
       state: old ? "error" : "fine",
-      found: `${environment.python}, ${python} (${named})`,
+      found: `${environment.python}, ${python} (${origin})`,
       ...(old ? { mend: "It has to be 3.10 or newer." } : {}),
     },
   ];

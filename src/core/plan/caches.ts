@@ -1,14 +1,31 @@
 import type { CacheFileFacts, DiskFacts } from "../facts.ts";
 import { folderOf, joinPath } from "../paths.ts";
 import type { Resolved, ResolvedSource } from "../resolve/resolved.ts";
-import type { StageRecord } from "../state/state.ts";
+import type { Spec } from "../spec/spec.ts";
 import type { DatasetItems, Item, TextItem } from "../trainer/dataset.ts";
-import type { Backend } from "../vocabulary.ts";
+import { latentFrames } from "../trainer/frames.ts";
+import type { Backend, CachingId } from "../vocabulary.ts";
 import { type Sha256, shortDigest } from "./canonical.ts";
 import type { InputValue, StageInputs } from "./fingerprint.ts";
 import type { ClipIdentity } from "./identities.ts";
 
 /** Which cache files a plan wants, what each is made from, and which of them are already there (design §5, "Caches"). */
+
+/** How each stage's files end (trainer facts §5). */
+export const CACHE_SUFFIX: Readonly<Record<CachingId, string>> = {
+  "cache-latents": "_wan.safetensors",
+  "cache-text": "_wan_te.safetensors",
+};
+
+/** The store's folder, as a plan writes it: every item that was encoded, by what it was made from (docs/decisions/0018). */
+export function storeFolder({ cacheDir }: Pick<Spec, "cacheDir">): string {
+  return joinPath(cacheDir, "store");
+}
+
+/** The name of an item in the store. What digests are taken of tells latents and texts apart already; the ending says it to people. */
+export function storedName(id: CachingId, digest: string): string {
+  return `${digest}${CACHE_SUFFIX[id]}`;
+}
 
 /** A cache file as it should be. */
 export interface WantedCache {
@@ -19,6 +36,8 @@ export interface WantedCache {
   readonly stem: string;
   /** Of what it is made from: what a state's ledger holds for it. */
   readonly digest: string;
+  /** Where it lies in the store, whatever pipeline has made it. */
+  readonly stored: string;
   /** Whether the file's own header agrees with what it should be made from, as far as a header tells. */
   readonly agrees: (found: CacheFileFacts) => boolean;
 }
@@ -64,24 +83,26 @@ export function wantedLatents(
     return source.items.map((item): WantedCache => {
       const clip = clipOf.get(`${position}/${item.stem}\n${item.sourceFile}`);
       const folder = settings.cacheDir;
+      const digest = shortDigest(
+        {
+          backend,
+          made,
+          content: clip?.content,
+          // Which frames: counted after `source_fps` has picked them.
+          first_frame: item.firstFrame,
+          frames: item.frames,
+          source_fps: item.kind === "video" ? settings.sourceFps : undefined,
+          size: cachedSize(item),
+        },
+        sha256,
+      );
       return {
         file: joinPath(folder, item.latentCache),
         folder,
         name: item.latentCache,
         stem: item.stem,
-        digest: shortDigest(
-          {
-            backend,
-            made,
-            content: clip?.content,
-            // Which frames: counted after `source_fps` has picked them.
-            first_frame: item.firstFrame,
-            frames: item.frames,
-            source_fps: item.kind === "video" ? settings.sourceFps : undefined,
-            size: cachedSize(item),
-          },
-          sha256,
-        ),
+        digest,
+        stored: joinPath(storeFolder(resolved.spec), storedName("cache-latents", digest)),
         agrees: (found) => madeBy(backend, found) && latentAgrees(found, { item, i2v, backend }),
       };
     });
@@ -116,25 +137,24 @@ function latentAgrees(found: CacheFileFacts, { item, i2v, backend }: LatentExpec
   return tensors.some((name) => name.startsWith(shape));
 }
 
-/** Latent frames of a crop: the VAE keeps the first frame and takes four together of the rest. */
-export function latentFrames(frames: number): number {
-  return Math.floor((frames - 1) / 4) + 1;
-}
-
 /** Text caches, one a caption. */
 export function wantedTexts({ resolved, items, sha256 }: WantedOptions, shaping: StageInputs): readonly WantedCache[] {
   const backend = resolved.spec.trainer.backend;
   const made = shortDigest({ inputs: shaping.inputs, t5: shaping.identities.t5 }, sha256);
   const wanted =
     (settings: ResolvedSource) =>
-    (text: TextItem): WantedCache => ({
-      file: joinPath(settings.cacheDir, text.textCache),
-      folder: settings.cacheDir,
-      name: text.textCache,
-      stem: text.stem,
-      digest: shortDigest({ backend, made, caption: text.caption }, sha256),
-      agrees: (found) => madeBy(backend, found) && found.metadata.caption1 === text.caption,
-    });
+    (text: TextItem): WantedCache => {
+      const digest = shortDigest({ backend, made, caption: text.caption }, sha256);
+      return {
+        file: joinPath(settings.cacheDir, text.textCache),
+        folder: settings.cacheDir,
+        name: text.textCache,
+        stem: text.stem,
+        digest,
+        stored: joinPath(storeFolder(resolved.spec), storedName("cache-text", digest)),
+        agrees: (found) => madeBy(backend, found) && found.metadata.caption1 === text.caption,
+      };
+    };
   return items.sources.flatMap((source, position) => {
     const settings = resolved.dataset.sources[position];
     return settings === undefined ? [] : source.texts.map(wanted(settings));
@@ -147,21 +167,22 @@ export interface SurveyOptions {
   readonly folders: readonly string[];
   /** How this stage's files end: `_wan.safetensors` or `_wan_te.safetensors`. */
   readonly suffix: string;
-  readonly record: StageRecord | undefined;
-  /** Whether what the record's last process made was made from what is wanted now, as far as no header tells. */
-  readonly recordMatches: boolean;
+  /** What files were made from, as far as it is written down. */
+  readonly ledger: Readonly<Record<string, string>> | undefined;
+  /** What a whole file is whose header agrees, and of which nothing is written down. */
+  readonly unlisted: "fresh" | "unproven";
   /** Absent where the disk is another machine's. */
   readonly disk: DiskFacts | undefined;
 }
 
 /** Compares what is wanted with ledger and disk. Linear in the files of both. */
 export function surveyCaches(options: SurveyOptions): CacheSurvey {
-  const { wanted, folders, suffix, record, disk } = options;
+  const { wanted, folders, suffix, ledger, disk } = options;
   const found = disk === undefined ? undefined : foundFiles(disk, folders);
   const names = new Set(wanted.map(({ file }) => file));
   // A ledger may name anything, if somebody edits it: what lies elsewhere is no cache.
   const own = new Set(folders);
-  const recorded = Object.keys(record?.caches ?? {}).filter((file) => own.has(folderOf(file)));
+  const recorded = Object.keys(ledger ?? {}).filter((file) => own.has(folderOf(file)));
   const present = found === undefined ? recorded : [...found.keys()];
   return {
     wanted,
@@ -181,9 +202,8 @@ function foundFiles(disk: DiskFacts, folders: readonly string[]): ReadonlyMap<st
 function standingOf(
   { file, digest, agrees }: WantedCache,
   found: ReadonlyMap<string, CacheFileFacts> | undefined,
-  { record, recordMatches }: SurveyOptions,
+  { ledger, unlisted }: SurveyOptions,
 ): CacheStanding {
-  const ledger = record?.caches;
   const recorded = ledger !== undefined && Object.hasOwn(ledger, file) ? ledger[file] : undefined;
   if (found === undefined) return recorded === undefined ? "missing" : recorded === digest ? "fresh" : "stale";
   const onDisk = found.get(file);
@@ -192,5 +212,5 @@ function standingOf(
   if (recorded !== undefined) return recorded === digest && agrees(onDisk) ? "fresh" : "stale";
   if (!agrees(onDisk)) return "stale";
   // Made by a run that did not come to write it down, or before there was a record: then its header is all there is.
-  return record === undefined || recordMatches ? "fresh" : "unproven";
+  return unlisted;
 }

@@ -6,6 +6,7 @@ import {
   type CheckpointOptions,
   lastCheckpointName,
   lastStateName,
+  removalsAfter,
   type ScheduledFile,
   scheduleCheckpoints,
   scheduleRemovals,
@@ -90,10 +91,15 @@ function byStep(a: CheckpointPlan, b: CheckpointPlan): number {
 }
 
 /** Base names that retention will remove from here on. */
-function laterRemovals({ schedule, progress }: CheckpointListOptions): ReadonlySet<string> {
+function laterRemovals({ schedule, progress, files }: CheckpointListOptions): ReadonlySet<string> {
   if (progress.kind !== "going-on") return new Set();
   const { doneEpochs: fromEpoch, doneSteps: fromStep } = progress;
-  return new Set(scheduleRemovals({ ...schedule, fromEpoch, fromStep }).map(({ file }) => file));
+  const begun = files.find(({ path }) => path === progress.from);
+  const overdue =
+    begun !== undefined && (begun.savedAs ?? "scheduled") === "scheduled"
+      ? removalsAfter(baseName(begun.path), schedule)
+      : [];
+  return new Set([...overdue, ...scheduleRemovals({ ...schedule, fromEpoch, fromStep }).map(({ file }) => file)]);
 }
 
 function scheduledAction(

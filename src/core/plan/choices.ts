@@ -15,6 +15,19 @@ export interface Choices {
   readonly from?: StageId | undefined;
   /** Training goes on from a training state with so many epochs done; what came after it is archived. */
   readonly fromEpoch?: number | undefined;
+  /** Devices that the pipelines are shared out among; each gets what its file names of them, or one. As files say, where absent. */
+  readonly gpuPool?: readonly number[] | undefined;
+}
+
+/** Choices as options of `plan` and `apply`. */
+export function choiceWords({ only = [], replace = [], from, fromEpoch, gpuPool }: Choices): readonly string[] {
+  return [
+    ...only.flatMap((stage) => ["--only", stage]),
+    ...replace.flatMap((stage) => ["--replace", stage]),
+    ...(from === undefined ? [] : ["--from", from]),
+    ...(fromEpoch === undefined ? [] : ["--from-epoch", String(fromEpoch)]),
+    ...(gpuPool === undefined ? [] : ["--gpus", gpuPool.join(",")]),
+  ];
 }
 
 /** Choices as they hold for the stages of one pipeline. */

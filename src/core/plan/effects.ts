@@ -31,7 +31,7 @@ function workMoved(before: StagePlan, now: StagePlan): readonly string[] {
   const differs = (of: (stage: StagePlan) => unknown) => JSON.stringify(of(before)) !== JSON.stringify(of(now));
   return [
     ...(before.driver === now.driver ? [] : [`stage ${now.id}: run by ${before.driver} → ${now.driver}`]),
-    ...(differs(({ gpus }) => gpus) ? [`stage ${now.id}: other GPUs`] : []),
+    ...(devicesMoved(before, now) ? [`stage ${now.id}: other GPUs`] : []),
     ...(differs(({ total_steps, total_epochs }) => [total_steps, total_epochs])
       ? [`stage ${now.id}: ${lengthText(before)} → ${lengthText(now)}`]
       : []),
@@ -39,6 +39,14 @@ function workMoved(before: StagePlan, now: StagePlan): readonly string[] {
     ...(differs(({ argv }) => withoutResume(argv)) ? [`stage ${now.id}: its arguments`] : []),
     ...(differs(({ files }) => files) ? [`stage ${now.id}: the files that it reads`] : []),
   ];
+}
+
+/** A stage that was to get one out of several may be at work on it by now. */
+function devicesMoved(before: StagePlan, now: StagePlan): boolean {
+  const { gpu_pool: pool } = before;
+  if (pool !== undefined && now.gpus !== undefined) return !now.gpus.every((gpu) => pool.includes(gpu));
+  const named = ({ gpus, gpu_pool }: StagePlan) => JSON.stringify([gpus, gpu_pool]);
+  return named(before) !== named(now);
 }
 
 function lengthText({ total_steps = 0, total_epochs = 0 }: StagePlan): string {
@@ -52,6 +60,9 @@ function withoutResume(argv: readonly string[]): readonly string[] {
 
 /** What it goes on from, makes, moves and removes. */
 function filesMoved(before: StagePlan, now: StagePlan): readonly string[] {
+  const stored = new Set(now.stored ?? []);
+  // More than were there when it was planned are no reason to refuse: they only save work.
+  const gone = (before.stored ?? []).filter((file) => !stored.has(file));
   const names = (stage: StagePlan) => ({
     "to be made": stage.pending ?? [],
     "to be removed": stage.leftover ?? [],
@@ -60,7 +71,7 @@ function filesMoved(before: StagePlan, now: StagePlan): readonly string[] {
     "to go on from": stage.resume_from === undefined ? [] : [stage.resume_from],
   });
   const [old, present] = [names(before), names(now)];
-  return (Object.keys(old) as (keyof typeof old)[]).flatMap((what) => {
+  const moved = (Object.keys(old) as (keyof typeof old)[]).flatMap((what) => {
     const [had, has] = [new Set(old[what]), new Set(present[what])];
     const more = present[what].filter((name) => !had.has(name));
     const fewer = old[what].filter((name) => !has.has(name));
@@ -73,6 +84,8 @@ function filesMoved(before: StagePlan, now: StagePlan): readonly string[] {
         : [`stage ${now.id}: ${countText(fewer.length, "file")} fewer ${what}: ${namesText(fewer)}`]),
     ];
   });
+  if (moved.length > 0 || gone.length === 0) return moved;
+  return [`stage ${now.id}: ${countText(gone.length, "file")} fewer to be taken from the store: ${namesText(gone)}`];
 }
 
 function checkpointsMoved(before: readonly CheckpointPlan[], now: readonly CheckpointPlan[]): readonly string[] {

@@ -80,7 +80,7 @@ export function stageOutputs(options: OutputsOptions): StageOutputs {
   const recorded = recordedFiles(options).filter(({ path, kind }) => isOwn(path, kind, options));
   const files = [
     ...recorded.filter(({ path }) => exists(path)),
-    ...unrecordedFiles(options, new Set(recorded.map(({ path }) => path))),
+    ...(disk === undefined ? [] : filesUnderNames(disk, options, new Set(recorded.map(({ path }) => path)))),
   ];
   return {
     files: files.map((file) => ({ ...file, savedAs: kinds.get(file.path) })).sort((a, b) => (a.path < b.path ? -1 : 1)),
@@ -150,13 +150,16 @@ function recordedFiles({ state, stage, disk }: OutputsOptions): readonly OutputF
   ];
 }
 
-function unrecordedFiles(options: OutputsOptions, recorded: ReadonlySet<string>): readonly OutputFile[] {
-  const { disk, outputDir, outputName, stepsPerEpoch } = options;
-  if (disk === undefined) return [];
+/** What lies on a disk under the stage's names, the paths in `except` aside. */
+export function filesUnderNames(
+  disk: DiskFacts,
+  { outputDir, outputName, stepsPerEpoch }: Pick<OutputsOptions, "outputDir" | "outputName" | "stepsPerEpoch">,
+  except: ReadonlySet<string>,
+): readonly OutputFile[] {
   const found: OutputFile[] = [];
   const add = (path: string, kind: OutputFile["kind"], known: Partial<OutputFile>) => {
     const told = folderOf(path) === outputDir ? readOutputName(baseName(path), outputName) : undefined;
-    if (told?.kind !== kind || recorded.has(path)) return;
+    if (told?.kind !== kind || except.has(path)) return;
     const epoch =
       told.epoch ?? (told.step === undefined ? undefined : Math.ceil(told.step / Math.max(1, stepsPerEpoch)));
     const step = told.step ?? (told.epoch === undefined ? undefined : told.epoch * stepsPerEpoch);

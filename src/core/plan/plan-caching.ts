@@ -1,53 +1,51 @@
 import { diagnose } from "../diagnostic.ts";
+import type { DiskFacts } from "../facts.ts";
 import type { StageRecord } from "../state/state.ts";
-import type { StageId } from "../vocabulary.ts";
+import type { CachingId } from "../vocabulary.ts";
+import { recordMatches, witnessOf } from "./cache-witness.ts";
 import {
+  CACHE_SUFFIX,
   type CacheStanding,
   type CacheSurvey,
+  storeFolder,
   surveyCaches,
   type WantedCache,
-  wantedLatents,
-  wantedTexts,
 } from "./caches.ts";
-import { canonicalJson } from "./canonical.ts";
 import { modelChanges, valueChanges } from "./changes.ts";
 import { PLAN_CODES } from "./codes.ts";
 import { cacheBytesByFile, cachingWrites } from "./estimates/disk-space.ts";
 import { fingerprintOf, type StageInputs } from "./fingerprint.ts";
-import { latentInputs, textInputs } from "./inputs.ts";
 import type { Reason, StageAction } from "./plan.ts";
 import { type PlannedStage, type Planning, recordedDevices, renderedStage, stageDevices, waitReason } from "./stage.ts";
+import { findStored, isStorable, type Stored, storedReason, wantedOf } from "./store.ts";
 import { countText, namesText, takeBack } from "./wording.ts";
 
 /** Plans the two caching stages: which files there will be, which of them are to be made, and why (design §5). */
 
-type CachingId = Extract<StageId, "cache-latents" | "cache-text">;
-
-/** How each stage's files end (trainer facts §5). */
-const SUFFIX: Readonly<Record<CachingId, string>> = {
-  "cache-latents": "_wan.safetensors",
-  "cache-text": "_wan_te.safetensors",
-};
-
-export function planCaching(id: CachingId, planning: Planning): PlannedStage {
-  const { resolved, inputs: inputsOptions, state, sha256 } = planning;
-  const shaping = id === "cache-latents" ? latentInputs(inputsOptions) : textInputs(inputsOptions);
+/** `training`: what is planned of the train stages. */
+export function planCaching(id: CachingId, planning: Planning, training: readonly PlannedStage[]): PlannedStage {
+  const { resolved, inputs: inputsOptions, sha256 } = planning;
+  const { wanted, shaping } = wantedOf(id, { resolved, items: planning.items, inputs: inputsOptions, sha256 });
   const fingerprint = fingerprintOf(id, shaping, sha256);
-  const wanted =
-    id === "cache-latents" ? wantedLatents(planning, inputsOptions.clips, shaping) : wantedTexts(planning, shaping);
-  const record = state?.stages[id];
+  const folders = resolved.dataset.sources.map(({ cacheDir }) => cacheDir);
+  // Of a pipeline that is trained elsewhere nothing is encoded here, whatever lies here.
+  const isNeeded = planning.choices.replace.has(id) || training.some(({ stage }) => stage.action !== "none");
+  const { record, disk, isOwn } = witnessOf(id, folders, isNeeded ? planning : { ...planning, here: undefined });
+  const matches = (record === undefined && isOwn) || recordMatches(id, record, shaping, planning);
   const survey = surveyCaches({
     wanted,
-    folders: resolved.dataset.sources.map(({ cacheDir }) => cacheDir),
-    suffix: SUFFIX[id],
-    record,
-    recordMatches: recordMatches(id, record, shaping, planning),
-    disk: planning.disk,
+    folders,
+    suffix: CACHE_SUFFIX[id],
+    ledger: record?.caches,
+    unlisted: matches ? "fresh" : "unproven",
+    disk,
   });
   const running = planning.alive.has(id) && record !== undefined;
-  const decision = decide({ id, planning, survey, record, shaping, running });
+  const decision = decide({ id, planning, survey, record, disk, shaping, running });
   const { argv, files } = renderedStage(planning.rendered, id);
-  const [pending, leftover] = [[...decision.pending], [...survey.leftover]];
+  const pending = decision.pending.map(({ file }) => file);
+  const [stored, leftover] = [[...decision.stored.files], [...survey.leftover]];
+  const store = isStorable(id, resolved, shaping) ? storeFolder(resolved.spec) : undefined;
   const conflict = running && (record.fingerprint !== fingerprint || planning.choices.replace.has(id));
   const planned: PlannedStage = {
     stage: {
@@ -60,7 +58,9 @@ export function planCaching(id: CachingId, planning: Planning): PlannedStage {
       files: { ...files },
       cache_files: wanted.map(({ file }) => file),
       pending,
-      writes: [...cachingWrites({ pending, leftover }, cacheBytesByFile(planning.items, resolved), planning.disk)],
+      ...(store === undefined ? {} : { store }),
+      ...(stored.length === 0 ? {} : { stored }),
+      writes: [...cachingWrites({ pending, stored, store }, cacheBytesByFile(planning.items, resolved), disk)],
       ...(leftover.length === 0 ? {} : { leftover }),
       cache_digests: Object.fromEntries(wanted.map(({ file, digest }) => [file, digest])),
       fingerprint,
@@ -83,7 +83,7 @@ export function planCaching(id: CachingId, planning: Planning): PlannedStage {
 
 /** The stage left as it is, because others were asked for. */
 function waiting({ stage }: PlannedStage, planning: Planning): PlannedStage {
-  const { leftover: _, ...rest } = stage;
+  const { leftover: _, stored: __, ...rest } = stage;
   const withheld = { action: stage.action, reasons: stage.reasons };
   return {
     stage: { ...rest, action: "wait", reasons: [waitReason(planning, withheld)], pending: [] },
@@ -93,28 +93,12 @@ function waiting({ stage }: PlannedStage, planning: Planning): PlannedStage {
   };
 }
 
-/**
- * Whether a whole file without an entry in the ledger can be what is wanted, as the stage's last process wrote it. A text
- * cache holds its caption, so that only how it was encoded must be the same; of latents no header tells the clip's content.
- */
-function recordMatches(
-  id: CachingId,
-  record: StageRecord | undefined,
-  { inputs, identities }: StageInputs,
-  { resolved }: Planning,
-): boolean {
-  // Before its process was started, stale files still lay where the new ones were to be.
-  if (record?.begun !== true || record.backend !== resolved.spec.trainer.backend) return false;
-  const told = ({ dataset, ...models }: Readonly<Record<string, string>>) =>
-    id === "cache-latents" ? { dataset, ...models } : models;
-  return canonicalJson([record.inputs, told(record.identities)]) === canonicalJson([inputs, told(identities)]);
-}
-
 interface Situation {
   readonly id: CachingId;
   readonly planning: Planning;
   readonly survey: CacheSurvey;
   readonly record: StageRecord | undefined;
+  readonly disk: DiskFacts | undefined;
   readonly shaping: StageInputs;
   readonly running: boolean;
 }
@@ -123,31 +107,38 @@ interface Decision {
   readonly action: StageAction;
   readonly reasons: readonly Reason[];
   /** Files to be made. */
-  readonly pending: readonly string[];
+  readonly pending: readonly WantedCache[];
+  readonly stored: Stored;
 }
 
 function decide(situation: Situation): Decision {
-  const { id, planning, survey, record, running } = situation;
+  const { id, planning, survey, record, disk, running } = situation;
   const { wanted, standings, leftover } = survey;
   const requested = planning.choices.replace.has(id) && standings.some((standing) => standing !== "missing");
-  const pending = wanted.filter((_, index) => requested || standings[index] !== "fresh").map(({ file }) => file);
+  const pending = wanted.filter((_, index) => requested || standings[index] !== "fresh");
   const total = countText(wanted.length, "cache file");
-  if (running) return { action: "resume", reasons: [runningReason(record)], pending };
-  if (requested) {
-    return {
-      action: "update",
-      reasons: [{ cause: "requested", text: `asked for: all ${total} are made anew` }],
-      pending,
-    };
-  }
+  if (running) return { action: "resume", reasons: [runningReason(record)], pending, stored: NOTHING_STORED };
+  const stored = findStored(pending, { promised: planning.promised, disk, content: requested ? "ignore" : "take" });
+  const because = (action: StageAction, [first, ...more]: readonly Reason[]): Decision => {
+    const reasons = [...(first === undefined ? [] : [first]), ...storedReason(stored, pending.length), ...more];
+    return { action, reasons, pending, stored };
+  };
+  if (requested) return because("update", [{ cause: "requested", text: `asked for: all ${total} are made anew` }]);
   if (pending.length === 0 && leftover.length === 0) {
-    const text = wanted.length === 1 ? "the cache file is there" : `all ${total} are there`;
-    return { action: "none", reasons: [{ cause: "up-to-date", text }], pending };
+    const there = wanted.length === 1 ? "the cache file is there" : `all ${total} are there`;
+    return because("none", [{ cause: "up-to-date", text: there }]);
   }
   if (record === undefined && standings.every((standing) => standing === "missing") && leftover.length === 0) {
-    return { action: "create", reasons: [{ cause: "no-record", text: `${total} to make` }], pending };
+    return because("create", [{ cause: "no-record", text: `${total} to make` }]);
   }
-  return { action: "update", reasons: updateReasons(situation, pending.length), pending };
+  const elsewhere = disk !== undefined && planning.elsewhere !== undefined ? [elsewhereReason(planning.elsewhere)] : [];
+  return because("update", [...updateReasons(situation, pending.length), ...elsewhere]);
+}
+
+const NOTHING_STORED: Stored = { files: [], makers: [] };
+
+function elsewhereReason(host: string): Reason {
+  return { cause: "stale", text: `by the record ${host} has made them; what lies here is told by this checkout's own` };
 }
 
 function runningReason(record: StageRecord | undefined): Reason {

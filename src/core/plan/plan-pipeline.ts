@@ -22,7 +22,7 @@ import type { PipelinePlan, StagePlan } from "./plan.ts";
 import { planCaching } from "./plan-caching.ts";
 import { planTraining } from "./plan-training.ts";
 import { stageLength, trainedModules } from "./schedule.ts";
-import type { PlannedStage, Planning } from "./stage.ts";
+import type { PlannedStage, Planning, PromisedCaches } from "./stage.ts";
 import { waitingDiagnostics } from "./waiting.ts";
 import { takeBack } from "./wording.ts";
 
@@ -39,12 +39,20 @@ export interface PlanInput extends Choices {
   readonly disk?: DiskFacts | undefined;
   /** This machine's name. Where the state names another, the disk is not asked but the state believed. */
   readonly host?: string | undefined;
+  /** Where the state was read from, if not from this checkout: then too the disk is not asked. */
+  readonly readFrom?: string | undefined;
+  /** This checkout's own record, whichever counts. */
+  readonly ownState?: State | undefined;
   /** Stages that were begun already by a plan that asks what is asked now. */
   readonly begun?: readonly StageId[] | undefined;
   /** Stages whose recorded trainer process was found alive. */
   readonly alive?: readonly StageId[] | undefined;
+  /** What of the facts was taken from the lock; absent where all of it is here. */
+  readonly fromLock?: PipelinePlan["planned_from"] | undefined;
   /** The files that `network_weights` and `base_weights` name, by their path as resolved. */
   readonly weights?: Readonly<Record<string, ModelFacts>> | undefined;
+  /** Items that pipelines put into the store which are carried out before this one. */
+  readonly promised?: PromisedCaches | undefined;
   readonly sha256: Sha256;
 }
 
@@ -54,7 +62,8 @@ export interface PlanInput extends Choices {
  */
 export function planPipeline(input: PlanInput): Outcome<PipelinePlan> {
   const { resolved, items, facts, state, sha256 } = input;
-  const sameHost = state === undefined || input.host === undefined || state.host === input.host;
+  const isOwn = input.readFrom === undefined;
+  const sameHost = state === undefined || (isOwn && (input.host === undefined || state.host === input.host));
   const clips = clipIdentities(items, facts.sources, sha256);
   const driving = {
     backend: resolved.spec.trainer.backend,
@@ -81,7 +90,9 @@ export function planPipeline(input: PlanInput): Outcome<PipelinePlan> {
     provenance: provenanceOf(resolved),
     state,
     disk: sameHost ? input.disk : undefined,
+    here: sameHost || input.disk === undefined ? undefined : { disk: input.disk, state: input.ownState },
     choices,
+    promised: input.promised ?? new Map(),
     alive: new Set(input.alive),
     elsewhere: sameHost ? undefined : state.host,
     savesIn: facts.trainer.arguments?.train?.has("--save_precision") === false ? "trained-precision" : "float32",
@@ -94,8 +105,8 @@ export function planPipeline(input: PlanInput): Outcome<PipelinePlan> {
     return { ...planTraining(stage, modules, planning), modules };
   });
   const planned: readonly PlannedStage[] = [
-    planCaching("cache-latents", planning),
-    planCaching("cache-text", planning),
+    planCaching("cache-latents", planning, training),
+    planCaching("cache-text", planning, training),
     ...training,
   ];
   const stages = planned.map(({ stage }) => stage);
@@ -122,7 +133,7 @@ export function planPipeline(input: PlanInput): Outcome<PipelinePlan> {
     ...choices.diagnostics,
     ...waitingDiagnostics(planned, planning),
     ...abandonedTrainers(planning, stages),
-    ...(sameHost ? [] : [otherHost(state, resolved, stages)]),
+    ...(sameHost ? [] : [otherHost(state, input, stages)]),
     ...planned.flatMap((stage) => stage.diagnostics),
     ...shortages,
   ];
@@ -138,13 +149,17 @@ export function planPipeline(input: PlanInput): Outcome<PipelinePlan> {
     ...(valid && resolved.spec.notify.length > 0
       ? { notify: resolved.spec.notify.map((hook) => ({ target: describeHook(hook), on: [...hook.on] })) }
       : {}),
+    ...(input.fromLock === undefined ? {} : { planned_from: input.fromLock }),
     ...(state === undefined ? {} : { state: { lineage: state.lineage, serial: state.serial } }),
   };
   return { value: { ...plan, digest: planDigest(plan, sha256) }, diagnostics };
 }
 
-/** Names a plan by what would happen. Estimates are not in it: a disk's free space changes, and nothing that is planned; nor who is told. */
-function planDigest({ estimates: _, notify: __, ...named }: Omit<PipelinePlan, "digest">, sha256: Sha256): string {
+/** Names a plan by what would happen. Estimates are not in it: a disk's free space changes, and nothing that is planned; nor who is told, nor whether things were seen or are known from the lock. */
+function planDigest(
+  { estimates: _, notify: __, planned_from: ___, ...named }: Omit<PipelinePlan, "digest">,
+  sha256: Sha256,
+): string {
   return sha256(canonicalJson(named));
 }
 
@@ -191,11 +206,17 @@ function abandonedTrainers({ alive, state, resolved }: Planning, stages: readonl
 }
 
 /** The record would be put together again from its runs if it were moved away: what begins anew is a replace of every stage. */
-function otherHost(state: State, { spec }: Resolved, stages: readonly StagePlan[]): Diagnostic {
+function otherHost(
+  state: State,
+  { resolved: { spec }, host, readFrom }: PlanInput,
+  stages: readonly StagePlan[],
+): Diagnostic {
+  const where = state.host === host ? `in another checkout on ${host}` : `on ${state.host}`;
+  const from = readFrom === undefined ? "" : `, and read from ${readFrom}`;
   const replace = stages.map(({ id }) => `--replace ${id}`).join(" ");
   return diagnose(
     PLAN_CODES.otherHost,
-    `The record of ${spec.name} was written on ${state.host}. Its caches and checkpoints were not looked for here; the record is believed. Apply there; or here, where this machine has the same files. To make everything anew on this machine: \`wan22 apply ${replace} ${spec.file}\`.`,
+    `The record of ${spec.name} was written ${where}${from}. It is believed: what this plan keeps, archives or renames is what the record tells of, and of this machine only that was looked at which lies here under the same names. Apply there; or here, where this machine has the same files. To make everything anew on this machine: \`wan22 apply ${replace} ${spec.file}\`.`,
     { at: { file: spec.file } },
   );
 }

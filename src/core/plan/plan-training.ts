@@ -11,6 +11,7 @@ import type { Reason, StageAction, StagePlan } from "./plan.ts";
 import { type LastFilesMoves, moveLastFiles } from "./renames.ts";
 import { allowsExtend, checkpointOptions, numberOf, type StageLength, stageLength, textOf } from "./schedule.ts";
 import { type PlannedStage, type Planning, recordedDevices, renderedStage, stageDevices, waitReason } from "./stage.ts";
+import { inTheWay, strangersOf, strangersReason } from "./strangers.ts";
 import { decideTrainAction, type TrainAction } from "./train-action.ts";
 import { type Training, trainingDiagnostics } from "./training-diagnostics.ts";
 
@@ -27,7 +28,7 @@ export function planTraining(
   const wanted = stageLength(stage, resolved, planning.items.batches);
   const outputDir = resolved.spec.output.dir.path;
   const record = state?.stages[stage.id];
-  const outputs = stageOutputs({
+  const naming = {
     stage: stage.id,
     outputDir,
     outputName: stage.outputName,
@@ -37,8 +38,10 @@ export function planTraining(
     fingerprint,
     state,
     disk,
-  });
-  const training = { planning, stage, modules, outputDir, wanted, record, outputs, shaping, fingerprint };
+  };
+  const outputs = stageOutputs(naming);
+  const strangers = strangersOf({ ...naming, here: planning.here?.disk }, outputs);
+  const training = { planning, stage, modules, outputDir, wanted, record, outputs, strangers, shaping, fingerprint };
   const decision = decideTrainAction({
     fingerprint,
     driver: planning.driverOf(stage.id),
@@ -118,7 +121,7 @@ function courseOf(training: Training, decision: TrainAction): Course {
       const { path } = decision.from;
       const { later = [] } = decision;
       const lastMoves = moveLastFiles({
-        files: outputs.files.filter((file) => !later.includes(file.path)),
+        files: ownFiles(training).filter((file) => !later.includes(file.path)),
         outputName: record?.output_name ?? stage.outputName,
         totalEpochs: wanted.epochs,
         stepsPerEpoch: wanted.stepsPerEpoch,
@@ -172,21 +175,26 @@ function courseOf(training: Training, decision: TrainAction): Course {
 function assemble(training: Training, decision: TrainAction): PlannedStage {
   const { planning, stage, modules, outputDir, outputs, shaping, fingerprint } = training;
   const course = courseOf(training, decision);
-  const { length, moves } = course;
+  const { length } = course;
   const { argv, files } = renderedStage(planning.rendered, stage.id);
-  const list: CheckpointListOptions = {
+  const scheduled: Omit<CheckpointListOptions, "files"> = {
     stage: stage.id,
     outputDir,
     schedule: checkpointOptions(stage, { ...length, modules, savesIn: planning.savesIn }),
-    files: course.progress.kind === "from-start" ? outputs.files : afterMoves(outputs.files, moves),
     progress: course.progress,
+  };
+  const found = strangersArchived(training, decision, { course, scheduled });
+  const moves = withArchived(course.moves, found);
+  const list: CheckpointListOptions = {
+    ...scheduled,
+    files: course.progress.kind === "from-start" ? outputs.files : afterMoves(outputs.files, moves),
   };
   const later = "later" in decision ? (decision.later ?? []) : [];
   return {
     stage: {
       id: stage.id,
       action: course.action,
-      reasons: [...decision.reasons],
+      reasons: [...decision.reasons, ...strangersReason(found)],
       driver: planning.driverOf(stage.id),
       // A living trainer stays where it was started.
       ...(decision.action === "follow" ? recordedDevices(decision.record) : stageDevices(stage.id, planning.resolved)),
@@ -214,6 +222,33 @@ function assemble(training: Training, decision: TrainAction): PlannedStage {
     }),
     diagnostics: trainingDiagnostics(training, decision),
   };
+}
+
+/** Files of which the record does not tell and that are archived all the same: of those that it tells of, the course does it. */
+function strangersArchived(
+  training: Training,
+  decision: TrainAction,
+  { course, scheduled }: { readonly course: Course; readonly scheduled: Omit<CheckpointListOptions, "files"> },
+): readonly string[] {
+  const { strangers, outputDir, stage } = training;
+  if (course.progress.kind === "from-start") {
+    const archived = new Set(course.moves.archive);
+    return strangers.flatMap(({ path }) => (archived.has(path) ? [] : [path]));
+  }
+  if (decision.action !== "resume" && decision.action !== "extend") return [];
+  const { moves } = course;
+  const listed = listCheckpoints({ ...scheduled, files: [...afterMoves(ownFiles(training), moves), ...strangers] });
+  return inTheWay(strangers, { outputDir, outputName: stage.outputName, from: decision.from.path, moves, listed });
+}
+
+function withArchived({ renames, archive }: LastFilesMoves, found: readonly string[]): LastFilesMoves {
+  return { renames: renames.filter(({ from }) => !found.includes(from)), archive: [...archive, ...found] };
+}
+
+/** The files of which the record tells. */
+function ownFiles({ outputs, strangers }: Pick<Training, "outputs" | "strangers">): readonly OutputFile[] {
+  const foreign = new Set(strangers);
+  return outputs.files.filter((file) => !foreign.has(file));
 }
 
 /** The files under the names that they have when training starts. */

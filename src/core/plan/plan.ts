@@ -1,6 +1,7 @@
 import * as z from "zod";
 import { NOTIFICATION_EVENTS } from "../notification.ts";
 import { DRIVERS, STAGE_IDS } from "../vocabulary.ts";
+import { baseSchema } from "./base.ts";
 import { PLAN_FORMAT_VERSION } from "./format-version.ts";
 
 /** The plan as data: the contract of `plan --format json` (design §5). Views print it, `execute` walks it. */
@@ -14,7 +15,7 @@ const rangeSchema = z.strictObject({
   end_column: z.number().int().describe("Exclusive"),
 });
 
-const diagnosticSchema = z.strictObject({
+export const diagnosticSchema = z.strictObject({
   severity: z
     .enum(["error", "warning", "note"])
     .describe("Whether it stops the pipeline, should be looked at, or is worth knowing"),
@@ -67,6 +68,7 @@ const reasonSchema = z.strictObject({
       "missing",
       "stale",
       "requested",
+      "stored",
       "up-to-date",
     ])
     .describe("Why the action was chosen"),
@@ -95,6 +97,10 @@ const stageSchema = z.strictObject({
     .array(z.number().int())
     .optional()
     .describe("Devices that it runs on, where the pipeline names them: one process for each in training"),
+  gpu_pool: z
+    .array(z.number().int())
+    .optional()
+    .describe("Devices of which it gets one, the first that is free, where the pipeline names none (`--gpus`)"),
   argv: z.array(z.string()).describe("Script and arguments, one value each; without Python and --context"),
   files: z.record(z.string(), z.string()).describe("What the trainer reads, by base name in the work folder"),
   cache_files: z.array(z.string()).optional().describe("Caching: every cache file there will be, relative to the root"),
@@ -102,6 +108,14 @@ const stageSchema = z.strictObject({
     .array(z.string())
     .optional()
     .describe("Caching: the cache files to be made by this action; those that exist are stale and go first"),
+  store: z
+    .string()
+    .optional()
+    .describe("Caching: folder of the items that pipelines share, by what they are made from; new ones are put there"),
+  stored: z
+    .array(z.string())
+    .optional()
+    .describe("Caching: those of `pending` that are taken from the store; the others are encoded"),
   leftover: z
     .array(z.string())
     .optional()
@@ -165,6 +179,30 @@ const estimateSchema = z.strictObject({
   available: z.number().optional().describe("What there is of it on the machine planned for, in the same unit"),
 });
 
+/** Rules of a policy, in the order they are shown. */
+const POLICY_RULES = [
+  "max_hours",
+  "max_gpu_hours",
+  "max_disk_gb",
+  "vram_headroom_gb",
+  "input_roots",
+  "output_roots",
+  "tasks",
+  "require_lock",
+] as const;
+
+const policyVerdictSchema = z.strictObject({
+  rule: z.enum(POLICY_RULES).describe("Its key under `policy` in wan22.yaml"),
+  verdict: z
+    .enum(["kept", "broken", "unknown"])
+    .describe("Whether the plan keeps it; apply refuses what is not kept, also where that is unknown"),
+  limit: z.union([z.number(), z.boolean(), z.array(z.string())]).describe("What wan22.yaml says; paths as written"),
+  found: z
+    .union([z.number(), z.boolean(), z.string(), z.array(z.string())])
+    .optional()
+    .describe("What the plan comes to, in the limit's unit; of roots what lies outside. Absent where it is unknown"),
+});
+
 export const pipelinePlanSchema = z.strictObject({
   name: z.string().describe("The pipeline's name"),
   file: z.string().describe("Its file, relative to the root"),
@@ -202,7 +240,9 @@ export const pipelinePlanSchema = z.strictObject({
     .describe("What is trained on"),
   stages: z.array(stageSchema).describe("In the order they run"),
   checkpoints: z.array(checkpointSchema).describe("Every checkpoint and training state, one by one"),
-  estimates: z.record(z.string(), estimateSchema).describe("What it takes: time, vram, ram, disk"),
+  estimates: z
+    .record(z.string(), estimateSchema)
+    .describe("What it takes: time, vram, ram, disk; gpu_time where several GPUs are at work"),
   notify: z
     .array(
       z.strictObject({
@@ -212,6 +252,17 @@ export const pipelinePlanSchema = z.strictObject({
     )
     .optional()
     .describe("Who is told of the run"),
+  policy: z
+    .array(policyVerdictSchema)
+    .optional()
+    .describe("The verdict on each rule of wan22.yaml's policy, where it has one"),
+  planned_from: z
+    .strictObject({
+      lock: z.string().describe("The lock file, relative to the root"),
+      keys: z.array(z.string()).describe("The pipeline's keys whose things were not here: models.dit, trainer"),
+    })
+    .optional()
+    .describe("What this plan was made of that is not on this machine; absent where all of it is"),
   state: z
     .strictObject({
       lineage: z.string().describe("The history that it belongs to"),
@@ -219,7 +270,9 @@ export const pipelinePlanSchema = z.strictObject({
     })
     .optional()
     .describe("The state this plan was made from"),
-  digest: z.string().describe("Of everything above but the estimates and notify: names this plan"),
+  digest: z
+    .string()
+    .describe("Of everything above but the estimates, notify, policy and planned_from: names this plan"),
 });
 
 export const planSchema = z
@@ -228,6 +281,7 @@ export const planSchema = z
     changes: z.boolean().describe("Whether any action of a valid pipeline is neither none nor keep"),
     pipelines: z.array(pipelinePlanSchema).describe("One for each file given, the invalid ones too"),
     diagnostics: z.array(diagnosticSchema).describe("Everything found, of all pipelines"),
+    base: baseSchema.optional().describe("What it is compared with, and how it differs; only with `--changed-since`"),
   })
   .describe("What `wan22 plan --format json` prints");
 
@@ -239,4 +293,5 @@ export type CheckpointPlan = z.infer<typeof checkpointSchema>;
 export type Reason = z.infer<typeof reasonSchema>;
 export type StageAction = z.infer<typeof actionSchema>;
 export type ParameterPlan = z.infer<typeof parameterSchema>;
+export type PolicyVerdict = z.infer<typeof policyVerdictSchema>;
 export type Estimate = z.infer<typeof estimateSchema>;

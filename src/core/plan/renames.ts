@@ -45,7 +45,12 @@ export function moveLastFiles(options: LastFilesOptions): LastFilesMoves {
   const archive: string[] = [];
   for (const file of last) {
     const epoch = epochOf(file);
-    if (epoch !== undefined && epoch >= totalEpochs) continue;
+    if (epoch === totalEpochs) continue;
+    if (epoch !== undefined && epoch > totalEpochs) {
+      // Of more epochs than are wanted by now: the process writes its own last files under these names.
+      archive.push(file.path);
+      continue;
+    }
     const saved = epoch !== undefined && saveEveryEpochs !== undefined && epoch % saveEveryEpochs === 0;
     const name = newName(file, { epoch, saved, outputName, stepsPerEpoch });
     if (name === undefined) {

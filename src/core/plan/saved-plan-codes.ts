@@ -50,4 +50,12 @@ export const SAVED_PLAN_CODES = {
     mend: "Apply saved plans by themselves. To ask for something else, plan again: `wan22 plan --only STAGE --out FILE`.",
     example: "wan22 apply --replace train fox.plan",
   },
+  plannedAlready: {
+    code: "P80",
+    severity: "error",
+    summary: "A saved plan stands where a pipeline file belongs",
+    why: "A saved plan holds what was decided, not what is wanted: it is shown or carried out, and can't be planned or checked again.",
+    mend: "`wan22 show FILE` prints it, `wan22 apply FILE` carries it out. To plan again, name the pipeline files: `wan22 plan --out fox.plan pipelines/fox.yaml`.",
+    example: "wan22 plan --out fox.plan fox.yaml\nwan22 validate fox.plan",
+  },
 } as const satisfies Record<string, DiagnosticKind>;

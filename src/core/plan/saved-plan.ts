@@ -1,5 +1,6 @@
 import * as z from "zod";
 import { type Diagnostic, diagnose, type Outcome } from "../diagnostic.ts";
+import { fieldOf, parseJson } from "../json.ts";
 import { STAGE_IDS } from "../vocabulary.ts";
 import { bindingSchema } from "./binding.ts";
 import { canonicalJson, type Sha256 } from "./canonical.ts";
@@ -17,6 +18,7 @@ const choicesSchema = z.strictObject({
   replace: z.array(z.enum(STAGE_IDS)).optional().describe("Stages to start over"),
   from: z.enum(STAGE_IDS).optional().describe("The stage from which all start over"),
   from_epoch: z.number().int().optional().describe("The epoch that training goes on from"),
+  gpu_pool: z.array(z.number().int()).optional().describe("Devices that the pipelines are shared out among"),
 });
 
 export const savedPlanSchema = z
@@ -24,7 +26,9 @@ export const savedPlanSchema = z
     format: z.literal(FORMAT).describe("What this file is, whatever its name"),
     version: z.literal(VERSION).describe("Version of this format"),
     choices: choicesSchema.describe("What was asked for beside the files"),
-    plan: planSchema.describe("What would happen, as `plan --format json` prints it; paths as the files write them"),
+    plan: planSchema
+      .omit({ base: true })
+      .describe("What would happen, as `plan --format json` prints it; paths as the files write them"),
     made_from: z
       .array(
         z.strictObject({
@@ -49,10 +53,10 @@ export interface SavedPipeline {
 }
 
 export function savedPipelines({ plan, made_from, choices }: SavedPlan): readonly SavedPipeline[] {
-  const { from_epoch: fromEpoch, ...rest } = choices;
+  const { from_epoch: fromEpoch, gpu_pool: gpuPool, ...rest } = choices;
   return plan.pipelines.flatMap((pipeline, index) => {
     const madeFrom = made_from[index];
-    return madeFrom === undefined ? [] : [{ plan: pipeline, madeFrom, choices: { ...rest, fromEpoch } }];
+    return madeFrom === undefined ? [] : [{ plan: pipeline, madeFrom, choices: { ...rest, fromEpoch, gpuPool } }];
   });
 }
 
@@ -62,7 +66,7 @@ export interface NewSavedPlan extends Pick<SavedPlan, "plan" | "made_from"> {
 
 /** The text of a file that holds a plan. */
 export function writeSavedPlan({ choices, plan, made_from }: NewSavedPlan, sha256: Sha256): string {
-  const { only = [], replace = [], from, fromEpoch } = choices;
+  const { only = [], replace = [], from, fromEpoch, gpuPool } = choices;
   const named: Omit<SavedPlan, "digest"> = {
     format: FORMAT,
     version: VERSION,
@@ -71,6 +75,7 @@ export function writeSavedPlan({ choices, plan, made_from }: NewSavedPlan, sha25
       ...(replace.length === 0 ? {} : { replace: [...replace] }),
       ...(from === undefined ? {} : { from }),
       ...(fromEpoch === undefined ? {} : { from_epoch: fromEpoch }),
+      ...(gpuPool === undefined ? {} : { gpu_pool: [...gpuPool] }),
     },
     plan,
     made_from,
@@ -110,19 +115,4 @@ export function readSavedPlan(text: string, { file, sha256 }: { file: string; sh
   }
   const path = parsed.error?.issues[0]?.path.map(String).join(".") ?? "made_from";
   return damaged(`was saved by a wan22 whose plans look otherwise: \`${path}\` is not what this one saves there`);
-}
-
-/** Undefined for what is no JSON. */
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-}
-
-function fieldOf(json: unknown, name: string): unknown {
-  return typeof json === "object" && json !== null && Object.hasOwn(json, name)
-    ? (json as Readonly<Record<string, unknown>>)[name]
-    : undefined;
 }

@@ -24,8 +24,12 @@ export interface Planning {
   readonly state: State | undefined;
   /** Absent where the state speaks of another machine's disk. */
   readonly disk: DiskFacts | undefined;
+  /** What is known of this machine where the state speaks of another one. */
+  readonly here: Here | undefined;
   /** What the user asked for beside the file. */
   readonly choices: SettledChoices;
+  /** Items that pipelines planned before this one put into the store. */
+  readonly promised: PromisedCaches;
   /** Stages whose recorded process is alive. */
   readonly alive: ReadonlySet<StageId>;
   /** The machine that wrote the state, where it is not this one. */
@@ -36,6 +40,16 @@ export interface Planning {
   readonly savesIn: SavesIn;
   readonly sha256: Sha256;
 }
+
+/** A machine that plans by another one's record: what lies on it is its own, and must be neither lost nor taken for the other's. */
+export interface Here {
+  readonly disk: DiskFacts;
+  /** This checkout's own record: it tells what files here were made from. */
+  readonly state: State | undefined;
+}
+
+/** The pipeline that makes an item, by the item's name in the store. */
+export type PromisedCaches = ReadonlyMap<string, string>;
 
 /** A stage planned, or the errors that forbid it. */
 export interface PlannedStage {
@@ -58,10 +72,11 @@ export function waitReason({ choices }: Planning, withheld: Withheld): Reason {
   return { cause: "requested", text: `${others}; ${withheld.action} otherwise: ${why}` };
 }
 
-/** The devices of a stage as a plan holds them. */
-export function stageDevices(id: StageId, resolved: Resolved): Pick<StagePlan, "gpus"> {
+/** The devices of a stage as a plan holds them: its own, or those of which it gets one. */
+export function stageDevices(id: StageId, resolved: Resolved): Pick<StagePlan, "gpus" | "gpu_pool"> {
   const gpus = devicesOf(id, deviceChoice(resolved));
-  return gpus === undefined ? {} : { gpus: [...gpus] };
+  if (gpus !== undefined) return { gpus: [...gpus] };
+  return resolved.gpuPool === undefined ? {} : { gpu_pool: [...resolved.gpuPool] };
 }
 
 /** The devices that a stage's last process was started on. */

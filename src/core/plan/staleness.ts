@@ -47,24 +47,29 @@ export function begunStages(digest: string, state: State | undefined): readonly 
 /** A state that only this plan has moved is where it is to go on from. */
 export function stateMoved({ state: before, digest }: PipelinePlan, now: State | undefined): readonly string[] {
   if (now !== undefined && now.plan_digest === digest) return [];
-  if (before === undefined) return now === undefined ? [] : [`state: there was none → ${standingText(now)}`];
-  if (now === undefined) return [`state: serial ${before.serial} of ${short(before.lineage)} → there is none`];
+  if (before === undefined) return now === undefined ? [] : [`state: nothing was run then; ${movedText(now)} since`];
+  if (now === undefined) return [`state: its record (serial ${before.serial}) is gone`];
   if (now.lineage !== before.lineage) {
-    return [`state: another history, ${short(before.lineage)} → ${short(now.lineage)}; ${standingText(now)}`];
+    return [
+      `state: begun anew, with another history (${short(before.lineage)} → ${short(now.lineage)}); ${movedText(now)}`,
+    ];
   }
-  return now.serial === before.serial ? [] : [`state: serial ${before.serial} → ${standingText(now)}`];
+  if (now.serial === before.serial) return [];
+  return [`state: ${movedText(now)} since (serial ${before.serial} → ${now.serial})`];
 }
 
-function standingText({ serial, run, plan_digest }: State): string {
-  const by = run === undefined ? "" : `, moved by run ${run}`;
-  return `serial ${serial}${by}${plan_digest === undefined ? "" : ` of the plan ${short(plan_digest)}`}`;
+/** Whose doing a state is: a main clause. */
+function movedText({ run, plan_digest }: State): string {
+  const plan = plan_digest === undefined ? "" : `, of another plan (${short(plan_digest)}),`;
+  return run === undefined ? "it has moved" : `run ${run}${plan} has moved it`;
 }
 
 function short(id: string): string {
   return id.slice(0, 8);
 }
 
-function bindingMoved(before: Binding, now: Binding): readonly string[] {
+/** What differs between what two plans were made from, item by item. */
+export function bindingMoved(before: Binding, now: Binding): readonly string[] {
   return [
     ...specMoved(before.spec, now.spec),
     ...digestsMoved("template", before.templates, now.templates),

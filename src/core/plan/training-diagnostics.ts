@@ -5,7 +5,7 @@ import type { StageRecord } from "../state/state.ts";
 import type { LoraModule } from "../trainer/lora.ts";
 import { PLAN_CODES } from "./codes.ts";
 import type { Fingerprint, StageInputs } from "./fingerprint.ts";
-import type { StageOutputs } from "./outputs.ts";
+import type { OutputFile, StageOutputs } from "./outputs.ts";
 import type { Reason } from "./plan.ts";
 import type { StageLength } from "./schedule.ts";
 import type { Planning } from "./stage.ts";
@@ -23,6 +23,8 @@ export interface Training {
   readonly wanted: StageLength;
   readonly record: StageRecord | undefined;
   readonly outputs: StageOutputs;
+  /** Files under its names of which the record does not tell. */
+  readonly strangers: readonly OutputFile[];
   readonly shaping: StageInputs;
   readonly fingerprint: Fingerprint;
 }

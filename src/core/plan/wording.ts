@@ -16,6 +16,11 @@ export function valueText(value: InputValue, name = ""): string {
   return `[${value.map((entry) => (typeof entry === "number" ? numberText(entry) : entry)).join(", ")}]`;
 }
 
+/** With a capital at its beginning. */
+export function capitalized(text: string): string {
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)}`;
+}
+
 /** `1 clip`, `3 clips`. */
 export function countText(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? "" : "s"}`;
@@ -35,7 +40,7 @@ export function takeBack(file: string): string {
 }
 
 /** `a`, `a and b`, `a, b and c`. */
-export function listWords(names: readonly string[]): string {
+export function listWords(names: readonly string[], conjunction: "and" | "or" = "and"): string {
   const last = names.at(-1) ?? "";
-  return names.length < 2 ? last : `${names.slice(0, -1).join(", ")} and ${last}`;
+  return names.length < 2 ? last : `${names.slice(0, -1).join(", ")} ${conjunction} ${last}`;
 }

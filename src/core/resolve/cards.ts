@@ -60,7 +60,7 @@ export interface CardName {
 export function parseCardName(name: string): CardName {
   const spaced = name
     .toLowerCase()
-    .replace(/\((r|tm)\)|[®™]/g, " ")
+    .replace(/\((r|tm)\)/g, " ")
     .replace(/(?<![a-z0-9.])(\d+(?:\.\d+)?)\s*g(?:i?b)?(?![a-z0-9])/g, " $1gb ")
     .replace(/[^a-z0-9.]+/g, " ")
     .replace(/\b(rtx|gtx|quadro|tesla|geforce|nvidia)(?=[a-z]?\d)/g, "$1 ")

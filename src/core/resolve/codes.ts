@@ -210,4 +210,12 @@ export const RESOLVE_CODES = {
     mend: "Name an even number of devices, or leave it to other pipelines.",
     example: "noise: separate\ngpus: [0, 1, 2]",
   },
+  gpuNotShared: {
+    code: "R27",
+    severity: "error",
+    summary: "A pipeline names a GPU that `--gpus` leaves out",
+    why: "What `--gpus` names is all that is shared out; a pipeline that waits for another card would wait for ever.",
+    mend: "Add the device to `--gpus`, or leave `gpus` out of the pipeline: it then gets the card that is free first.",
+    example: "gpus: [2]   # and `wan22 apply --gpus 0,1`",
+  },
 } as const satisfies Record<string, DiagnosticKind>;

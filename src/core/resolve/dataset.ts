@@ -1,6 +1,7 @@
 import { type Diagnostic, diagnose, type Place } from "../diagnostic.ts";
 import type { Facts, SourceFacts } from "../facts.ts";
 import { baseName } from "../paths.ts";
+import { CAPTION_EXTENSION } from "../spec/caption-extension.ts";
 import type { DatasetSettings, SourceSpec, Spec } from "../spec/spec.ts";
 import type { ParameterValue } from "../vocabulary.ts";
 import { RESOLVE_CODES } from "./codes.ts";
@@ -14,7 +15,7 @@ const DEFAULTS = {
   bucket_no_upscale: false,
   batch_size: 1,
   num_repeats: 1,
-  caption_extension: ".txt",
+  caption_extension: CAPTION_EXTENSION,
   target_frames: [1],
   frame_extraction: "head",
   frame_stride: 1,
@@ -126,6 +127,11 @@ export function cacheFolders(spec: Spec, sha256: (text: string) => string): read
     const hash = sha256(`${identity}\n${ordinal}`).slice(0, 8);
     return `${spec.cacheDir}/${spec.name}/${slugOf(source)}-${hash}`;
   });
+}
+
+/** The name that all pipelines of a file share, and what is kept for all of them. */
+export function fileNameOf({ name, cell }: Pick<Spec, "name" | "cell">): string {
+  return cell?.pipeline ?? name;
 }
 
 /** Letters and digits of the folder's or file's name; nothing that the trainer's unescaped globs could read as a pattern (T23). */

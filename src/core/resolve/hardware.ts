@@ -22,8 +22,11 @@ export interface Hardware {
   readonly diagnostics: readonly Diagnostic[];
 }
 
+/** What of the outside decides it: the cards there are, and those of which the pipeline gets one. */
+type MachineFacts = Pick<Facts, "gpus" | "ramGiB"> & { readonly gpuPool?: readonly number[] | undefined };
+
 /** Decides the tier from what the user wrote or, under `auto`, from the machine's cards. */
-export function resolveHardware(spec: Spec, tiers: TiersPreset, facts: Facts): Hardware {
+export function resolveHardware(spec: Spec, tiers: TiersPreset, facts: MachineFacts): Hardware {
   const request = spec.hardware;
   switch (request.kind) {
     case "auto":
@@ -49,10 +52,10 @@ export function resolveHardware(spec: Spec, tiers: TiersPreset, facts: Facts): H
   }
 }
 
-/** The cards that the pipeline runs on; training in parallel is bound by the smallest. */
-function fromMachine(spec: Spec, tiers: TiersPreset, facts: Facts): Hardware {
+/** The cards that the pipeline runs on, or may get: training in parallel is bound by the smallest, and so is what fits on any of them. */
+function fromMachine(spec: Spec, tiers: TiersPreset, facts: MachineFacts): Hardware {
   const ram = facts.ramGiB === undefined ? {} : { ramGiB: facts.ramGiB };
-  const wanted = spec.gpus;
+  const wanted = spec.gpus ?? facts.gpuPool;
   const chosen = facts.gpus.filter((gpu, order) => (wanted === undefined ? order === 0 : wanted.includes(gpu.index)));
   const smallest = [...chosen].sort((a, b) => a.vramGiB - b.vramGiB)[0];
   if (smallest === undefined) {

@@ -5,7 +5,7 @@ import { sectionShape } from "../spec/parameter-shape.ts";
 import { readYaml } from "../spec/read-yaml.ts";
 import type { SourceText } from "../spec/spec.ts";
 import { nearest } from "../spec/suggest.ts";
-import { type KeyPath, markAt, plainValue, type YamlNode } from "../spec/yaml-tree.ts";
+import { type KeyPath, placeAt, plainValue, type YamlNode } from "../spec/yaml-tree.ts";
 import type { Parameter } from "../trainer/parameter.ts";
 import { findParameter, PARAMETERS } from "../trainer/parameters.ts";
 import { SCRIPTS, type Script, TASKS, TIERS } from "../vocabulary.ts";
@@ -97,7 +97,7 @@ function withPlaces(tree: PresetTree, node: unknown, path: KeyPath): unknown {
   if (!isRecord(node)) return node;
   const entries = Object.entries(node).map(([key, child]) => [key, withPlaces(tree, child, [...path, key])]);
   const isPlaced = ("value" in node && "reason" in node) || "min_timestep" in node;
-  const place = { file: tree.file, range: markAt(tree.root, path) };
+  const place = placeAt(tree.root, path);
   return Object.fromEntries(isPlaced ? [...entries, ["place", place]] : entries);
 }
 
@@ -126,7 +126,7 @@ function readPreset<S extends z.ZodType>(
 }
 
 function at(tree: PresetTree, path: KeyPath) {
-  return { at: { file: tree.file, range: markAt(tree.root, path) }, path: path.join(".") };
+  return { at: placeAt(tree.root, path), path: path.join(".") };
 }
 
 function describeIssue(tree: PresetTree, issue: z.core.$ZodIssue): Diagnostic[] {

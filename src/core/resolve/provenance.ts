@@ -5,7 +5,7 @@ import type { ValueSource } from "./resolved.ts";
 
 /** The source of a value that stands in a file: `fox.yaml:17`. */
 export function sourceOfPlace(spec: Spec, place: Place): ValueSource {
-  return { layer: place.file === spec.file ? "pipeline" : "project", text: shownPlace(place), ...fileOf(place) };
+  return { layer: spec.files.includes(place.file) ? "pipeline" : "project", text: shownPlace(place), ...fileOf(place) };
 }
 
 /** `fox.yaml:17` */

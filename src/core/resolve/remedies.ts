@@ -70,7 +70,7 @@ function changesOf(problem: Problem, remedy: Remedy, resolved: Resolved): readon
   return [...changes, ...companions(changes, resolved)];
 }
 
-function parametersOf(script: Script, resolved: Resolved): ResolvedParameters {
+export function parametersOf(script: Script, resolved: Resolved): ResolvedParameters {
   if (script === "cache-latents") return resolved.cacheLatents;
   if (script === "cache-text") return resolved.cacheText;
   return resolved.trainStages[0]?.parameters ?? {};

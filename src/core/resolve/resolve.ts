@@ -20,6 +20,8 @@ export interface ResolveInput {
   readonly spec: Spec;
   readonly presets: Presets;
   readonly facts: Facts;
+  /** Devices of which the pipeline gets one where it names none (`--gpus`); absent where it takes what it finds. */
+  readonly gpuPool?: readonly number[] | undefined;
   /** SHA-256 of a text's UTF-8 bytes, in hex. */
   readonly sha256: (text: string) => string;
 }
@@ -28,13 +30,13 @@ export interface ResolveInput {
  * Decides every value of a pipeline and says where it came from (design §4). Always gives a result, so that checking can
  * go on; what is wrong stands in `resolved.diagnostics`.
  */
-export function resolve({ spec, presets, facts, sha256 }: ResolveInput): {
+export function resolve({ spec, presets, facts, gpuPool, sha256 }: ResolveInput): {
   readonly resolved: Resolved;
   readonly items: DatasetItems;
 } {
   const dataset = resolveDataset(spec, facts, sha256);
   const items = computeItems(dataset.sources, facts.sources);
-  const hardware = resolveHardware(spec, presets.tiers, facts);
+  const hardware = resolveHardware(spec, presets.tiers, { ...facts, gpuPool });
   const rule = chooseSizeRule(presets, items.files);
   const { noise, noiseSource } = chooseNoise(spec, presets, hardware);
 
@@ -57,6 +59,7 @@ export function resolve({ spec, presets, facts, sha256 }: ResolveInput): {
     cacheText: cacheText.values,
     trainStages: train.stages,
     models: spec.models,
+    ...(gpuPool === undefined ? {} : { gpuPool }),
     hardware: knownHardware(hardware),
     manual: manualFigures(suiting),
     diagnostics: withoutRepeats([
@@ -66,6 +69,7 @@ export function resolve({ spec, presets, facts, sha256 }: ResolveInput): {
       ...train.diagnostics,
       ...checkSuitability(suiting),
       ...noteUnusedGpus(spec, noise),
+      ...refuseGpusOutside(spec, gpuPool),
     ]),
   };
   return { resolved, items };
@@ -74,10 +78,23 @@ export function resolve({ spec, presets, facts, sha256 }: ResolveInput): {
 function noteUnusedGpus(spec: Spec, noise: Noise): readonly Diagnostic[] {
   const unused = unusedDevices({ gpus: spec.gpus, noise });
   if (unused.length === 0) return [];
-  const detail = `Nothing is trained on device ${unused.join(", ")}. ${RESOLVE_CODES.unusedGpu.mend}`;
+  const detail = `Nothing is trained on ${deviceText(unused)}. ${RESOLVE_CODES.unusedGpu.mend}`;
   return [
     diagnose(RESOLVE_CODES.unusedGpu, detail, { at: spec.places.get("gpus") ?? { file: spec.file }, path: "gpus" }),
   ];
+}
+
+function refuseGpusOutside(spec: Spec, pool: readonly number[] | undefined): readonly Diagnostic[] {
+  const outside = pool === undefined ? [] : (spec.gpus ?? []).filter((gpu) => !pool.includes(gpu));
+  if (pool === undefined || outside.length === 0) return [];
+  const detail = `\`gpus\` names ${deviceText(outside)}, and \`--gpus ${pool.join(",")}\` leaves it out. ${RESOLVE_CODES.gpuNotShared.mend}`;
+  return [
+    diagnose(RESOLVE_CODES.gpuNotShared, detail, { at: spec.places.get("gpus") ?? { file: spec.file }, path: "gpus" }),
+  ];
+}
+
+function deviceText(devices: readonly number[]): string {
+  return `device ${devices.join(", ")}`;
 }
 
 /** The first rule made for at least so many files, else the last. */

@@ -67,6 +67,8 @@ export interface ManualFigures {
 /** Every value decided, each with its source. Nothing in it has been judged yet. */
 export interface Resolved {
   readonly spec: Spec;
+  /** Devices of which it gets one where it names none (`--gpus`). */
+  readonly gpuPool?: readonly number[];
   readonly tier: Tier;
   readonly tierSource: ValueSource;
   readonly noise: Noise;

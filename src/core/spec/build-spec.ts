@@ -1,20 +1,27 @@
 import type { Place } from "../diagnostic.ts";
 import { DEFAULT_NOTIFICATION_EVENTS, type NotifyHook } from "../notification.ts";
+import { isAbsolute, joinPath, pathFrom } from "../paths.ts";
 import type { Parameter } from "../trainer/parameter.ts";
 import { scalarValue } from "../trainer/parameter-value.ts";
 import { parametersOf } from "../trainer/parameters.ts";
 import { type ParameterValue, SCRIPTS, SECTION_OF, type Section } from "../vocabulary.ts";
+import { buildPolicy } from "./build-policy.ts";
+import { type CellOf, writeAddress } from "./cell.ts";
 import { type PipelineFile, type ProjectFile, RESOLUTION_PATTERN, SOURCE_KINDS } from "./shape.ts";
 import type { DatasetSettings, HardwareRequest, LocatedPath, Override, SourceSpec, Spec } from "./spec.ts";
+import { stateBackendOf } from "./state-backend.ts";
 import { DEFAULT_STATE_DIR } from "./state-dir.ts";
 import { type Environment, expandPath, locatePath } from "./variables.ts";
-import { dotted, entryAt, type KeyPath, markAt, walk, type YamlNode } from "./yaml-tree.ts";
+import { watchRulesOf } from "./watch-shape.ts";
+import { dotted, entryAt, type KeyPath, placeAt, walk, type YamlNode } from "./yaml-tree.ts";
 
 /** Two files that fit their shapes, made into one spec: the pipeline over the project, every path located. */
 
 /** A file whose values fit its shape. */
 export interface ValidFile<T> {
   readonly file: string;
+  /** Every file that a value may stand in: its own first, then those that it extends. */
+  readonly files: readonly string[];
   readonly root: YamlNode;
   readonly value: T;
 }
@@ -22,6 +29,8 @@ export interface ValidFile<T> {
 export interface BuildInput {
   readonly pipeline: ValidFile<PipelineFile>;
   readonly project: ValidFile<ProjectFile> | undefined;
+  /** Where the pipeline is a cell of a matrix. */
+  readonly cell?: CellOf | undefined;
   /** Absolute, with `/`. */
   readonly root: string;
   readonly environment: Environment;
@@ -34,7 +43,7 @@ interface Building extends BuildInput {
 
 export function buildSpec(given: BuildInput): Spec {
   const input: Building = { ...given, expanded: new Map() };
-  const { pipeline, project } = input;
+  const { pipeline, project, cell } = input;
   const value = pipeline.value;
   const shared = project?.value;
   const path = pathReader(input);
@@ -43,16 +52,20 @@ export function buildSpec(given: BuildInput): Spec {
   const noise = value.noise;
   const gpus = value.gpus ?? shared?.gpus;
   const templatesDir = path(["templates"]);
+  const policy = buildPolicy(input);
   const stateDir = path(["state_dir"])?.path ?? DEFAULT_STATE_DIR;
+  const ownName = cell?.pipeline ?? value.name;
   const outputDir: LocatedPath = path(["output", "dir"]) ?? {
-    written: `output/${value.name}`,
-    path: `output/${value.name}`,
+    written: `output/${ownName}`,
+    path: `output/${ownName}`,
     place: placeOf(pipeline, ["name"]),
     unset: [],
   };
   return {
     name: value.name,
-    file: pipeline.file,
+    file: cell === undefined ? pipeline.file : writeAddress(pipeline.file, value.name),
+    files: pipeline.files,
+    ...(cell === undefined ? {} : { cell: { pipeline: cell.pipeline } }),
     task: value.task,
     ...(noise === undefined ? {} : { noise }),
     hardware: hardwareOf(input),
@@ -66,7 +79,14 @@ export function buildSpec(given: BuildInput): Spec {
       ...(project === undefined ? [] : overridesOf(input, project, "project")),
       ...overridesOf(input, pipeline, "pipeline"),
     ],
-    output: { dir: outputDir, name: value.output?.name ?? value.name },
+    output:
+      cell === undefined
+        ? { dir: outputDir, name: value.output?.name ?? value.name }
+        : {
+            dir: below(outputDir, value.name),
+            // Checkpoints are told apart wherever they are carried to.
+            name: `${value.output?.name ?? ownName}${value.name.slice(ownName.length)}`,
+          },
     trainer: {
       backend:
         value.trainer?.backend ?? shared?.trainer?.backend ?? (trainerPath === undefined ? "rehearsal" : "musubi"),
@@ -77,11 +97,19 @@ export function buildSpec(given: BuildInput): Spec {
     notify: (value.notify ?? shared?.notify ?? []).map(hookOf),
     ...(gpus === undefined ? {} : { gpus }),
     stateDir,
+    stateBackend: stateBackendOf([value.state, shared?.state]),
     cacheDir: path(["cache_dir"])?.path ?? `${stateDir}/cache`,
     ...(templatesDir === undefined ? {} : { templatesDir }),
+    ...(policy === undefined ? {} : { policy }),
+    watch: watchRulesOf(shared?.watch),
     places: placesOf(input),
     expanded: input.expanded,
   };
+}
+
+/** A cell's own folder in that of its file. */
+function below(dir: LocatedPath, cell: string): LocatedPath {
+  return { ...dir, written: `${dir.written}/${cell}`, path: joinPath(dir.path, cell) };
 }
 
 function hookOf({ command, url, on }: NonNullable<PipelineFile["notify"]>[number]): NotifyHook {
@@ -94,8 +122,8 @@ function hookOf({ command, url, on }: NonNullable<PipelineFile["notify"]>[number
 type AnyFile = ValidFile<PipelineFile> | ValidFile<ProjectFile>;
 
 /** What to mark for a key that is written. */
-export function placeOf(file: { readonly file: string; readonly root: YamlNode }, path: KeyPath): Place {
-  return { file: file.file, range: markAt(file.root, path) };
+export function placeOf(file: { readonly root: YamlNode }, path: KeyPath): Place {
+  return placeAt(file.root, path);
 }
 
 /** The files, the one that wins first. */
@@ -123,8 +151,11 @@ function pathReader(input: Building): PathReader {
 
 function located(input: Building, file: AnyFile, path: KeyPath, text: string): LocatedPath {
   const place = placeOf(file, path);
-  const found = locatePath({ written: text, file: file.file, place }, input.root, input.environment);
+  const found = locatePath({ written: text, place }, input.root, input.environment);
+  const seen = pathFrom(input.root, found.path);
   if (expandPath(text, input.environment).text !== text) input.expanded.set(found.path, text);
+  // Where the project itself lies is this machine's affair too.
+  else if (found.unset.length === 0 && seen !== found.path && !isAbsolute(text)) input.expanded.set(found.path, seen);
   return found;
 }
 

@@ -9,7 +9,7 @@ import { nearest } from "./suggest.ts";
 import { trainerRefusal } from "./trainer-refusals.ts";
 import { explainUnknownKey, type FileKind, type KeyFinding } from "./unknown-key.ts";
 import { hintFor, keyPrefix, type Misfit } from "./value-hints.ts";
-import { dotted, entryAt, type KeyPath, markAt, nodeAt, type YamlNode, type YamlScalar } from "./yaml-tree.ts";
+import { dotted, entryAt, type KeyPath, nodeAt, placeAt, type YamlNode, type YamlScalar } from "./yaml-tree.ts";
 
 /** zod's findings as diagnostics. zod says that a value does not fit and where; the words come from the fields. */
 
@@ -19,11 +19,15 @@ const MAX_ISSUES = 100;
 /** A file that was read, with the shape it should have. */
 export interface ShapedFile {
   readonly file: string;
+  /** Every file that a value may stand in: its own first, then those that it extends. */
+  readonly files: readonly string[];
   readonly kind: FileKind;
   readonly shape: z.ZodType;
   readonly root: YamlNode;
-  /** Offset after which the tree is a guess; see `YamlFile`. */
-  readonly trustedUntil: number | undefined;
+  /** Offsets by file after which the tree is a guess; see `YamlFile`. */
+  readonly trustedUntil: ReadonlyMap<string, number>;
+  /** Whether all that it extends could be read. */
+  readonly isWhole: boolean;
 }
 
 /** Diagnoses the issues that concern a part of the file that was read as it was meant, as many as are explained; `more` counts the others. */
@@ -71,10 +75,18 @@ function isOtherKind(issue: z.core.$ZodIssue): boolean {
  * since the error may have been caused by a quote or bracket in it. Missing keys of the root may stand after it.
  */
 export function isTrusted(file: ShapedFile, path: KeyPath): boolean {
-  if (file.trustedUntil === undefined) return true;
+  const node = nodeAt(file.root, path);
+  if (node === undefined && !file.isWhole) return false;
+  if (file.trustedUntil.size === 0) return true;
   const top = path[0];
   const entry = typeof top === "string" ? entryAt(file.root, [top]) : undefined;
-  return entry !== undefined && entry.node.span[1] < file.trustedUntil;
+  if (entry === undefined || node === undefined) return entry !== undefined && isReadAsMeant(file, entry.node);
+  return isReadAsMeant(file, entry.node) && (node.file === entry.node.file || !file.trustedUntil.has(node.file));
+}
+
+function isReadAsMeant({ trustedUntil }: ShapedFile, { file, span }: YamlNode): boolean {
+  const until = trustedUntil.get(file);
+  return until === undefined || span[1] < until;
 }
 
 function diagnoseIssue(file: ShapedFile, issue: FlatIssue): Diagnostic[] {
@@ -87,7 +99,7 @@ function diagnoseIssue(file: ShapedFile, issue: FlatIssue): Diagnostic[] {
   const finding = path.length === 1 && path[0] === "version" ? explainVersion(node) : undefined;
   const { kind, detail } = finding ?? explainValue({ node, path, words, code: issue.code, shape: file.shape });
   return [
-    diagnose(kind, detail, { at: { file: file.file, range: rangeOfValue(file, path, node) }, path: dotted(path) }),
+    diagnose(kind, detail, { at: { file: node.file, range: rangeOfValue(file, path, node) }, path: dotted(path) }),
   ];
 }
 
@@ -96,9 +108,8 @@ function unknownKey(file: ShapedFile, parent: KeyPath, key: string): Diagnostic 
   const entry = entryAt(file.root, path);
   const value = entry?.node.kind === "scalar" ? entry.node.value : undefined;
   const { kind, detail } = explainUnknownKey({ file: file.kind, path: parent, key, value });
-  const range = entry?.keyRange;
   return diagnose(kind, detail, {
-    at: { file: file.file, ...(range === undefined ? {} : { range }) },
+    at: entry === undefined ? { file: file.file } : { file: entry.node.file, range: entry.keyRange },
     path: dotted(path),
   });
 }
@@ -110,9 +121,12 @@ function missingKey(file: ShapedFile, path: KeyPath): Diagnostic {
   const where = parent.length === 0 ? "The file" : `\`${shown(parent)}\``;
   const wanted = words === undefined ? "" : `, ${words.expected}`;
   const example = words?.example === undefined ? "" : ` For example \`${key}: ${words.example}\`.`;
-  const range = entryAt(file.root, parent)?.keyRange ?? markAt(file.root, parent);
-  return diagnose(SPEC_CODES.missingKey, `${where} lacks \`${key}\`${wanted}. Add it.${example}`, {
-    at: { file: file.file, range },
+  const entry = entryAt(file.root, parent);
+  const at = entry === undefined ? placeAt(file.root, parent) : { file: entry.node.file, range: entry.keyRange };
+  const isBase =
+    parent.length === 0 && key === "name" ? " A file that others extend needs none, and is no pipeline." : "";
+  return diagnose(SPEC_CODES.missingKey, `${where} lacks \`${key}\`${wanted}. Add it.${example}${isBase}`, {
+    at,
     path: dotted(path),
   });
 }
@@ -121,7 +135,7 @@ function missingKey(file: ShapedFile, path: KeyPath): Diagnostic {
 function rangeOfValue(file: ShapedFile, path: KeyPath, node: YamlNode): SourceRange {
   const entry = entryAt(file.root, path);
   if (node.kind === "scalar") return node.value === null ? (entry?.keyRange ?? node.range) : node.range;
-  return node.range.line === node.range.end_line ? node.range : (entry?.keyRange ?? markAt(file.root, path));
+  return node.range.line === node.range.end_line ? node.range : (entry?.keyRange ?? placeAt(file.root, path).range);
 }
 
 function explainVersion(node: YamlNode): KeyFinding | undefined {

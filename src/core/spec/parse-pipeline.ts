@@ -2,7 +2,9 @@ import type * as z from "zod";
 import { type Diagnostic, diagnose, hasErrors, type Outcome } from "../diagnostic.ts";
 import { buildSpec, placeOf, type ValidFile } from "./build-spec.ts";
 import { SPEC_CODES } from "./codes.ts";
+import { type Bases, type ExtendedFile, readExtended } from "./extend.ts";
 import { diagnoseIssues, isTrusted, type ShapedFile } from "./issues.ts";
+import { type Cell, readMatrix } from "./matrix.ts";
 import { readYaml } from "./read-yaml.ts";
 import { checkRules } from "./rules.ts";
 import {
@@ -17,11 +19,13 @@ import { isFault, leavesSomethingToJudge, soundPart } from "./sound-part.ts";
 import type { SourceText, Spec } from "./spec.ts";
 import type { FileKind } from "./unknown-key.ts";
 import type { Environment } from "./variables.ts";
-import { entryAt, type KeyPath, nodeAt, plainValue } from "./yaml-tree.ts";
+import { entryAt, type KeyPath, nodeAt, plainValue, type YamlNode } from "./yaml-tree.ts";
 
 export interface ParseInput {
   /** Named relative to the root, or absolute where it lies outside. */
   readonly pipeline: SourceText;
+  /** Files that it extends; none where it extends none. */
+  readonly bases?: Bases | undefined;
   /** wan22.yaml, if the project has one. */
   readonly project?: SourceText | undefined;
   /** The project's root, absolute, with `/`. */
@@ -32,16 +36,38 @@ export interface ParseInput {
 export interface ParsedPipeline extends Outcome<Spec> {
   /** The pipeline's name where it could be read, also of a file that is wrong elsewhere. */
   readonly name: string | undefined;
+  /** Whether it is one of several that its file holds. */
+  readonly isCell: boolean;
 }
 
 /**
- * Reads a pipeline over its project file. Every fault of both files is reported at once. The value comes with errors too,
- * so that the rest can be checked: what is faulty is left out of it, and a path with a variable that is not set says so in
- * `unset`. There is none where what is left says too little.
+ * Reads the pipelines of a file over its project file: one, or every cell of a matrix. Every fault of both files is reported
+ * at once. The value comes with errors too, so that the rest can be checked: what is faulty is left out of it, and a path with
+ * a variable that is not set says so in `unset`. There is none where what is left says too little.
  */
-export function parsePipeline(input: ParseInput): ParsedPipeline {
-  const pipeline = readFile(input.pipeline, "pipeline", pipelineShape);
+export function parsePipelines(input: ParseInput): readonly [ParsedPipeline, ...ParsedPipeline[]] {
+  const read = readExtended(input.pipeline, input.bases ?? new Map());
   const project = input.project === undefined ? undefined : readShared(input.project);
+  const parse = (root: YamlNode | undefined, diagnostics: readonly Diagnostic[], cell?: Cell) => {
+    const tree = { ...read, root, diagnostics: [...read.diagnostics, ...diagnostics] };
+    const shape: ReadOptions<PipelineFile> = { kind: "pipeline", shape: pipelineShape };
+    return parsePipeline(shapeFile(input.pipeline.file, tree, shape), { input, project, cell });
+  };
+  // What is a guess says nothing of how many pipelines were meant.
+  if (read.root === undefined || read.trustedUntil.size > 0) return [parse(read.root, [])];
+  const { root, cells, diagnostics } = readMatrix(read.root);
+  const [first, ...others] = cells ?? [];
+  if (first === undefined) return [parse(root, diagnostics)];
+  return [parse(first.root, [], first), ...others.map((cell) => parse(cell.root, [], cell))];
+}
+
+interface Parsing {
+  readonly input: ParseInput;
+  readonly project: ReadFile<ProjectFile> | undefined;
+  readonly cell: Cell | undefined;
+}
+
+function parsePipeline(pipeline: ReadFile<PipelineFile>, { input, project, cell }: Parsing): ParsedPipeline {
   const { environment: variables } = input;
   const overrides = pipeline.shaped?.root;
   const isUnread = unreadPaths(pipeline.shaped, project?.shaped);
@@ -56,12 +82,12 @@ export function parsePipeline(input: ParseInput): ParsedPipeline {
   const own = leavesSomethingToJudge(faults) ? sound(pipeline, pipelineShape) : undefined;
   const shared = project === undefined ? undefined : sound(project, projectShape);
   const name = nameOf(pipeline.shaped);
-  const unknown = { value: undefined, diagnostics, name };
+  const unknown = { value: undefined, diagnostics, name, isCell: cell !== undefined };
   if (own === undefined || (project !== undefined && shared === undefined)) return unknown;
   // A source whose files were named by a key that does not exist is none.
   if (!own.value.dataset.sources.every(namesItsFiles)) return unknown;
   const { root, environment } = input;
-  return { value: buildSpec({ pipeline: own, project: shared, root, environment }), diagnostics, name };
+  return { ...unknown, value: buildSpec({ pipeline: own, project: shared, cell, root, environment }) };
 }
 
 function nameOf(shaped: ShapedFile | undefined): string | undefined {
@@ -76,7 +102,7 @@ function namesItsFiles(source: PipelineFile["dataset"]["sources"][number]): bool
 
 /** Undefined for an empty wan22.yaml too: it marks the root and shares nothing. */
 function readShared(source: SourceText): ReadFile<ProjectFile> | undefined {
-  const file = readFile(source, "project", projectShape);
+  const file = shapeFile(source.file, readAlone(source), { kind: "project", shape: projectShape });
   return file.diagnostics.every(({ code }) => code === SPEC_CODES.emptyFile.code) && file.shaped === undefined
     ? undefined
     : file;
@@ -90,29 +116,43 @@ interface ReadFile<T> {
   readonly more: number;
 }
 
-function readFile<T extends PipelineFile | ProjectFile>(
-  source: SourceText,
-  kind: FileKind,
-  shape: z.ZodType<T>,
+interface ReadOptions<T> {
+  readonly kind: FileKind;
+  readonly shape: z.ZodType<T>;
+}
+
+function shapeFile<T extends PipelineFile | ProjectFile>(
+  file: string,
+  { root, diagnostics, ...read }: ExtendedFile,
+  { kind, shape }: ReadOptions<T>,
 ): ReadFile<T> {
-  const { root, diagnostics, trustedUntil } = readYaml(source);
   if (root === undefined) return { shaped: undefined, valid: undefined, diagnostics, more: 0 };
   if (root.kind !== "map") {
     // What came of a syntax error says nothing about what was meant.
     const fault = diagnose(
       SPEC_CODES.notAMap,
-      `${source.file} is ${root.kind === "list" ? "a list" : "a single value"}. Write \`key: value\` lines at the top level, such as \`${kind === "project" ? "hardware: RTX 4090" : "name: fox"}\`.`,
-      { at: { file: source.file, range: root.range } },
+      `${file} is ${root.kind === "list" ? "a list" : "a single value"}. Write \`key: value\` lines at the top level, such as \`${kind === "project" ? "hardware: RTX 4090" : "name: fox"}\`.`,
+      { at: { file, range: root.range } },
     );
     const said = hasErrors(diagnostics) ? diagnostics : [fault];
     return { shaped: undefined, valid: undefined, diagnostics: said, more: 0 };
   }
-  const shaped: ShapedFile = { file: source.file, kind, shape, root, trustedUntil };
+  const shaped: ShapedFile = { file, kind, shape, root, ...read };
   // Compiling the shape costs ten times what reading one file with it does.
   const parsed = shape.safeParse(plainValue(root), { jitless: true });
-  if (parsed.success) return { shaped, valid: { file: source.file, root, value: parsed.data }, diagnostics, more: 0 };
+  if (parsed.success) {
+    const valid = { file, files: read.files, root, value: parsed.data };
+    return { shaped, valid, diagnostics, more: 0 };
+  }
   const issues = diagnoseIssues(shaped, parsed.error.issues);
   return { shaped, valid: undefined, diagnostics: [...diagnostics, ...issues.diagnostics], more: issues.more };
+}
+
+/** wan22.yaml extends nothing: it is itself what pipelines share. */
+function readAlone(source: SourceText): ExtendedFile {
+  const { root, diagnostics, trustedUntil } = readYaml(source);
+  const until = new Map(trustedUntil === undefined ? [] : [[source.file, trustedUntil]]);
+  return { root, diagnostics, trustedUntil: until, isWhole: true, files: [source.file] };
 }
 
 /** Nobody reads more of one file; the rest shows once these are mended. */
@@ -136,12 +176,18 @@ function judge<T>(file: ReadFile<T>, { variables, overrides, isUnread }: JudgeOp
           isOverridden: (path) => overrides !== undefined && nodeAt(overrides, path) !== undefined,
           isUnread,
         });
-  const found = [...file.diagnostics, ...rules].sort(byPosition);
+  const files = file.shaped?.files ?? [];
+  const found = [...file.diagnostics, ...rules].sort((a, b) => byFile(a, b, files) || byPosition(a, b));
   const more = file.more + Math.max(0, found.length - MAX_FINDINGS);
   if (more === 0 || file.shaped === undefined) return found;
   const detail = `${file.shaped.file} has ${more} more ${more === 1 ? "finding" : "findings"}. Mend those listed first; the rest shows then.`;
   const rest = diagnose(SPEC_CODES.moreFindings, detail, { at: { file: file.shaped.file } });
   return [...found.slice(0, MAX_FINDINGS), rest];
+}
+
+/** The pipeline's own first, then what it extends. */
+function byFile(a: Diagnostic, b: Diagnostic, files: readonly string[]): number {
+  return files.indexOf(a.file ?? "") - files.indexOf(b.file ?? "");
 }
 
 function byPosition(a: Diagnostic, b: Diagnostic): number {
@@ -163,7 +209,9 @@ function unreadPaths(pipeline: ShapedFile | undefined, project: ShapedFile | und
 }
 
 function checkBackend(pipeline: ShapedFile | undefined, project: ShapedFile | undefined): Diagnostic[] {
-  const files = [pipeline, project].filter((file) => file !== undefined && file.trustedUntil === undefined);
+  const files = [pipeline, project].filter(
+    (file) => file !== undefined && file.trustedUntil.size === 0 && file.isWhole,
+  );
   if (pipeline === undefined || files.length < (project === undefined ? 1 : 2)) return [];
   const backendFile = files.find((file) => file !== undefined && entryAt(file.root, ["trainer", "backend"]));
   if (backendFile === undefined) return [];

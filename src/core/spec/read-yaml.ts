@@ -183,7 +183,7 @@ function spanOf(node: Node): Span {
 /** Stands for a value that could not be read and was reported: nothing more is said about it. */
 function unreadable(builder: TreeBuilder, node: Node): YamlNode {
   const span = spanOf(node);
-  return { kind: "unreadable", span, range: rangeOf(builder, span) };
+  return { kind: "unreadable", file: builder.file, span, range: rangeOf(builder, span) };
 }
 
 function readNode(builder: TreeBuilder, node: Node, depth: number): YamlNode {
@@ -212,7 +212,7 @@ function readNode(builder: TreeBuilder, node: Node, depth: number): YamlNode {
   if (node.anchor !== undefined && node.anchor !== "") builder.anchors.set(node.anchor, node);
 
   const span = spanOf(node);
-  const located = { span, range: rangeOf(builder, span) };
+  const located = { file: builder.file, span, range: rangeOf(builder, span) };
   if (isScalar(node)) {
     const value: unknown = node.value;
     const plain = typeof value === "string" || typeof value === "number" || typeof value === "boolean" ? value : null;
@@ -268,7 +268,8 @@ function readEntries(builder: TreeBuilder, pairs: readonly unknown[], depth: num
 }
 
 function emptyValue(builder: TreeBuilder, keySpan: Span): YamlNode {
-  return { kind: "scalar", span: keySpan, range: rangeOf(builder, keySpan), value: null, written: "", quoted: false };
+  const range = rangeOf(builder, keySpan);
+  return { kind: "scalar", file: builder.file, span: keySpan, range, value: null, written: "", quoted: false };
 }
 
 /** Says what is wrong with a key as such; false where its value must not be read. */

@@ -4,7 +4,10 @@ import { DEFAULT_NOTIFICATION_EVENTS, NOTIFICATION_EVENTS } from "../notificatio
 import { BACKENDS, NOISES, ON_NAN, STRATEGIES, TASKS, TIERS } from "../vocabulary.ts";
 import { type FieldWords, field } from "./field.ts";
 import { boundsText, pathText, sectionShape } from "./parameter-shape.ts";
+import { policyShape } from "./policy-shape.ts";
 import type { SourceKind } from "./spec.ts";
+import { stateShape } from "./state-shape.ts";
+import { watchShape } from "./watch-shape.ts";
 
 /** The shape of the two files. Parsing, the JSON Schemas and the known keys all come from here. */
 
@@ -313,6 +316,7 @@ const shared = {
       doc: "GPUs to run on, by device id. Two or more with noise: separate train both halves at the same time.",
     },
   ).optional(),
+  state: stateShape,
 };
 
 const version = field(z.literal(FILE_VERSION), {
@@ -328,6 +332,8 @@ const fileNameSchema = { pattern: '^(?![\\s.])[^/\\\\:*?"<>|\\r\\n\\t]*(?<![\\s.
 /** A pipeline's name: also a folder's, and part of file names. */
 export const NAME_PATTERN = /^[a-z0-9][a-z0-9-]{0,99}$/;
 
+const cellValue = z.union([z.string(), z.number(), z.boolean()]);
+
 export const pipelineShape = field(
   z.strictObject({
     version,
@@ -337,6 +343,20 @@ export const pipelineShape = field(
       example: "fox-t2v",
       doc: "Name of the pipeline, unique in the project: small letters, digits and dashes.",
     }),
+    extends: field(
+      z.union([
+        z.string().min(1),
+        z
+          .array(field(z.string().min(1), { wants: "text", expected: "the path of a file", example: "base.yaml" }))
+          .min(1),
+      ]),
+      {
+        wants: "text",
+        expected: "the path of a file, or a list of them",
+        example: "base.yaml",
+        doc: "A file of the project, or a list of them, that this one is laid over, key by key: a later file wins, lists are replaced whole, `key: null` takes a key away. Relative to this file, as every path in it is to its own.",
+      },
+    ).optional(),
     task: choice(TASKS, "What the LoRA is for: text to video, or image to video."),
     noise: choice(
       NOISES,
@@ -371,10 +391,19 @@ export const pipelineShape = field(
         .nullable(),
       { expected: "a map of dir and name", doc: "Where checkpoints go." },
     ).optional(),
+    matrix: field(z.record(z.string(), z.union([z.array(cellValue), z.array(z.record(z.string(), cellValue))])), {
+      wants: "map",
+      expected: "a map of keys, each with a list of values",
+      example: "{network_dim: [16, 32]}",
+      doc: "Values to try: every combination is a pipeline of its own. Keys are dotted (`dataset.resolution`), those of `train` also bare (`network_dim`). `exclude` and `include` are lists of maps: combinations to leave out, and values to add.",
+    }).optional(),
     ...shared,
   }),
   { wants: "map", expected: "a map of keys", doc: "A training pipeline of wan22." },
 );
+
+/** The keys at the top level of a pipeline file. */
+export const PIPELINE_KEYS: ReadonlySet<string> = new Set(Object.keys(pipelineShape.shape));
 
 export const projectShape = field(
   z.strictObject({
@@ -386,10 +415,8 @@ export const projectShape = field(
       expected: "a map of dataset settings",
       doc: "Dataset settings for all pipelines; sources belong in the pipelines.",
     }).optional(),
-    policy: map(z.record(z.string(), z.unknown()).nullable(), {
-      expected: "a map of rules",
-      doc: "Reserved: rules that every pipeline of the project must keep. Not yet enforced.",
-    }).optional(),
+    policy: policyShape,
+    watch: watchShape,
     ...shared,
   }),
   { wants: "map", expected: "a map of keys", doc: "What the pipelines of a wan22 project share." },

@@ -21,14 +21,14 @@ export function soundPart<T>(
   shape: z.ZodType<T>,
   faults: readonly Diagnostic[],
 ): ValidFile<T> | undefined {
-  const own = faults.filter((fault) => fault.file === file.file);
-  if (file.trustedUntil !== undefined) return undefined;
+  const own = faults.filter((fault) => file.files.includes(fault.file ?? ""));
+  if (file.trustedUntil.size > 0 || !file.isWhole) return undefined;
   const paths = new Set(own.flatMap(({ path }) => path ?? []));
   if (own.some(({ path, code }) => path === undefined || code === SPEC_CODES.newerVersion.code)) return undefined;
   const root = withoutFaults(file.root, [], paths);
   if (root === undefined) return undefined;
   const parsed = shape.safeParse(plainValue(root), { jitless: true });
-  return parsed.success ? { file: file.file, root, value: parsed.data } : undefined;
+  return parsed.success ? { file: file.file, files: file.files, root, value: parsed.data } : undefined;
 }
 
 /** A list with a faulty item is left out whole: what is meant by the others is not certain. */

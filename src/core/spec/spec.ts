@@ -1,7 +1,9 @@
 import type { Place } from "../diagnostic.ts";
 import type { NotifyHook } from "../notification.ts";
+import type { OpeningHours } from "../opening-hours.ts";
 import type { FrameExtraction, SourceSettings } from "../trainer/dataset.ts";
 import type { Backend, ModelRole, Noise, OnNan, ParameterValue, Section, Strategy, Task } from "../vocabulary.ts";
+import type { CellOf } from "./cell.ts";
 
 /** A path as written in a file, and what it means. */
 export interface LocatedPath {
@@ -65,11 +67,41 @@ export type HardwareRequest =
       readonly place: Place;
     };
 
+/** What wan22.yaml asks of every pipeline; a rule that is absent asks nothing. Their places are those of `policy.NAME`. */
+export interface Policy {
+  readonly max_hours?: number;
+  readonly max_gpu_hours?: number;
+  readonly max_disk_gb?: number;
+  readonly vram_headroom_gb?: number;
+  readonly input_roots?: readonly LocatedPath[];
+  readonly output_roots?: readonly LocatedPath[];
+  readonly tasks?: readonly Task[];
+  readonly require_lock?: true;
+}
+
+/** What wan22.yaml says of `wan22 watch --apply`. */
+export interface WatchRules {
+  /** When something may begin; at any time where there are none. */
+  readonly allow: readonly OpeningHours[];
+  /** Whose clock counts; the machine's where it is left out. */
+  readonly timezone?: string;
+}
+
+/** Where the record is kept beside the state folder. */
+export type StateBackend =
+  | { readonly kind: "local" }
+  /** Also on a branch of the project's repository, at a remote (docs/decisions/0016). */
+  | { readonly kind: "git"; readonly branch: string; readonly remote: string };
+
 /** A pipeline over its project file: parsed, valid in itself, every path resolved, every node with its place. */
 export interface Spec {
   readonly name: string;
-  /** The pipeline file, as shown to people. */
+  /** The pipeline file, as shown to people; of a cell of a matrix with its name (`fox.yaml#fox-dim-16`). */
   readonly file: string;
+  /** The files that its values stand in, as shown to people: its own first, then those that it extends. */
+  readonly files: readonly string[];
+  /** Where it is one of several pipelines that its file holds. */
+  readonly cell?: CellOf;
   readonly task: Task;
   /** The tier's choice if absent. */
   readonly noise?: Noise;
@@ -97,12 +129,21 @@ export interface Spec {
   /** Device ids to run on. */
   readonly gpus?: readonly number[];
   readonly stateDir: string;
+  /** Where others can see the record; no part of what is trained. */
+  readonly stateBackend: StateBackend;
   readonly cacheDir: string;
   /** A folder whose templates and presets replace the built-in ones of the same name. */
   readonly templatesDir?: LocatedPath;
+  /** What it must keep to be carried out; no part of what is trained. */
+  readonly policy?: Policy;
+  /** When a watch may begin it; no part of what is trained. */
+  readonly watch: WatchRules;
   /** Where every key stands, by dotted path (`dataset.sources.0.videos`); the pipeline's place wins over the project's. */
   readonly places: ReadonlyMap<string, Place>;
-  /** Paths that came of variables or `~`, each with how it was written: what the environment says stays on its machine. */
+  /**
+   * Paths that hang on the machine, each with what does not: as it was written where it came of variables or `~`, as seen
+   * from the project where it was written relative and lies outside.
+   */
   readonly expanded: ReadonlyMap<string, string>;
 }
 

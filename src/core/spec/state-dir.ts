@@ -21,6 +21,12 @@ export function nameIn(source: SourceText): string | undefined {
   return stringIn(source, "name");
 }
 
+/** Whether a project file asks anything of its pipelines, as far as it can be told. */
+export function hasPolicy(source: SourceText): boolean {
+  const { root } = readYaml(source);
+  return root !== undefined && nodeAt(root, ["policy"])?.kind === "map";
+}
+
 function stringIn(source: SourceText, key: string): string | undefined {
   const { root } = readYaml(source);
   const node = root === undefined ? undefined : nodeAt(root, [key]);

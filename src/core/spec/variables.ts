@@ -19,6 +19,11 @@ export interface ExpandedPath {
 
 const VARIABLE = /\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^${}]*))?\}/g;
 
+/** Every variable that a text names in this way, wherever in it. */
+export function variablesIn(text: string): readonly string[] {
+  return [...text.matchAll(VARIABLE)].flatMap(([, name]) => name ?? []);
+}
+
 /** Replaces variables. An empty one counts as not set: `${MODELS}/x` must never become `/x`. */
 export function expandPath(written: string, environment: Environment): ExpandedPath {
   const unset = new Set<string>();
@@ -75,10 +80,9 @@ function expandHome(path: string, valueOfVariable: (name: string) => string | un
   return `${home}${path.slice(1)}`;
 }
 
-/** Where a path was written: the file, relative to the root or absolute, and the place to mark. */
+/** A path as written, and where: the place's file is relative to the root or absolute. */
 export interface WrittenPath {
   readonly written: string;
-  readonly file: string;
   readonly place: Place;
 }
 
@@ -88,7 +92,7 @@ export function locatePath(path: WrittenPath, root: string, environment: Environ
   const whole = unset.length === 0;
   return {
     written: path.written,
-    path: whole ? pathInside(root, joinPath(joinPath(root, folderOf(path.file)), text)) : path.written,
+    path: whole ? pathInside(root, joinPath(joinPath(root, folderOf(path.place.file)), text)) : path.written,
     place: path.place,
     unset,
   };

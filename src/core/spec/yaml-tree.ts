@@ -1,4 +1,4 @@
-import type { SourceRange } from "../diagnostic.ts";
+import type { Place, SourceRange } from "../diagnostic.ts";
 
 /** A YAML file as values with their places: what remains once anchors, quotes and comments are read. Plain data. */
 
@@ -8,6 +8,8 @@ export type YamlNode = YamlScalar | YamlList | YamlMap | YamlUnreadable;
 export type Span = readonly [start: number, end: number];
 
 interface Located {
+  /** The file that it stands in, as shown to people: a pipeline's values may come from files that it extends. */
+  readonly file: string;
   readonly range: SourceRange;
   readonly span: Span;
 }
@@ -72,23 +74,26 @@ export function entryAt(root: YamlNode, path: KeyPath): YamlEntry | undefined {
 }
 
 /** What to mark for a path: key and value of an entry, the first line of a list item, of the root or of an absent key's parent. */
-export function markAt(root: YamlNode, path: KeyPath): SourceRange {
+export function placeAt(root: YamlNode, path: KeyPath): RangedPlace {
   const entry = entryAt(root, path);
-  if (entry !== undefined) return entry.range;
+  if (entry !== undefined) return { file: entry.node.file, range: entry.range };
   const node = nodeAt(root, path);
   if (node !== undefined) return firstLine(node);
-  return path.length === 0 ? firstLine(root) : markAt(root, path.slice(0, -1));
+  return path.length === 0 ? firstLine(root) : placeAt(root, path.slice(0, -1));
 }
 
-/** A node's range, cut to its first line so that a mark stays short. */
-function firstLine(node: YamlNode): SourceRange {
-  if (node.range.line === node.range.end_line) return node.range;
+type RangedPlace = Place & { readonly range: SourceRange };
+
+/** Where a node stands, cut to its first line so that a mark stays short. */
+function firstLine(node: YamlNode): RangedPlace {
+  const { file, range } = node;
+  if (range.line === range.end_line) return { file, range };
   if (node.kind === "map") {
-    for (const entry of node.entries.values()) return entry.range;
+    for (const entry of node.entries.values()) return { file: entry.node.file, range: entry.range };
   }
   if (node.kind === "list" && node.items[0] !== undefined) return firstLine(node.items[0]);
-  const { line, column } = node.range;
-  return { line, column, end_line: line, end_column: column + 1 };
+  const { line, column } = range;
+  return { file, range: { line, column, end_line: line, end_column: column + 1 } };
 }
 
 /** A node as plain JSON-like data, for the schema. Prototype names never occur: reading refuses them. */
@@ -110,4 +115,46 @@ export function walk(node: YamlNode, visit: (node: YamlNode, path: KeyPath) => v
   visit(node, path);
   if (node.kind === "list") for (const [index, item] of node.items.entries()) walk(item, visit, [...path, index]);
   if (node.kind === "map") for (const entry of node.entries.values()) walk(entry.node, visit, [...path, entry.key]);
+}
+
+/** A value for a key path, where it is written elsewhere: what marks it, and the key that it goes by there. */
+export interface PlacedValue {
+  readonly key: YamlEntry;
+  readonly value: YamlScalar;
+}
+
+/** The tree with a value in place at a path; what is missing on the way is made. */
+export function withValue(map: YamlMap, placed: PlacedValue, [step, ...rest]: KeyPath): YamlMap {
+  const { key, value } = placed;
+  const name = String(step);
+  const below = map.entries.get(name)?.node;
+  const entry = { key: name, keyRange: key.keyRange, keySpan: key.keySpan };
+  if (rest.length === 0) return withEntry(map, { ...entry, range: value.range, node: value });
+  if (below?.kind === "list")
+    return withEntry(map, { ...entry, range: key.keyRange, node: withItem(below, placed, rest) });
+  const made: YamlMap = { kind: "map", file: value.file, range: key.keyRange, span: key.keySpan, entries: new Map() };
+  const child = below?.kind === "map" ? below : made;
+  const written = map.entries.get(name);
+  const node = withValue(child, placed, rest);
+  return withEntry(
+    map,
+    written !== undefined && below?.kind === "map" ? { ...written, node } : { ...entry, range: key.keyRange, node },
+  );
+}
+
+function withItem(list: Extract<YamlNode, { kind: "list" }>, placed: PlacedValue, [at, ...rest]: KeyPath): YamlNode {
+  const items = list.items.map((item, index) => {
+    if (index !== at) return item;
+    if (rest.length === 0) return placed.value;
+    return item.kind === "map" ? withValue(item, placed, rest) : item;
+  });
+  return { ...list, items };
+}
+
+export function withEntry(map: YamlMap, entry: YamlEntry): YamlMap {
+  return { ...map, entries: new Map([...map.entries, [entry.key, entry]]) };
+}
+
+export function without(map: YamlMap, key: string): YamlMap {
+  return { ...map, entries: new Map([...map.entries].filter(([name]) => name !== key)) };
 }

@@ -58,6 +58,8 @@ export const journalSchema = z.discriminatedUnion("type", [
     pid: count,
     boot_id: z.string(),
     start_time: z.string(),
+    /** The run's folder, absolute: a copy of it has no such process. Absent in journals of earlier versions. */
+    folder: z.looseObject({ path: z.string(), inode: z.string() }).optional(),
   }),
   /** A cache file was seen whole: what it was made from. */
   z.looseObject({ ...base, type: z.literal("cached"), stage, caches: z.record(z.string(), z.string()) }),

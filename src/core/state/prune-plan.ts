@@ -2,8 +2,11 @@ import type { State } from "./state.ts";
 
 /** What `wan22 prune` would remove of a pipeline, as data: shown, asked about, and carried out as it is. */
 
-/** `archive`: what was moved out of the way of a new start. `cache`: the caches of a source that nobody uses any more. */
-export const PRUNE_KINDS = ["archive", "run", "cache", "temporary"] as const;
+/**
+ * `archive`: what was moved out of the way of a new start. `log`: what a runner in the background said. `cache`: the caches of a
+ * source that nobody uses any more. `store`: items that no pipeline has any more.
+ */
+export const PRUNE_KINDS = ["archive", "run", "log", "cache", "store", "temporary"] as const;
 export type PruneKind = (typeof PRUNE_KINDS)[number];
 
 export interface PruneItem {
@@ -13,7 +16,7 @@ export interface PruneItem {
   readonly bytes: number;
   /** What it is; a fragment. */
   readonly text: string;
-  /** Of caches: the files; anything else in the folder stays. */
+  /** Of caches, and of the store: the files; anything else in the folder stays. */
   readonly files?: readonly string[];
 }
 
@@ -25,6 +28,7 @@ export interface KeptItem {
 }
 
 export interface PrunePlan {
+  /** Its name, or what else it is about. */
   readonly pipeline: string;
   readonly items: readonly PruneItem[];
   readonly kept: readonly KeptItem[];

@@ -71,7 +71,13 @@ export function runsOfLineage(runs: readonly RecordedRun[], lineage: string): re
       const beginning = beginningOf(run);
       return beginning?.lineage === lineage ? [{ run, beginning }] : [];
     })
-    .sort((a, b) => serialOf(a.beginning) - serialOf(b.beginning) || (a.run.name < b.run.name ? -1 : 1))
+    .sort(
+      (a, b) =>
+        serialOf(a.beginning) - serialOf(b.beginning) ||
+        // A runner that was killed before it wrote the state left the serial to the next one.
+        a.beginning.t - b.beginning.t ||
+        (a.run.name < b.run.name ? -1 : 1),
+    )
     .map(({ run }) => run);
 }
 
@@ -109,5 +115,9 @@ function goneOnFrom(backup: State, lineage: readonly RecordedRun[]): State {
   const at = lineage.findIndex(({ name }) => name === backup.run);
   if (at < 0) return backup;
   const before: State = { ...backup, history: backup.history.filter(({ run }) => run !== backup.run) };
-  return lineage.slice(at).reduce<State>((state, { entries }) => foldState(state, entries) ?? state, before);
+  // The start of a stage that it knows would have it count that stage's steps twice.
+  const isKnown = (entry: StateEntry) => entry.type === "stage" && backup.stages[entry.stage]?.run === backup.run;
+  const [last, ...later] = lineage.slice(at).map(({ entries }) => entries);
+  const rest = [(last ?? []).filter((entry) => !isKnown(entry)), ...later];
+  return rest.reduce<State>((state, entries) => foldState(state, entries) ?? state, before);
 }

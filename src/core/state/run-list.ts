@@ -42,7 +42,7 @@ export const runListSchema = z
     pipelines: z.array(
       z.strictObject({
         name: z.string().describe("The pipeline's name"),
-        file: z.string().describe("Its file"),
+        file: z.string().optional().describe("Its file; absent where only the record is left"),
         runs: z.array(runSchema).describe("The oldest first"),
         archives: z.array(archiveSchema).describe("The oldest first"),
       }),

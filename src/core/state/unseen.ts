@@ -11,6 +11,8 @@ export interface FoundStage {
   /** Its process, recorded or found by its mark. */
   readonly process: { readonly pid: number; readonly boot_id: string; readonly start_time: string } | undefined;
   readonly isAlive: boolean;
+  /** The run's folder that this one is a copy of: its process is at work there, if it still is. */
+  readonly copiedFrom: string | undefined;
   /** What is recorded of it in its run after its start. */
   readonly entries: readonly StateEntry[];
   /** Unix time in seconds. */
@@ -30,7 +32,7 @@ function unseenProcess({ stage, process, entries, now }: FoundStage): JournalEnt
 }
 
 /** What became of a process that nobody watched to its end: its last word, or `lost`. */
-function unseenEnd({ stage, entries, now }: FoundStage): JournalEntry | undefined {
+function unseenEnd({ stage, copiedFrom, entries, now }: FoundStage): JournalEntry | undefined {
   if (entries.some(({ type }) => type === "end")) return undefined;
   const last = entries.findLast(isLastWord);
   const exit_code = last?.exit_code ?? null;
@@ -42,6 +44,13 @@ function unseenEnd({ stage, entries, now }: FoundStage): JournalEntry | undefine
     case "failed":
       return { ...base, outcome: "failed", message: last.message };
     case undefined:
-      return { ...base, outcome: "lost", message: "Its process is gone and left no word about its end." };
+      return {
+        ...base,
+        outcome: "lost",
+        message:
+          copiedFrom === undefined
+            ? "Its process is gone and left no word about its end."
+            : `This is a copy of ${copiedFrom}, made while its process was at work. That trains there and not here.`,
+      };
   }
 }

@@ -91,6 +91,22 @@ export function lastStateName(name: string): string {
   return `${name}-state`;
 }
 
+/** What may stand behind a run's own name in those of its files: `-000004`, `-step00000100`. */
+const COUNTED = /(?:-\d{6,}|-step\d{8,})+$/;
+
+/** `fox` of `fox` and of `fox-000004`: a run named `fox-000004` ends with the file that `fox` saves after epoch 4. */
+export function familyOfOutput(name: string): string {
+  return name.replace(COUNTED, "") || name;
+}
+
+/** Whether runs of these names may write one file: the last one of `fox-000004` is the fourth epoch's of `fox`. */
+export function outputsMeet(one: string, other: string): boolean {
+  const [shorter, longer] = one.length <= other.length ? [one, other] : [other, one];
+  if (!longer.startsWith(shorter)) return false;
+  const rest = longer.slice(shorter.length);
+  return rest === "" || COUNTED.exec(rest)?.index === 0;
+}
+
 type Happening =
   | { readonly type: "save"; readonly file: Omit<ScheduledFile, "bytes" | "prunedAtStep"> }
   | { readonly type: "remove"; readonly file: string; readonly step: number };
@@ -221,6 +237,18 @@ export function scheduleRemovals(options: CheckpointOptions): readonly Removal[]
   return happeningsOf(options).flatMap((happening) =>
     happening.type === "remove" ? [{ file: happening.file, atStep: happening.step }] : [],
   );
+}
+
+/**
+ * Names that retention removes once it has saved a training state of this name. A process that was killed right after may not
+ * have come to it; the one that goes on from that state does it first.
+ */
+export function removalsAfter(state: string, options: CheckpointOptions): readonly string[] {
+  const happenings = happeningsOf({ ...options, fromEpoch: 0, fromStep: 0 });
+  const at = happenings.findIndex((happening) => happening.type === "save" && happening.file.file === state);
+  const after = at < 0 ? [] : happenings.slice(at + 1);
+  const nextSave = after.findIndex(({ type }) => type === "save");
+  return after.slice(0, nextSave).flatMap((happening) => (happening.type === "remove" ? [happening.file] : []));
 }
 
 /** A file's last block is rarely full. */

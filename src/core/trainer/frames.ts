@@ -55,3 +55,8 @@ export function roundFrames(frames: number): number {
 export function roundTargetFrames(targets: readonly number[]): readonly number[] {
   return [...new Set(targets.map(roundFrames))].sort((a, b) => a - b);
 }
+
+/** Latent frames of a crop: the VAE keeps the first frame and takes four together of the rest. */
+export function latentFrames(frames: number): number {
+  return Math.floor((frames - 1) / 4) + 1;
+}

@@ -1,5 +1,6 @@
 import { readdir } from "node:fs/promises";
-import { compareText, decodeUtf8, splitExtension } from "./python-text.ts";
+import { splitExtension } from "../../core/paths.ts";
+import { compareText, decodeUtf8 } from "./python-text.ts";
 
 /** The trainer's own lists (`dataset/media_utils.py`): matched by exact case, so `.Mp4` is in neither. */
 const VIDEO_ENDINGS = ["mp4", "webm", "avi", "mkv", "mov", "flv", "wmv", "m4v", "mpg", "mpeg"];

@@ -1,15 +1,17 @@
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import type { FileProblem, MediaDamage } from "../../core/facts.ts";
+import { LFS_PROBLEM, MAX_LFS_POINTER_BYTES, readLfsPointer } from "../git-lfs.ts";
 import { fileProblem } from "../read-file.ts";
 import type { StatCache } from "../stat-cache.ts";
 import { listMedia } from "./listing.ts";
 import { probeImage } from "./probe-image.ts";
 import { probeVideo } from "./probe-video.ts";
 
-/** What a media file holds, apart from its name and caption. */
+/** What a media file holds, apart from its name and caption; of a file that is a pointer only, size and digest of what it points to. */
 export interface MediaContent {
   readonly bytes: number;
   readonly sha256?: string;
@@ -73,6 +75,8 @@ export async function readMedia(path: string, kind: "video" | "image", reader: M
     if (stats.kind !== "file") {
       return { bytes: 0, problem: { kind: "unsupported", text: "it is a pipe or a device, not a file" } };
     }
+    const pointer = stats.bytes <= MAX_LFS_POINTER_BYTES ? readLfsPointer(await readFile(path, "latin1")) : undefined;
+    if (pointer !== undefined) return { ...pointer, problem: { kind: "missing", text: LFS_PROBLEM } };
     const content = kind === "video" ? await readVideo(path, stats.bytes, reader) : await readImage(path);
     if (isLasting(content)) await reader.statCache.remember(KINDS[kind], path, stats, content);
     return content;
@@ -96,7 +100,14 @@ async function readImageFolder(path: string, reader: MediaReader): Promise<Media
       ? { bytes: 0, problem: NAME_NOT_UTF8 }
       : await readMedia(join(path, name), "image", reader);
     if (problem !== undefined)
-      return { bytes, problem: { kind: problem.kind, text: `its image ${name}: ${problem.text}` } };
+      // A part of the folder is there, and stands for nothing as a whole.
+      return {
+        bytes,
+        problem: {
+          kind: problem.kind === "missing" ? "unreadable" : problem.kind,
+          text: `its image ${name}: ${problem.text}`,
+        },
+      };
     if (image.damage !== undefined) damage ??= { text: `its image ${name}: ${image.damage.text}` };
     if (name === first) {
       const { width, height, rotation } = image;

@@ -1,9 +1,9 @@
 import type { FileHandle } from "node:fs/promises";
 import type { FileProblem, MediaDamage } from "../../core/facts.ts";
+import { splitExtension } from "../../core/paths.ts";
 import { readExactly, readOpenFile } from "../read-file.ts";
 import { probeWithFfprobe } from "./ffprobe.ts";
 import { isIsoFile, readIsoVideo } from "./isobmff.ts";
-import { splitExtension } from "./python-text.ts";
 
 /** What the trainer would decode of a video, and what its header promises where that differs. */
 export interface VideoProbe {

@@ -37,13 +37,6 @@ export function baseNameOf(path: string): string {
   return path.slice(path.lastIndexOf("/") + 1);
 }
 
-/** `os.path.splitext` of a base name: dots at its beginning do not begin an extension. */
-export function splitExtension(name: string): { readonly stem: string; readonly extension: string } {
-  const leadingDots = /^\.*/.exec(name)?.[0].length ?? 0;
-  const dot = name.lastIndexOf(".");
-  return dot < leadingDots ? { stem: name, extension: "" } : { stem: name.slice(0, dot), extension: name.slice(dot) };
-}
-
 /** Python's order of strings, by code point; JavaScript's own is by UTF-16 unit, which differs beyond U+FFFF. */
 export function compareText(a: string, b: string): number {
   const length = Math.min(a.length, b.length);

@@ -2,7 +2,8 @@ import { readdir, readFile, stat } from "node:fs/promises";
 import { posix } from "node:path";
 import pLimit from "p-limit";
 import type { CaptionFacts, FileProblem, MediaFacts, SourceFacts } from "../../core/facts.ts";
-import { folderOf, joinPath, pathInside } from "../../core/paths.ts";
+import { folderOf, joinPath, pathInside, splitExtension } from "../../core/paths.ts";
+import { captionExtension } from "../../core/spec/caption-extension.ts";
 import type { DatasetSettings, SourceSpec } from "../../core/spec/spec.ts";
 import { nearest } from "../../core/spec/suggest.ts";
 import { MAX_ITEMS } from "../../core/trainer/items.ts";
@@ -12,7 +13,7 @@ import { readCaption } from "./captions.ts";
 import { parseJsonl } from "./jsonl.ts";
 import { listMedia } from "./listing.ts";
 import { type MediaContent, NAME_NOT_UTF8, readMedia } from "./media-facts.ts";
-import { baseNameOf, compareText, hasHalfSurrogate, splitExtension } from "./python-text.ts";
+import { baseNameOf, compareText, hasHalfSurrogate } from "./python-text.ts";
 
 export interface ScanOptions {
   /** The project's root, absolute with `/`: what relative paths, also those in JSONL rows, start from. */
@@ -27,7 +28,6 @@ export interface ScanOptions {
 }
 
 const CONCURRENT_FILES = 8;
-const CAPTION_EXTENSION = ".txt";
 /** A kilobyte for each item that a plan can hold. */
 const MAX_JSONL_BYTES = MAX_ITEMS * 1024;
 
@@ -42,6 +42,8 @@ interface Candidate {
   /** What is wrong with it before it is looked at. */
   readonly problem?: FileProblem;
   readonly line?: number;
+  /** The path as a JSONL row writes it. */
+  readonly written?: string;
   /** Where else the file would be, if the row's path were meant to be relative to the JSONL file. */
   readonly beside?: string;
 }
@@ -124,7 +126,7 @@ function captionStems(names: ReadonlySet<string>, extension: string): ReadonlySe
 
 async function listFolder(source: SourceSpec, folder: string, options: ScanOptions): Promise<Listed> {
   const kind = mediaKind(source.kind);
-  const extension = source.caption_extension ?? options.settings.caption_extension ?? CAPTION_EXTENSION;
+  const extension = captionExtension(source, options.settings);
   const { taken, passedOver, all, notUtf8 } = await listMedia(folder, kind);
   const stems = kind === "image" ? captionStems(all, extension) : undefined;
   const candidates = taken.map((name): Candidate => {
@@ -171,6 +173,7 @@ async function listJsonl(source: SourceSpec, file: string, { root }: ScanOptions
       kind: mediaKind(source.kind),
       caption: hasHalfSurrogate(row.caption) ? { problem: "not-utf8" } : { text: row.caption },
       line: row.line,
+      written: row.path,
       beside: joinPath(folderOf(file), row.path),
     });
   }
@@ -206,7 +209,7 @@ async function explainMissingRow(
   { root }: ScanOptions,
 ): Promise<MediaContent> {
   const { beside, path } = candidate;
-  if (content.problem?.kind !== "missing" || beside === undefined) return content;
+  if (content.problem?.kind !== "missing" || content.sha256 !== undefined || beside === undefined) return content;
   const found = beside !== path && (await stat(beside).catch(() => undefined)) !== undefined;
   const text = found
     ? `there is no such file; rows are relative to the project's root, so it is looked for at ${candidate.shown} and lies at ${pathInside(root, beside)}`
@@ -222,7 +225,7 @@ async function scanCaption({ caption, problem }: Candidate, { root, statCache }:
 }
 
 async function scanMedia(candidate: Candidate, options: ScanOptions): Promise<MediaFacts> {
-  const { path, shown, name, kind, line, problem } = candidate;
+  const { path, shown, name, kind, line, written, problem } = candidate;
   const { statCache, ffprobe = "ffprobe" } = options;
   const content =
     problem === undefined
@@ -232,11 +235,13 @@ async function scanMedia(candidate: Candidate, options: ScanOptions): Promise<Me
   return {
     kind,
     file: shown,
+    ...(path === joinPath(options.root, path) ? {} : { opened: path }),
     name,
     stem: splitExtension(name).stem,
     ...content,
     caption,
     ...(line === undefined ? {} : { line }),
+    ...(written === undefined ? {} : { written }),
   };
 }
 

@@ -2,7 +2,9 @@ import type { ApplyEvent } from "../../core/apply-event.ts";
 import { printable } from "../../core/printable.ts";
 import { advanceProgress, type StageProgress, startProgress } from "../../core/progress.ts";
 import type { StageId } from "../../core/vocabulary.ts";
+import { type Span, wrapSpans } from "../text/spans.ts";
 import { createStyle, type Style } from "../text/style.ts";
+import { withLocalTimes } from "../text/time.ts";
 import {
   describeEnd,
   describeMove,
@@ -25,6 +27,8 @@ export interface ApplyView {
 export interface ApplyLinesOptions {
   readonly write: (text: string) => void;
   readonly colour: boolean;
+  /** Columns of the terminal as it is now; nothing is wrapped where there is none, so that a log keeps a line for each. */
+  readonly columns?: () => number | undefined;
   /** Seconds between two lines of progress of a stage; 10 if left out. */
   readonly everySeconds?: number;
 }
@@ -33,10 +37,13 @@ export interface ApplyLinesOptions {
 export function createApplyLines(options: ApplyLinesOptions): ApplyView {
   const style = createStyle(options);
   const everySeconds = options.everySeconds ?? 10;
-  const stages = new Map<string, { progress: StageProgress; shown: number }>();
+  const stages: Stages = new Map();
   return {
     report(event) {
-      for (const line of linesOf(event, stages, everySeconds, style)) options.write(`${line}\n`);
+      const spans = spansOf(event, stages, everySeconds, style);
+      if (spans === undefined) return;
+      const lines = wrapSpans(spans, { columns: options.columns?.(), hanging: 2 });
+      options.write(`${lines.join("\n")}\n`);
     },
     close: async () => undefined,
   };
@@ -44,35 +51,44 @@ export function createApplyLines(options: ApplyLinesOptions): ApplyView {
 
 type Stages = Map<string, { progress: StageProgress; shown: number }>;
 
-function linesOf(event: ApplyEvent, stages: Stages, everySeconds: number, style: Style): readonly string[] {
+/** What is said of an event; undefined where that is nothing. */
+function spansOf(event: ApplyEvent, stages: Stages, everySeconds: number, style: Style): readonly Span[] | undefined {
   const name = printable(event.pipeline);
-  const head = (stage: StageId | undefined) => style.strong(stage === undefined ? `${name}:` : `${name} ${stage}:`);
+  const line = (stage: StageId | undefined, ...rest: readonly Span[]): readonly Span[] => [
+    { text: stage === undefined ? `${name}:` : `${name} ${stage}:`, colour: style.strong },
+    ...rest.flatMap((span) => [{ text: " " }, span]),
+  ];
   switch (event.type) {
     case "run-started":
-      return [`${head(undefined)} ${describeRun(event)}`];
+      return line(undefined, { text: describeRun(event) });
     case "stage-started":
       stages.set(keyOf(event), { progress: startProgress(event), shown: event.t });
-      return [`${head(event.stage)} ${describeStart(event)}`];
+      return line(event.stage, { text: describeStart(event) });
     case "trainer": {
-      const said = describeTrainerEvent(event.event);
-      const line = said ?? progressLine(event, stages, everySeconds);
-      return line === undefined ? [] : [`${head(event.stage)} ${line}`];
+      const text = describeTrainerEvent(event.event) ?? progressLine(event, stages, everySeconds);
+      return text === undefined ? undefined : line(event.stage, { text });
     }
     case "moved":
-      return [`${head(event.stage)} ${describeMove(event)}`];
+      return line(event.stage, { text: describeMove(event) });
     case "unlinked":
-      return [`${head(event.stage)} ${describeUnlinked(event)}`];
+      return line(event.stage, { text: describeUnlinked(event) });
     case "note":
-      return [`${head(event.stage)} ${style[event.severity](`${event.severity}:`)} ${printable(event.text)}`];
+      return line(event.stage, ...noteSpans(event, style));
     case "stage-ended": {
       const text = describeEnd(event);
-      return [`${head(event.stage)} ${event.outcome === "finished" ? text : style.warning(text)}`];
+      return line(event.stage, event.outcome === "finished" ? { text } : { text, colour: style.warning });
     }
-    case "run-ended": {
-      const text = describeRunEnd(event);
-      return [`${head(undefined)} ${style[toneOfRunEnd(event)](text)}`];
-    }
+    case "run-ended":
+      return line(undefined, { text: describeRunEnd(event), colour: style[toneOfRunEnd(event)] });
   }
+}
+
+/** `warning:` and what it is about. */
+export function noteSpans(
+  { severity, text }: Extract<ApplyEvent, { type: "note" }>,
+  style: Style,
+): readonly [Span, Span] {
+  return [{ text: `${severity}:`, colour: style[severity] }, { text: printable(withLocalTimes(text)) }];
 }
 
 /** A line of progress when the last one is old enough; the rest of the progress is kept in mind only. */

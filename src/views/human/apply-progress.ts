@@ -1,11 +1,11 @@
-import { DefaultRenderer, Listr, ListrLogger, type ListrTask, type ListrTaskWrapper, ProcessOutput } from "listr2";
 import type { ApplyEvent, StageOutcome } from "../../core/apply-event.ts";
 import { printable } from "../../core/printable.ts";
 import { advanceProgress, type StageProgress, startProgress } from "../../core/progress.ts";
 import type { StageId } from "../../core/vocabulary.ts";
 import { listWords } from "../text/quantity.ts";
+import { type Span, wrapSpans } from "../text/spans.ts";
 import { createStyle, type Style } from "../text/style.ts";
-import type { ApplyView } from "./apply-lines.ts";
+import { type ApplyView, noteSpans } from "./apply-lines.ts";
 import {
   describeEnd,
   describeMove,
@@ -16,8 +16,9 @@ import {
   describeUnlinked,
   toneOfRunEnd,
 } from "./apply-text.ts";
+import { createDrawnList, type DrawnTask, type Line } from "./drawn-list.ts";
 
-/** The only module that knows listr2; it is loaded where there is a terminal to draw on. */
+/** `apply` of one pipeline at a time, in a terminal that can be drawn on. */
 
 export interface ApplyProgressOptions {
   /** The terminal. */
@@ -28,20 +29,13 @@ export interface ApplyProgressOptions {
 /** Milliseconds between two drawings of a stage: a trainer may take a thousand steps a second, an eye can't. */
 const REDRAW_MS = 100;
 
-/** listr2 asks whether stdout is a terminal; here the caller has decided, and it may be stderr. */
-class TerminalRenderer extends DefaultRenderer {
-  static override readonly nonTTY = true;
-}
-
-type Task = ListrTaskWrapper<unknown, typeof TerminalRenderer, typeof TerminalRenderer>;
-type DrawnTask = ListrTask<unknown, typeof TerminalRenderer, typeof TerminalRenderer>;
 type StageEnded = Extract<ApplyEvent, { type: "stage-ended" }>;
 
 /** A stage as it is drawn: it ends when its event comes, or without one when the run ends. */
 interface DrawnStage {
   readonly ended: Promise<StageEnded | undefined>;
   readonly end: (event: StageEnded | undefined) => void;
-  task?: Task;
+  task?: Line;
   progress?: StageProgress;
   /** The line under it. */
   said?: string;
@@ -52,7 +46,7 @@ interface DrawnStage {
 interface DrawnRun {
   readonly stages: ReadonlyMap<StageId, DrawnStage>;
   /** What shall still be read when the drawing is done. */
-  readonly remarks: string[];
+  readonly remarks: (readonly Span[])[];
   readonly finished: Promise<unknown>;
 }
 
@@ -64,13 +58,14 @@ export function createApplyProgress(options: ApplyProgressOptions): ApplyView {
   let last: Promise<unknown> = Promise.resolve();
   const write = (text: string) => void options.stream.write(text);
 
-  const endRun = (name: string, closing: string | undefined) => {
+  const endRun = (name: string, closing: readonly Span[] | undefined) => {
     const run = runs.get(name);
     if (run === undefined) return;
     runs.delete(name);
     for (const stage of run.stages.values()) stage.end(undefined);
     last = run.finished.then(() => {
-      const lines = closing === undefined ? run.remarks : [...run.remarks, closing];
+      const said = closing === undefined ? run.remarks : [...run.remarks, closing];
+      const lines = said.flatMap((spans) => wrapSpans(spans, { columns: options.stream.columns, hanging: 2 }));
       write(lines.map((line) => `${line}\n`).join(""));
     });
   };
@@ -88,7 +83,7 @@ export function createApplyProgress(options: ApplyProgressOptions): ApplyView {
       if (run === undefined) return;
       if (event.type === "run-ended") {
         const text = `${printable(event.pipeline)}: ${describeRunEnd(event)}`;
-        endRun(event.pipeline, style[toneOfRunEnd(event)](text));
+        endRun(event.pipeline, [{ text, colour: style[toneOfRunEnd(event)] }]);
         return;
       }
       drawEvent(event, run, style);
@@ -108,28 +103,19 @@ function drawRun(
   style: Style,
 ): DrawnRun {
   const stages = new Map<StageId, DrawnStage>(event.stages.map(({ id }) => [id, createStage()]));
-  const other = options.stream === process.stderr ? process.stdout : process.stderr;
   const drawStage = (id: StageId): DrawnTask => ({ title: id, task: (_, task) => follow(id, stages.get(id), task) });
-  const list = new Listr<unknown, typeof TerminalRenderer, typeof TerminalRenderer>(
+  const draw = createDrawnList(
     turnsOf(event).flatMap((turn) => {
       const tasks = turn.map(drawStage);
       if (tasks.length === 1) return tasks;
       const ends = turn.map(async (id) => (await stages.get(id)?.ended)?.outcome);
       return [drawTogether(`${listWords(turn)}, at the same time`, tasks, Promise.all(ends))];
     }),
-    {
-      // A stopped stage ends the pipeline by what `apply` does, not by what is drawn; signals belong to `apply` as well.
-      exitOnError: false,
-      registerSignalListeners: false,
-      renderer: TerminalRenderer,
-      rendererOptions: {
-        logger: new ListrLogger({ useIcons: true, processOutput: new ProcessOutput(options.stream, other) }),
-      },
-    },
+    { stream: options.stream, order: "one-by-one" },
   );
   const finished = previous.then(() => {
     write(`${style.strong(printable(event.pipeline))} ${style.faint(printable(event.run))}\n`);
-    return list.run();
+    return draw();
   });
   return { stages, remarks: [], finished };
 }
@@ -173,7 +159,7 @@ function createStage(): DrawnStage {
   return { ended, end, drawnAt: Number.NEGATIVE_INFINITY };
 }
 
-async function follow(id: StageId, stage: DrawnStage | undefined, task: Task): Promise<void> {
+async function follow(id: StageId, stage: DrawnStage | undefined, task: Line): Promise<void> {
   if (stage === undefined) return;
   stage.task = task;
   draw(id, stage);
@@ -210,19 +196,21 @@ function drawEvent(
       if (said === undefined) return;
       say(stage, said);
       // The line under a stage is replaced by the next one; a warning must outlive it.
-      if (event.event.type === "warning" || event.event.type === "oom") run.remarks.push(`${event.stage}: ${said}`);
+      if (event.event.type === "warning" || event.event.type === "oom")
+        run.remarks.push([{ text: `${event.stage}: ${said}` }]);
       return;
     }
     case "moved":
-      run.remarks.push(`${event.stage}: ${describeMove(event)}`);
+      run.remarks.push([{ text: `${event.stage}: ${describeMove(event)}` }]);
       return;
     case "unlinked":
-      run.remarks.push(`${event.stage}: ${describeUnlinked(event)}`);
+      run.remarks.push([{ text: `${event.stage}: ${describeUnlinked(event)}` }]);
       return;
     case "note": {
-      if (stage !== undefined) say(stage, printable(event.text));
+      const [severity, text] = noteSpans(event, style);
+      if (stage !== undefined) say(stage, text.text);
       const of = event.stage === undefined ? "" : `${event.stage}: `;
-      run.remarks.push(`${of}${style[event.severity](`${event.severity}:`)} ${printable(event.text)}`);
+      run.remarks.push([{ text: of }, severity, { text: " " }, text]);
       return;
     }
     case "stage-ended":

@@ -3,13 +3,13 @@ import type { TrainerEvent } from "../../core/event.ts";
 import { baseName, folderOf } from "../../core/paths.ts";
 import { printable } from "../../core/printable.ts";
 import type { StageProgress } from "../../core/progress.ts";
-import { count, formatBytes, formatClock, formatDuration, formatNumber, listWords } from "../text/quantity.ts";
+import { count, formatBytes, formatDuration, formatNumber, gpuNames, listWords } from "../text/quantity.ts";
 
 /** The words of `apply`, the same in a terminal and in a log. */
 
 type EventOf<Type extends ApplyEvent["type"]> = Extract<ApplyEvent, { type: Type }>;
 
-/** `step 16/64 · epoch 1 · loss 0.0912 · 2.1 s a step · 1:40 left` */
+/** `step 16/64 · epoch 1 · loss 0.0912 · 2.1 s a step · 2 min left` */
 export function describeProgress(progress: Omit<StageProgress, "recent">): string {
   const one = progress.unit === "steps" ? "step" : "item";
   const parts = [`${one} ${progress.done}/${progress.total}`];
@@ -17,7 +17,7 @@ export function describeProgress(progress: Omit<StageProgress, "recent">): strin
   if (progress.loss !== undefined) parts.push(`loss ${formatLoss(progress.loss)}`);
   if (progress.secondsPerUnit !== undefined && progress.secondsPerUnit > 0)
     parts.push(formatRate(progress.secondsPerUnit, one));
-  if (progress.etaSeconds !== undefined) parts.push(`${formatClock(progress.etaSeconds)} left`);
+  if (progress.etaSeconds !== undefined) parts.push(`${formatDuration(progress.etaSeconds)} left`);
   return parts.join(" · ");
 }
 
@@ -41,7 +41,12 @@ export function describeStart(event: EventOf<"stage-started">): string {
   const work = event.unit === "steps" ? count(event.total, "step") : count(event.total, "item");
   const from = event.done === 0 ? "" : `, ${event.done} done already`;
   const how = event.attached ? "follows the trainer that is running already" : printable(event.action);
-  return `${how}, ${work}${from}; log ${printable(event.log)}`;
+  return `${how}${describeGpus(event.gpus)}, ${work}${from}; log ${printable(event.log)}`;
+}
+
+/** ` on GPU 1`; nothing where no card was given. */
+export function describeGpus(gpus: readonly number[] = []): string {
+  return gpus.length === 0 ? "" : ` on ${gpuNames(gpus)}`;
 }
 
 /** What a stage came to, with the log's place where somebody will want to read it. */

@@ -3,6 +3,7 @@ import { printable } from "../../core/printable.ts";
 import { printableLines, tidy } from "../text/printable.ts";
 import { count } from "../text/quantity.ts";
 import { createStyle, type Style } from "../text/style.ts";
+import { withLocalTimes } from "../text/time.ts";
 import { wrapText } from "../text/wrap.ts";
 import { codeFrame, lastLine, splitLines } from "./code-frame.ts";
 
@@ -72,7 +73,7 @@ function viewDiagnostic(diagnostic: Diagnostic, context: FrameContext): string {
   return [
     ...viewTitle(diagnostic, context),
     ...(place === undefined ? [] : viewPlace(place, "^", digits, style[diagnostic.severity], context)),
-    ...hang(printableLines(diagnostic.detail), `${indent}= `, context.columns),
+    ...hang(printableLines(withLocalTimes(diagnostic.detail)), `${indent}= `, context.columns),
     ...shown.flatMap((related) => viewRelated(related, digits, context)),
     ...(hidden === 0 ? [] : [`${indent}= and ${count(hidden, "more place")}`]),
   ].join("\n");

@@ -1,17 +1,15 @@
 import { printable } from "../../core/printable.ts";
 import type { Cell } from "../text/columns.ts";
+import type { Details } from "../text/few.ts";
 import { formatNumber } from "../text/quantity.ts";
 import type { Style } from "../text/style.ts";
 import { wrapText } from "../text/wrap.ts";
-
-/** How much of a plan is shown: `summary` what a reviewer needs, `full` every value, file and argument. */
-export type PlanDetails = "summary" | "full";
 
 /** What every section of the plan's view needs to know. */
 export interface PlanContext {
   readonly style: Style;
   readonly columns: number;
-  readonly details: PlanDetails;
+  readonly details: Details;
 }
 
 /** Spaces before a section's title and before its rows. */

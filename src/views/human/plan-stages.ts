@@ -5,9 +5,10 @@ import type { PipelinePlan, Reason, StageAction, StagePlan } from "../../core/pl
 import { turnsOf } from "../../core/plan/turns.ts";
 import { printable } from "../../core/printable.ts";
 import { type Cell, layoutTable } from "../text/columns.ts";
-import { count, listWords } from "../text/quantity.ts";
+import type { Details } from "../text/few.ts";
+import { count, gpuNames, listWords } from "../text/quantity.ts";
 import type { Style } from "../text/style.ts";
-import { cell, type PlanContext, type PlanDetails, ROW_INDENT, section } from "./plan-context.ts";
+import { cell, type PlanContext, ROW_INDENT, section } from "./plan-context.ts";
 
 /** The sign before a stage or checkpoint: `+` create, `~` update, `-/+` replace, `>` resume, `»` extend, `=` leave as it is. */
 const ACTION_SIGNS: Readonly<Record<StageAction, string>> = {
@@ -62,7 +63,7 @@ const BECAUSE: ReadonlySet<Reason["cause"]> = new Set([
   "more-epochs",
 ]);
 
-function describeStage(stage: StagePlan, beside: readonly StagePlan[], details: PlanDetails): string {
+function describeStage(stage: StagePlan, beside: readonly StagePlan[], details: Details): string {
   const reasons = stage.reasons.map((reason) => printable(reason.text)).join("; ");
   const [first] = stage.reasons;
   const joint = first !== undefined && BECAUSE.has(first.cause) && isCarriedOut(stage) ? " because " : ": ";
@@ -73,10 +74,15 @@ function describeStage(stage: StagePlan, beside: readonly StagePlan[], details: 
 
 /** The GPUs that the pipeline names for it, and what runs on others meanwhile. */
 function describeDevices(stage: StagePlan, beside: readonly StagePlan[]): string {
-  const { gpus = [] } = stage;
-  if (!isCarriedOut(stage) || gpus.length === 0) return "";
+  const { gpus = [], gpu_pool: pool = [] } = stage;
+  if (!isCarriedOut(stage)) return "";
+  if (pool.length > 0) {
+    const free = pool.length === 1 ? "" : ", whichever is free first";
+    return `on GPU ${listWords(pool.map(String), "or")}${free}`;
+  }
+  if (gpus.length === 0) return "";
   const together = beside.length === 0 ? "" : `, at the same time as ${listWords(beside.map(({ id }) => id))}`;
-  return `on ${gpus.length === 1 ? "GPU" : "GPUs"} ${listWords(gpus.map(String))}${together}`;
+  return `on ${gpuNames(gpus)}${together}`;
 }
 
 /** A train stage's steps, in a line; nothing for one that is left as it is. */
@@ -100,7 +106,7 @@ function doneEpochs(stage: StagePlan): string {
 
 const NAMED_AT_MOST = 2;
 
-function describeMoves(stage: StagePlan, details: PlanDetails): readonly string[] {
+function describeMoves(stage: StagePlan, details: Details): readonly string[] {
   const renames = (stage.renames ?? []).map(
     ({ from, to }) => `renames ${printable(baseName(from))} to ${printable(baseName(to))}`,
   );

@@ -1,9 +1,12 @@
 import type { Diagnostic } from "../../core/diagnostic.ts";
 import { isCarriedOut } from "../../core/plan/carried-out.ts";
 import type { PipelinePlan, Plan } from "../../core/plan/plan.ts";
+import { isRefused } from "../../core/plan/policy.ts";
 import { printable } from "../../core/printable.ts";
+import { baseOf, describeChange, describeNothing, REMOVED, removedOf } from "../plan-base.ts";
 import {
   describeHooks,
+  describeLock,
   describeTraining,
   describeWork,
   formatEstimate,
@@ -13,16 +16,21 @@ import {
   summarizePlan,
 } from "../plan-summary.ts";
 import { type Cell, layoutTable } from "../text/columns.ts";
+import type { Details } from "../text/few.ts";
 import { printableLines, tidy } from "../text/printable.ts";
 import { listWords } from "../text/quantity.ts";
+import { wrapSpans } from "../text/spans.ts";
 import { createStyle } from "../text/style.ts";
+import { withLocalTimes } from "../text/time.ts";
 import { textColumns } from "../text/width.ts";
 import { wrapText } from "../text/wrap.ts";
 import { formatPlace, sortDiagnostics, viewDiagnostics } from "./diagnostics.ts";
+import { viewBase } from "./plan-base.ts";
 import { viewCheckpoints } from "./plan-checkpoints.ts";
-import { indentText, type PlanContext, type PlanDetails, ROW_INDENT, recolour, section } from "./plan-context.ts";
+import { indentText, type PlanContext, ROW_INDENT, recolour, section } from "./plan-context.ts";
 import { viewArguments, viewBuckets, viewCacheFiles, viewFiles } from "./plan-files.ts";
 import { viewParameters } from "./plan-parameters.ts";
+import { viewPolicy } from "./plan-policy.ts";
 import { viewStages } from "./plan-stages.ts";
 
 export interface PlanViewOptions {
@@ -32,7 +40,7 @@ export interface PlanViewOptions {
   /** Texts of the files that diagnostics point into, by the name they are shown with. */
   readonly sources?: ReadonlyMap<string, string> | undefined;
   /** `summary` if left out. */
-  readonly details?: PlanDetails | undefined;
+  readonly details?: Details | undefined;
   /** The command that carries a plan of these files out; `none` where nobody needs to be told. `wan22 apply FILES` if left out. */
   readonly applyCommand?: ((files: readonly string[]) => string) | "none" | undefined;
 }
@@ -48,8 +56,13 @@ export function viewPlanHuman(plan: Plan, options: PlanViewOptions): string {
     details: options.details ?? "summary",
   };
   const changing = plan.pipelines.filter((pipeline) => pipeline.valid && hasChanges(pipeline));
-  const shown = context.details === "full" ? plan.pipelines.filter(({ valid }) => valid) : changing;
-  const blocks = shown.map((pipeline) => viewPipeline(pipeline, context).join("\n"));
+  const shown =
+    context.details === "full"
+      ? plan.pipelines.filter(({ valid }) => valid)
+      : plan.pipelines.filter(
+          (pipeline) => changing.includes(pipeline) || (pipeline.valid && baseOf(pipeline, plan)?.change === "changed"),
+        );
+  const blocks = shown.map((pipeline) => viewPipeline(pipeline, plan, context).join("\n"));
   // Before a plan a note is worth reading; where nothing is to do it was read long ago.
   const quiet = blocks.length === 0 && plan.pipelines.every(({ valid }) => valid);
   const found = sortDiagnostics(plan.diagnostics).filter(({ severity }) => !(quiet && severity === "note"));
@@ -75,12 +88,15 @@ function columnsOf(width: number | undefined): number {
   return width === undefined || !(width > 0) ? DEFAULT_COLUMNS : Math.max(NARROWEST_COLUMNS, width);
 }
 
-function viewPipeline(pipeline: PipelinePlan, context: PlanContext): readonly string[] {
+function viewPipeline(pipeline: PipelinePlan, plan: Plan, context: PlanContext): readonly string[] {
+  const entry = baseOf(pipeline, plan);
   return [
-    ...viewHead(pipeline, context),
+    ...viewHead(pipeline, plan, context),
+    ...(entry === undefined || plan.base === undefined ? [] : viewBase(entry, plan.base, context)),
     ...viewStages(pipeline, context),
     ...viewCheckpoints(pipeline, context),
     ...viewEstimates(pipeline, context),
+    ...viewPolicy(pipeline, context),
     ...viewParameters(pipeline, context),
     ...(context.details === "full"
       ? [
@@ -93,15 +109,20 @@ function viewPipeline(pipeline: PipelinePlan, context: PlanContext): readonly st
   ];
 }
 
-function viewHead(pipeline: PipelinePlan, { style, columns }: PlanContext): readonly string[] {
-  const [first = "", ...rest] = wrapText(printable(`${pipeline.name}: ${summarizePipeline(pipeline)}`), columns - 2);
+function viewHead(pipeline: PipelinePlan, plan: Plan, { style, columns }: PlanContext): readonly string[] {
+  const entry = baseOf(pipeline, plan);
+  const change = entry === undefined || plan.base === undefined ? "" : ` · ${describeChange(entry, plan.base)}`;
+  const summary = printable(`${pipeline.name}: ${summarizePipeline(pipeline)}${change}`);
+  const [first = "", ...rest] = wrapText(summary, columns - 2);
   const hooks = describeHooks(pipeline);
+  const lock = describeLock(pipeline);
   const about = pipeline.backend === "rehearsal" ? style.warning : style.faint;
   return [
     style.strong(first),
     ...rest.map((line) => `  ${style.strong(line)}`),
     ...indentText(printable(describeTraining(pipeline)), columns).map((line) => recolour(line, about)),
     ...indentText(describeWork(pipeline), columns),
+    ...(lock === undefined ? [] : indentText(printable(lock), columns).map((line) => recolour(line, style.warning))),
     ...(hooks === undefined ? [] : indentText(printable(hooks), columns)),
   ];
 }
@@ -123,7 +144,7 @@ function viewNotes(notes: readonly Diagnostic[], { style, columns }: PlanContext
       note.file === undefined
         ? ""
         : ` (${formatPlace({ file: note.file, ...(note.range === undefined ? {} : { range: note.range }) })})`;
-    const text = `${printable(note.summary)}: ${printableLines(note.detail)}${place}`;
+    const text = `${printable(note.summary)}: ${printableLines(withLocalTimes(note.detail))}${place}`;
     const head = `    ${printable(note.code)}  `;
     return wrapText(text, Math.max(20, columns - head.length)).map((line, index) =>
       (index === 0 ? style.note(head) + line : " ".repeat(head.length) + line).trimEnd(),
@@ -142,6 +163,11 @@ function viewEnd(
   const invalid = plan.pipelines.filter(({ valid }) => !valid);
   const same = plan.pipelines.filter((pipeline) => pipeline.valid && !hasChanges(pipeline));
   const lines: string[] = [];
+  const removed = removedOf(plan);
+  for (const { name, file } of removed) lines.push(...wrapText(printable(`${name || file}: ${REMOVED}.`), columns));
+  if (plan.pipelines.length === 0 && removed.length === 0 && plan.base !== undefined) {
+    lines.push(...wrapText(describeNothing(plan.base), columns));
+  }
   if (invalid.length > 0) {
     const names = listWords(invalid.map((pipeline) => printable(distinctName(pipeline, plan))));
     lines.push(...wrapText(`${names} can't be planned; see the errors above.`, columns).map(style.error));
@@ -159,8 +185,15 @@ function viewEnd(
   }
   if (changing.length > 0) {
     lines.push(...wrapText(summarizePlan(plan), columns).map(style.strong));
-    if (applyCommand !== "none" && runsAnything(changing)) {
-      const files = [...new Set(changing.map(({ file }) => file))];
+    const refused = changing.filter(isRefused);
+    if (refused.length > 0) {
+      const names = listWords(refused.map((pipeline) => printable(distinctName(pipeline, plan))));
+      const text = `${names}: apply refuses ${refused.length === 1 ? "it" : "them"} for the policy in wan22.yaml; see above.`;
+      lines.push(...wrapText(text, columns).map(style.error));
+    }
+    const allowed = changing.filter((pipeline) => !isRefused(pipeline));
+    if (applyCommand !== "none" && runsAnything(allowed)) {
+      const files = [...new Set(allowed.map(({ file }) => file))];
       const command = applyCommand === undefined ? `wan22 apply ${files.join(" ")}` : applyCommand(files);
       lines.push(...viewCommand("Apply it with:", printable(command), columns));
     }
@@ -175,8 +208,7 @@ function runsAnything(pipelines: readonly PipelinePlan[]): boolean {
 
 /** A sentence whose beginning is coloured. */
 function startWith(start: string, rest: string, colour: (text: string) => string, columns: number): readonly string[] {
-  const [first = "", ...others] = wrapText(`${start} ${rest}`, columns);
-  return [colour(start) + first.slice(start.length), ...others];
+  return wrapSpans([{ text: start, colour }, { text: ` ${rest}` }], { columns, hanging: 0 });
 }
 
 /** A command in one line, whatever the terminal makes of it: pasted with a line break in it, half of it would run. */

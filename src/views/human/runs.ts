@@ -4,9 +4,11 @@ import type { KeptItem, PruneItem, PruneKind, PrunePlan } from "../../core/state
 import { PRUNE_KINDS } from "../../core/state/prune-plan.ts";
 import type { RunList } from "../../core/state/run-list.ts";
 import { type Cell, layoutTable } from "../text/columns.ts";
+import { type Details, lastFew } from "../text/few.ts";
 import { tidy } from "../text/printable.ts";
 import { count } from "../text/quantity.ts";
 import { createStyle, type Style } from "../text/style.ts";
+import { formatTime } from "../text/time.ts";
 
 /** Runs, what they have archived, and what of it may go. */
 
@@ -18,13 +20,16 @@ export interface RunsViewOptions {
 
 const INDENT = 4;
 
-/** Every run and every archive folder of each pipeline. */
-export function viewRuns({ pipelines }: RunList, { colour, width }: RunsViewOptions): string {
+/** Every run and every archive folder of each pipeline; what lies in one is named whole with all details. */
+export function viewRuns(
+  { pipelines }: RunList,
+  { colour, width, details }: RunsViewOptions & { readonly details: Details },
+): string {
   const style = createStyle({ colour });
   const blocks = pipelines.map(({ name, file, runs, archives }) => {
     const runRows = runs.map(({ run, started, outcome, stages, bytes, history }): readonly Cell[] => [
       cell(run),
-      cell(timeText(started)),
+      cell(started === undefined ? "" : formatTime(started)),
       cell(outcome, toneOf(outcome, style)),
       { ...cell(formatBytes(bytes)), align: "right" },
       cell(
@@ -37,12 +42,12 @@ export function viewRuns({ pipelines }: RunList, { colour, width }: RunsViewOpti
     const archiveRows = archives.map(({ folder, run, files, bytes }): readonly Cell[] => [
       cell(folder),
       { ...cell(formatBytes(bytes)), align: "right" },
-      cell(`moved there by ${run}: ${files.join(", ")}`),
+      cell(`moved there by ${run}: ${namesText(files, details)}`),
     ]);
     const total = runs.reduce((sum, { bytes }) => sum + bytes, 0);
     const archived = archives.reduce((sum, { bytes }) => sum + bytes, 0);
     return [
-      style.strong(`${printable(name)} (${printable(file)})`),
+      style.strong(`${printable(name)} (${file === undefined ? "its file is gone" : printable(file)})`),
       ...part(`${count(runs.length, "run")}, ${formatBytes(total)}`, runRows, { style, width }),
       ...(archives.length === 0
         ? []
@@ -52,10 +57,18 @@ export function viewRuns({ pipelines }: RunList, { colour, width }: RunsViewOpti
   return tidy(blocks.join("\n\n"));
 }
 
+/** The last by name are the checkpoint and the training state that it ended with. */
+function namesText(files: readonly string[], details: Details): string {
+  const { shown, hidden } = lastFew(files.toSorted(), details);
+  return hidden === 0 ? shown.join(", ") : `${shown.join(", ")} and ${hidden} more`;
+}
+
 const TITLES: Readonly<Record<PruneKind, string>> = {
   archive: "Archive folders",
   run: "Runs that nothing needs any more",
+  log: "What runners in the background said that are gone",
   cache: "Caches that no pipeline uses any more",
+  store: "Items that no pipeline takes from the store any more",
   temporary: "Temporary files that killed processes left",
 };
 
@@ -98,7 +111,9 @@ function keptRow({ path, why }: KeptItem, style: Style): readonly Cell[] {
 const NOUNS: Readonly<Record<PruneKind, string>> = {
   archive: "archive folder",
   run: "run",
+  log: "background log",
   cache: "cache folder",
+  store: "cache store",
   temporary: "temporary file",
 };
 
@@ -123,11 +138,6 @@ function part(
 
 function cell(text: string, colour?: (text: string) => string): Cell {
   return { text: printable(text), ...(colour === undefined ? {} : { colour }) };
-}
-
-/** To the minute, as the record has it: in UTC. */
-function timeText(iso: string | undefined): string {
-  return iso === undefined ? "" : `${iso.slice(0, 16).replace("T", " ")} UTC`;
 }
 
 function toneOf(outcome: string, style: Style): (text: string) => string {

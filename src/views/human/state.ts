@@ -2,10 +2,13 @@ import { printable } from "../../core/printable.ts";
 import type { StateChange } from "../../core/state/compare.ts";
 import type { RunInHistory, StageInRun } from "../../core/state/run-history.ts";
 import type { StageRecord, State } from "../../core/state/state.ts";
+import type { StageId } from "../../core/vocabulary.ts";
 import { type Cell, layoutTable } from "../text/columns.ts";
+import { type Details, lastFew } from "../text/few.ts";
 import { tidy } from "../text/printable.ts";
 import { count, formatBytes, formatDuration } from "../text/quantity.ts";
 import { createStyle, type Style } from "../text/style.ts";
+import { formatTime, withLocalTimes } from "../text/time.ts";
 
 /** Records of pipelines, for people. */
 
@@ -42,7 +45,11 @@ export function viewStateList(listed: readonly ListedState[], options: StateView
     { text: printable(name), colour: style.strong },
     { text: state === undefined ? "–" : String(state.serial), align: "right" },
     { text: printable(state?.host ?? "–") },
-    { text: [state === undefined ? "no record" : summaryOf(state), ...remarks].map(printable).join("\n") },
+    {
+      text: [state === undefined ? "no record" : summaryOf(state), ...remarks.map(withLocalTimes)]
+        .map(printable)
+        .join("\n"),
+    },
   ]);
   return tidy(layoutTable([head, ...rows], { columns: options.width, indent: 0 }).join("\n"));
 }
@@ -61,13 +68,32 @@ function progressOf({ done_steps, total_epochs = 0, steps_per_epoch = 0, caches 
   return done_steps === undefined ? "" : ` at step ${done_steps}${total > 0 ? ` of ${total}` : ""}`;
 }
 
-export function viewState({ name, state, remarks }: ListedState, options: StateViewOptions): string {
+export interface StateShowOptions extends StateViewOptions {
+  readonly details: Details;
+}
+
+export function viewState({ name, state, remarks }: ListedState, options: StateShowOptions): string {
   const style = createStyle(options);
   const table = (rows: readonly (readonly Cell[])[]) =>
     layoutTable(rows, { columns: options.width, indent: 2, maxCellColumns: 60 });
   const pairs = (rows: readonly (readonly [string, string])[]) =>
-    table(rows.map(([key, text]) => [{ text: key, colour: style.faint }, { text: printable(text) }]));
-  if (state === undefined) return tidy([style.strong(printable(name)), ...remarks.map(printable)].join("\n"));
+    table(rows.map(([key, text]) => [{ text: printable(key), colour: style.faint }, { text: printable(text) }]));
+  const few = <Item extends { readonly stage: StageId }>(
+    items: readonly Item[],
+    row: (item: Item) => readonly [string, string],
+  ) => {
+    const parts = [...new Set(items.map(({ stage }) => stage))].map((stage) =>
+      lastFew(
+        items.filter((item) => item.stage === stage),
+        options.details,
+      ),
+    );
+    const hidden = parts.reduce((sum, part) => sum + part.hidden, 0);
+    const more = hidden === 0 ? [] : [style.faint(`  ${hidden} more: --details shows them.`)];
+    return [...pairs(parts.flatMap(({ shown }) => shown.map(row))), ...more];
+  };
+  if (state === undefined)
+    return tidy([style.strong(printable(name)), ...remarks.map(withLocalTimes).map(printable)].join("\n"));
   const stages = Object.entries(state.stages).map(([id, record]): readonly Cell[] => [
     { text: id },
     { text: record.status, colour: TONES[record.status](style) },
@@ -93,27 +119,26 @@ export function viewState({ name, state, remarks }: ListedState, options: StateV
       ...section(
         style,
         "Checkpoints",
-        pairs(
-          state.checkpoints.map(({ file, epoch, step, bytes, sha256 }) => [
+        few(
+          state.checkpoints.toSorted((a, b) => a.step - b.step),
+          ({ file, epoch, step, bytes, sha256 }) => [
             file,
             `epoch ${epoch}, step ${step}, ${formatBytes(bytes)}${sha256 === undefined ? "" : `, SHA-256 ${sha256.slice(0, 12)}…`}`,
-          ]),
+          ],
         ),
       ),
       ...section(
         style,
         "Training states",
-        pairs(
-          state.training_states.map(({ dir, done_epochs, done_steps }) => [
-            dir,
-            `epoch ${done_epochs}, step ${done_steps}`,
-          ]),
+        few(
+          state.training_states.toSorted((a, b) => a.done_steps - b.done_steps),
+          ({ dir, done_epochs, done_steps }) => [dir, `epoch ${done_epochs}, step ${done_steps}`],
         ),
       ),
       ...section(
         style,
         "Remarks",
-        remarks.map((text) => `  ${printable(text)}`),
+        remarks.map((text) => `  ${printable(withLocalTimes(text))}`),
       ),
     ].join("\n"),
   );
@@ -146,7 +171,7 @@ function describeStage({ action, started, ended, doneSteps, message }: StageInRu
   return [
     action,
     ...(doneSteps === undefined ? [] : [`step ${doneSteps}`]),
-    ...(started === undefined ? [] : [`from ${started.replace(/\.\d+Z$/, "Z")}`]),
+    ...(started === undefined ? [] : [`from ${formatTime(started)}`]),
     ...(Number.isFinite(seconds) && seconds >= 0 ? [`for ${formatDuration(seconds)}`] : []),
     ...(message === undefined ? [] : [message]),
   ].join(", ");

@@ -1,9 +1,11 @@
 import { present } from "../../core/present.ts";
 import { printable } from "../../core/printable.ts";
-import type { LockStatus, PipelineStatus, StageStatus } from "../../core/status.ts";
+import type { LockStatus, PipelineStatus, StageStatus, WatchStatus } from "../../core/status.ts";
 import { type Cell, layoutTable } from "../text/columns.ts";
 import { formatDuration } from "../text/quantity.ts";
+import { wrapSpans } from "../text/spans.ts";
 import { createStyle, type Style } from "../text/style.ts";
+import { formatTime } from "../text/time.ts";
 import { describeProgress } from "./apply-text.ts";
 
 /** How pipelines stand, for people: who is at work on each, and a line or two a stage. */
@@ -16,33 +18,53 @@ export interface StatusViewOptions {
   readonly now: number;
 }
 
+/** More than a stage's line, which is no continuation of the one above. */
+const HANGING = 4;
+
 export function viewStatusHuman(pipelines: readonly PipelineStatus[], options: StatusViewOptions): string {
   return pipelines.map((pipeline) => viewPipeline(pipeline, options)).join("\n");
 }
 
+/** Who follows a branch in this checkout, or followed it. */
+export function viewWatchStatus(
+  { branch, alive, commit, looked, pid, since }: WatchStatus,
+  options: StatusViewOptions,
+): string {
+  const style = createStyle(options);
+  const at = commit === undefined ? "" : ` at ${commit.slice(0, 7)}`;
+  const who = pid === undefined ? "" : `, process ${pid}${ageText(since, options.now)}`;
+  const age = `looked ${formatDuration(Math.max(0, options.now - looked))} ago`;
+  const facts = alive ? `follows ${branch}${at}${who} · ${age}` : `nobody follows ${branch}${at} any more · ${age}`;
+  const spans = [{ text: "watch:", colour: style.strong }, { text: ` ${printable(facts)}` }];
+  return `${wrapSpans(spans, { columns: options.width, hanging: HANGING }).join("\n")}\n`;
+}
+
 function viewPipeline(pipeline: PipelineStatus, options: StatusViewOptions): string {
   const style = createStyle(options);
-  const { name, file, lock, stages, here, host } = pipeline;
+  const { name, file, lock, stages, here, host, waits } = pipeline;
   const facts = [
     ...(file === undefined ? ["its file is gone"] : [printable(file)]),
     ...(stages.length === 0 ? ["nothing was run yet"] : []),
     ...(here ? [] : [`its record is of ${printable(host ?? "")}, whose processes can't be seen from here`]),
-    ...lockFacts(lock),
+    ...(waits === undefined
+      ? lockFacts(lock, options.now)
+      : [`waits in the queue of process ${waits.pid}, as number ${waits.position}`]),
   ];
-  const head = `${style.strong(`${printable(name)}:`)} ${facts.join(" · ")}`;
+  const spans = [{ text: `${printable(name)}:`, colour: style.strong }, { text: ` ${facts.join(" · ")}` }];
+  const head = wrapSpans(spans, { columns: options.width, hanging: HANGING });
   const rows = stages.map((stage) => cellsOf(stage, options.now, style));
-  return `${[head, ...layoutTable(rows, { columns: options.width, indent: 2 })].join("\n")}\n`;
+  return `${[...head, ...layoutTable(rows, { columns: options.width, indent: 2 })].join("\n")}\n`;
 }
 
-function lockFacts({ kind, who = "", host = "", pid, since = "" }: LockStatus): readonly string[] {
-  const owner = `${printable(who)} on ${printable(host)} (process ${pid}, since ${printable(since)})`;
+function lockFacts({ kind, who = "", host = "", pid, since = "" }: LockStatus, now: number): readonly string[] {
+  const owner = `${printable(who)} on ${printable(host)} (process ${pid}`;
   switch (kind) {
     case "free":
       return [];
     case "held":
-      return [`in the hands of ${owner}`];
+      return [`in the hands of ${owner}${ageText(since, now)})`];
     case "dead":
-      return [`left by ${owner}, who is gone`];
+      return [`left by ${owner}, since ${printable(formatTime(since))}), who is gone`];
     case "unreadable":
       return ["its lock can't be read"];
   }
@@ -81,8 +103,14 @@ function cellsOf(stage: StageStatus, now: number, style: Style): readonly Cell[]
 
 function processFacts({ status, alive, pid, started }: StageStatus, now: number): readonly string[] {
   if (status !== "running") return [];
-  const age = started === undefined ? Number.NaN : now - Date.parse(started) / 1000;
-  const since = Number.isNaN(age) ? "" : ` for ${formatDuration(Math.max(0, age))}`;
-  if (pid === undefined) return [`no process yet${since}`];
-  return alive === null ? [`process ${pid} on that machine`] : [`process ${pid}${since}`];
+  const since = ageText(started, now);
+  // A record from elsewhere may have come before its process.
+  if (alive === null) return [`${pid === undefined ? "" : `process ${pid} `}on that machine${since}`];
+  return [pid === undefined ? `no process yet${since}` : `process ${pid}${since}`];
+}
+
+/** ` for 5 min`; nothing where the time can't be told. */
+function ageText(since: string | undefined, now: number): string {
+  const age = now - Date.parse(since ?? "") / 1000;
+  return Number.isNaN(age) ? "" : ` for ${formatDuration(Math.max(0, age))}`;
 }

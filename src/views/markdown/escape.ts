@@ -4,7 +4,7 @@ import { printable } from "../../core/printable.ts";
 
 /** Text in a code span, in which nothing is interpreted. */
 export function codeSpan(text: string): string {
-  const shown = printable(text);
+  const shown = withoutComments(printable(text));
   if (shown.trim() === "") return '`""`';
   const fence = "`".repeat(longestBacktickRun(shown) + 1);
   const pad = shown.startsWith("`") || shown.endsWith("`") ? " " : "";
@@ -13,6 +13,22 @@ export function codeSpan(text: string): string {
 
 /** As a character: an entity holds a `#` itself. */
 const ZERO_WIDTH_SPACE = "\u200b";
+
+/**
+ * Code in which nobody who searches the comment's source finds the beginning of an HTML comment: by such a one, at its end, a
+ * workflow finds its own comment again, and must not find another's.
+ */
+export function withoutComments(text: string): string {
+  return text.replaceAll("<!--", `<!${ZERO_WIDTH_SPACE}--`);
+}
+
+/** `<!-- wan22 plan: pipelines/fox -->`: not seen by who reads the comment. No name can end it, or begin another. */
+export function hiddenMark(name: string): string {
+  // Half of a surrogate pair can't be encoded.
+  const whole = name.replace(/\p{Cs}/gu, "?");
+  const safe = whole.replace(/[^\p{L}\p{N}_./ -]|--+/gu, (part) => encodeURIComponent(part).replaceAll("-", "%2D"));
+  return `<!-- wan22 plan: ${safe} -->`;
+}
 
 /**
  * Text as prose inside a line. What could format or link is escaped; after `@` and `#` an invisible space keeps GitHub,

@@ -1,10 +1,12 @@
-import { fenceFor } from "./escape.ts";
+import { fenceFor, withoutComments } from "./escape.ts";
 
 /** Folded sections of preformatted text, cut so that the whole stays within a number of characters. */
 
 export interface FoldedSection {
   /** What GitHub colours the text as. */
   readonly language: "text" | "diff";
+  /** What is cut last of all folds together: 0. */
+  readonly rank: number;
   readonly lines: readonly string[];
 }
 
@@ -12,7 +14,6 @@ export interface Fold {
   /** Harmless HTML. */
   readonly summary: string;
   readonly state: "open" | "closed";
-  /** The most important first: what doesn't fit is cut from the end. */
   readonly sections: readonly FoldedSection[];
 }
 
@@ -20,6 +21,8 @@ export interface FoldedText {
   readonly text: string;
   /** Whether everything is in it. */
   readonly extent: "whole" | "cut";
+  /** Folds that found no room at all. */
+  readonly missing: number;
 }
 
 /** Room for the line that says how much was cut. */
@@ -27,35 +30,80 @@ const CUT_NOTE_CHARACTERS = 40;
 /** A longer line is cut: one line of a megabyte must not take the place of everything else. */
 const MAX_LINE_CHARACTERS = 2_000;
 
-/** Writes folds one after the other. Every fence and every fold is closed, wherever it was cut. */
+/**
+ * Writes folds one after the other. What doesn't fit is cut from the ends of the least important sections of all of them. Every
+ * fence and every fold is closed, wherever it was cut.
+ */
 export function writeFolds(folds: readonly Fold[], maxCharacters: number): FoldedText {
-  const frames = folds.map((fold) => fold.sections.map(({ lines }) => fenceFor(lines)));
-  const fixed = folds.map(
-    (fold, index) => renderFold(fold, frames[index] ?? [], []).length + fold.sections.length * CUT_NOTE_CHARACTERS,
-  );
+  const all = folds.map((fold) => ({
+    ...fold,
+    sections: fold.sections.map((section) => ({ ...section, lines: section.lines.map(withoutComments) })),
+  }));
+  const written = withoutLeast(all, maxCharacters / 2);
+  const frames = written.map((fold) => fold.sections.map(({ lines }) => fenceFor(lines)));
   let kept = 0;
-  let spent = 0;
-  for (const cost of fixed) {
-    if (spent + cost > maxCharacters) break;
-    spent += cost;
+  let room = maxCharacters;
+  for (const [index, fold] of written.entries()) {
+    const cost = frameCost(fold, frames[index] ?? []);
+    if (cost > room) break;
+    room -= cost;
     kept += 1;
   }
-  let extent: FoldedText["extent"] = kept < folds.length ? "cut" : "whole";
-  let room = maxCharacters - spent;
-  const sections = folds.slice(0, kept).flatMap(({ sections }) => sections.map(({ lines }) => lines));
-  let waiting = sections.reduce((sum, lines) => sum + costOf(lines), 0);
-  const texts = folds.slice(0, kept).map((fold, index) => {
-    const bodies = fold.sections.map(({ lines }) => {
-      waiting -= costOf(lines);
-      // A section takes what the ones after it leave, and never less than half of what there is.
-      const body = cutLines(lines, Math.max(room / 2, room - waiting));
-      if (body.extent === "cut") extent = "cut";
-      room -= costOf(body.lines);
-      return body.lines;
-    });
-    return renderFold(fold, frames[index] ?? [], bodies);
+  const shown = written.slice(0, kept);
+  const bodies = shareOut(
+    shown.flatMap(({ sections }) => sections),
+    room,
+  );
+  const texts = shown.map((fold, index) => {
+    const own = fold.sections.map((section) => bodies.get(section)?.lines ?? []);
+    return renderFold(fold, frames[index] ?? [], own);
   });
-  return { text: texts.join("\n"), extent };
+  const missing = written.length - kept;
+  const isCut = missing > 0 || written !== all || [...bodies.values()].some(({ extent }) => extent === "cut");
+  return { text: texts.join("\n"), extent: isCut ? "cut" : "whole", missing };
+}
+
+/** Many folds leave out the least important sections: with the frames of all of them there would be no room for any text. */
+function withoutLeast(folds: readonly Fold[], maxCharacters: number): readonly Fold[] {
+  const ranks = [...new Set(folds.flatMap(({ sections }) => sections.map(({ rank }) => rank)))].sort((a, b) => b - a);
+  let left = folds;
+  for (const rank of ranks) {
+    const frames = left.reduce(
+      (sum, fold) =>
+        sum +
+        frameCost(
+          fold,
+          fold.sections.map(({ lines }) => fenceFor(lines)),
+        ),
+      0,
+    );
+    if (frames <= maxCharacters || rank === ranks.at(-1)) return left;
+    left = left.map((fold) => ({ ...fold, sections: fold.sections.filter((section) => section.rank < rank) }));
+  }
+  return left;
+}
+
+/** Of all that is written of a fold but its lines. */
+function frameCost(fold: Fold, fences: readonly string[]): number {
+  return renderFold(fold, fences, []).length + 1 + fold.sections.length * CUT_NOTE_CHARACTERS;
+}
+
+/** The most important sections first; those of one rank share what is left of the room. */
+function shareOut(sections: readonly FoldedSection[], maxCharacters: number): ReadonlyMap<FoldedSection, CutLines> {
+  const bodies = new Map<FoldedSection, CutLines>();
+  let room = maxCharacters;
+  const ranks = [...new Set(sections.map(({ rank }) => rank))].sort((a, b) => a - b);
+  for (const rank of ranks) {
+    const alike = sections.filter((section) => section.rank === rank);
+    // The short ones leave of their share what the long ones need.
+    const byCost = [...alike].sort((a, b) => costOf(a.lines) - costOf(b.lines));
+    for (const [index, section] of byCost.entries()) {
+      const body = cutLines(section.lines, room / (byCost.length - index));
+      room -= costOf(body.lines.slice(0, body.kept));
+      bodies.set(section, body);
+    }
+  }
+  return bodies;
 }
 
 function renderFold(fold: Fold, fences: readonly string[], bodies: readonly (readonly string[])[]): string {
@@ -69,6 +117,8 @@ function renderFold(fold: Fold, fences: readonly string[], bodies: readonly (rea
 
 interface CutLines {
   readonly lines: readonly string[];
+  /** How many of them are lines of the text, and no note. */
+  readonly kept: number;
   readonly extent: FoldedText["extent"];
 }
 
@@ -81,12 +131,13 @@ function cutLines(lines: readonly string[], maxCharacters: number): CutLines {
     const short = shorten(line);
     if (short !== line) extent = "cut";
     if (used + short.length + 1 > maxCharacters) {
-      return { lines: [...kept, `… ${lines.length - index} more lines`], extent: "cut" };
+      const note = `… ${lines.length - index} more ${lines.length - index === 1 ? "line" : "lines"}`;
+      return { lines: [...kept, note], kept: kept.length, extent: "cut" };
     }
     kept.push(short);
     used += short.length + 1;
   }
-  return { lines: kept, extent };
+  return { lines: kept, kept: kept.length, extent };
 }
 
 function shorten(line: string): string {

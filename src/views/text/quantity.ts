@@ -1,16 +1,14 @@
+import { listWords } from "../../core/plan/wording.ts";
+
 /** Numbers as people read them. */
 
 export { formatBytes } from "../../core/bytes.ts";
 export { formatDuration } from "../../core/duration.ts";
-export { listWords } from "../../core/plan/wording.ts";
+export { listWords };
 
-/** A clock-like duration for progress lines: `0:07`, `12:30`, `3:05:00`. */
-export function formatClock(seconds: number): string {
-  const whole = Math.max(0, Math.round(seconds));
-  const hours = Math.floor(whole / 3600);
-  const minutes = Math.floor((whole % 3600) / 60);
-  const rest = String(whole % 60).padStart(2, "0");
-  return hours === 0 ? `${minutes}:${rest}` : `${hours}:${String(minutes).padStart(2, "0")}:${rest}`;
+/** `GPU 0`, `GPUs 0 and 1`. */
+export function gpuNames(devices: readonly number[]): string {
+  return `${devices.length === 1 ? "GPU" : "GPUs"} ${listWords(devices.map(String))}`;
 }
 
 /** A number as a pipeline would have it: small ones as `2e-4`, no digits that rounding errors made. */

@@ -93,6 +93,8 @@ describe("a word may be", () => {
     expect(explained("models.dit")).toContain("by default: ./model/diffusion_models/wan2.2_t2v_low_noise_14B_fp16");
     expect(explained("hardware")).toContain("high-end: High-end (RTX 4090, A6000)");
     expect(explained("noise")).toContain("cost GPU memory: 20 to 30 % more");
+    // All that its Chinese line says.
+    expect(explained("noise")).toContain("Where memory is short, the low-noise model alone will do.");
   });
 
   test("a tier", () => {

@@ -3,15 +3,19 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { ApplyEvent } from "../../../src/core/apply-event.ts";
+import { NO_ADVICE } from "../../../src/core/resolve/advice.ts";
 import { foldState } from "../../../src/core/state/fold.ts";
 import type { JournalEntry } from "../../../src/core/state/journal.ts";
 import type { Driver } from "../../../src/core/vocabulary.ts";
 import { applyPipeline } from "../../../src/execute/apply-pipeline.ts";
 import { askToStop } from "../../../src/execute/ask-to-stop.ts";
 import { recordedPlan } from "../../../src/execute/recorded-plan.ts";
+import { giveBack } from "../../../src/execute/take-over.ts";
+import { acquireLock, type Lock } from "../../../src/host/lock.ts";
 import { identifyThisProcess, startDetached } from "../../../src/host/process.ts";
 import { findMembers } from "../../../src/host/process-group.ts";
-import { appendJournal, runFiles, stageMark } from "../../../src/host/run-store.ts";
+import { isThere } from "../../../src/host/read-file.ts";
+import { appendJournal, runFiles, stageMark, statePaths } from "../../../src/host/run-store.ts";
 import { saveState } from "../../../src/host/state-store.ts";
 import { readStopRequest, writeStopRequest } from "../../../src/host/stop-request.ts";
 
@@ -28,6 +32,12 @@ beforeEach(async () => {
   place = { root, stateDir: join(root, ".wan22"), pipeline: "fox", host: "here" };
 });
 afterEach(() => rm(root, { recursive: true, force: true }));
+
+async function takeLock(): Promise<Lock> {
+  const result = await acquireLock(statePaths(place.stateDir, place.pipeline).lockFile);
+  if (result.kind !== "acquired") throw new Error("the lock is taken");
+  return result.lock;
+}
 
 /** Starts a process that ignores no signal and watches no stop file, and follows it as `apply` does. */
 async function follow(driver: Driver, script: string) {
@@ -54,6 +64,7 @@ async function follow(driver: Driver, script: string) {
   const state = foldState(undefined, entries);
   if (state === undefined) throw new Error("there is no state");
   await saveState(state, place);
+  await takeLock();
   const never = new AbortController().signal;
   let begin: (event: ApplyEvent) => void = () => undefined;
   const begun = new Promise<void>((done) => {
@@ -66,7 +77,7 @@ async function follow(driver: Driver, script: string) {
     alive: ["train"],
     environment: {},
     notify: [],
-    remediesFor: async () => [],
+    remediesFor: async () => NO_ADVICE,
     report: begin,
     signals: { stop: never, stopNow: never },
   });
@@ -101,5 +112,25 @@ describe("a stop that another process asks for", () => {
     expect(await readStopRequest(file)).toBe("now");
     await writeStopRequest(file, { to: { ...me, start_time: "1" }, manner: "now" });
     expect(await readStopRequest(file)).toBeUndefined();
+  });
+
+  test("of one that has given its lock back, or is about to, is not left behind", async () => {
+    const { stopFile } = statePaths(place.stateDir, place.pipeline);
+    const me = await identifyThisProcess();
+    const other = { ...me, start_time: "1" };
+    const lock = await takeLock();
+    const release = async () => {
+      await writeStopRequest(stopFile, { to: me, manner: "save" });
+      await lock.release();
+    };
+    await giveBack(place, { ...lock, release });
+    expect(await isThere(stopFile)).toBe(false);
+
+    expect(await askToStop({ place, runner: me, manner: "save" })).toEqual({ told: [], problem: undefined });
+    expect(await isThere(stopFile)).toBe(false);
+
+    // What the next holder of the lock is asked for stays.
+    await giveBack(place, { ...lock, release: () => writeStopRequest(stopFile, { to: other, manner: "save" }) });
+    expect(await isThere(stopFile)).toBe(true);
   });
 });

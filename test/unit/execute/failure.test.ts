@@ -21,8 +21,12 @@ async function explain(log: string, failure: Partial<Failure> = {}) {
     shownLog: ".wan22/runs/R/train.log",
     memoryKills: "none",
     whatFollows: undefined,
+    keepLess: [],
     room: async () => "3 MB were still to come in out, and 16 kB are free on the disk at /mnt",
-    remediesFor: async (problem) => [`# for ${problem}`, "train:", "  blocks_to_swap: 20"],
+    remediesFor: async (problem) => ({
+      lines: [`# for ${problem}`, "train:", "  blocks_to_swap: 20"],
+      usedUp: undefined,
+    }),
     ...failure,
   });
 }
@@ -121,4 +125,14 @@ describe("the reason of a failure", () => {
   test("is lost where neither an exit code nor a word is left", async () => {
     expect((await explain("steps: 1/4", { end: undefined })).code).toBe("A23");
   });
+});
+
+test("where every remedy is taken, that is said in place of sending to them again", async () => {
+  const usedUp =
+    "Every remedy of the manual against it is taken in this pipeline. What is left is a card with more memory.";
+  const { detail } = await explain("torch.OutOfMemoryError: CUDA out of memory.", {
+    remediesFor: async () => ({ lines: [], usedUp }),
+  });
+  expect(detail).toContain(usedUp);
+  expect(detail).not.toContain("Follow the remedies");
 });

@@ -5,7 +5,8 @@ import { hostname, tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { devicesInUse, devicesToShow } from "../../../src/execute/devices.ts";
-import { adoptGpus, type GpuLocksResult, lockGpus } from "../../../src/execute/lock-gpus.ts";
+import { adoptGpus, lockGpus } from "../../../src/execute/lock-gpus.ts";
+import type { StageLocksResult } from "../../../src/execute/stage-locks.ts";
 import { gpuLockFile, gpuLocksFolder } from "../../../src/host/gpu-locks.ts";
 import type { LockWork } from "../../../src/host/lock-owner.ts";
 import { observeMachine } from "../../../src/host/machine.ts";
@@ -28,7 +29,7 @@ async function makeUser() {
   return { environment, take, said, file: (device: string) => gpuLockFile(device, environment) };
 }
 
-function had(result: GpuLocksResult) {
+function had(result: StageLocksResult) {
   if (result.kind !== "acquired") throw new Error(`the GPUs were not had: ${JSON.stringify(result)}`);
   return result;
 }

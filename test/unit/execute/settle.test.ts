@@ -1,11 +1,15 @@
+import { spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import type { TrainerEvent } from "../../../src/core/event.ts";
+import type { Provenance } from "../../../src/core/provenance/record.ts";
 import { foldState } from "../../../src/core/state/fold.ts";
 import type { JournalEntry } from "../../../src/core/state/journal.ts";
 import { settlePipeline } from "../../../src/execute/settle.ts";
-import { appendJournal, readJournal, runFiles } from "../../../src/host/run-store.ts";
+import { appendEvents, appendJournal, readJournal, readProvenance, runFiles } from "../../../src/host/run-store.ts";
 import { loadState, saveState } from "../../../src/host/state-store.ts";
 
 const RUN = "20260701T100000Z-fox-abcd";
@@ -67,6 +71,22 @@ async function leave(...entries: readonly JournalEntry[]): Promise<void> {
 }
 
 describe("what a killed runner left", () => {
+  test("a start that is journalled and in no state yet has begun, as the runs tell it", async () => {
+    const before = foldState(undefined, [RUN_ENTRY]);
+    if (before === undefined) throw new Error("no state");
+    await saveState(before, { stateDir });
+    await appendJournal(runFiles.journal(runDir), [RUN_ENTRY, STAGE_ENTRY, ARCHIVED]);
+    expect((await load()).unrecorded).toMatchObject([
+      { run: RUN, entry: { type: "end", stage: "train", outcome: "lost" } },
+    ]);
+    expect(await settle()).toBeUndefined();
+    expect(await readdir(join(root, ARCHIVE))).toContain("fox.safetensors");
+    const { state } = await load();
+    expect(state?.stages.train).toMatchObject({ run: RUN, segment: 2, status: "lost" });
+    const rebuilt = foldState(undefined, await readJournal(runDir));
+    expect(state).toEqual({ ...rebuilt, serial: state?.serial });
+  });
+
   test("moves that had begun are finished: none of the files is overwritten or lost", async () => {
     await leave(RUN_ENTRY, STAGE_ENTRY, ARCHIVED);
     await mkdir(join(root, ARCHIVE), { recursive: true });
@@ -150,8 +170,69 @@ describe("what a killed runner left", () => {
     expect(await readFile(join(stateDir, "state", name ?? ""), "utf8")).toBe("{ torn");
   });
 
+  test("what it had begun to write goes, of the record and of every run; not what may be another's", async () => {
+    await leave(RUN_ENTRY);
+    const gone = spawnSync("true").pid;
+    const ours = [`state/fox.json.0a1b2c3d.${gone}.tmp`, `state/fox.stop.0a1b2c3d.${gone}.tmp`];
+    const ofRun = `runs/${RUN}/plan.json.0a1b2c3d.${gone}.tmp`;
+    const others = [
+      `state/fox.lock.0a1b2c3d.${gone}.tmp`,
+      `state/dog.json.0a1b2c3d.${gone}.tmp`,
+      `state/fox.json.0a1b2c3d.${process.pid}.tmp`,
+    ];
+    for (const name of [...ours, ofRun, ...others]) await writeFile(join(stateDir, name), "half of");
+    expect(await settle()).toBeUndefined();
+    expect((await readdir(join(stateDir, "state"))).sort()).toEqual(
+      ["state/fox.json", ...others].map((name) => name.slice("state/".length)).sort(),
+    );
+    expect(await readdir(runDir)).toEqual(["journal.ndjson"]);
+  });
+
   test("nothing at all is left as it is", async () => {
     await settle();
     expect(await readdir(stateDir)).toEqual(["runs"]);
+  });
+});
+
+describe("what a run was made from is completed by whoever comes next", () => {
+  const began: Provenance = {
+    ...{ format: "wan22-provenance", version: 1, run: RUN, pipeline: "fox", file: "fox.yaml", plan_digest: "d" },
+    started: "2026-07-01T10:00:00.000Z",
+    source: { commit: "a".repeat(40), project: ".", changed: [], changed_count: 0 },
+    texts: [],
+    made_from: { spec: {}, templates: {}, presets: {}, dataset: {}, models: {}, trainer: {} },
+    stages: [],
+    tool: { version: "0.1.0" },
+    machine: { host: "here", platform: "linux-x64", gpus: [] },
+    outputs: [],
+  };
+  const train: JournalEntry = { ...STAGE_ENTRY, output_dir: "out", output_name: "fox" } as JournalEntry;
+  const sha256 = createHash("sha256").update("finished work").digest("hex");
+  const made = { ...base, type: "checkpoint", file: "out/fox.safetensors", epoch: 4, step: 8, bytes: 13 } as const;
+  const events: readonly TrainerEvent[] = [{ ...base, type: "started" }, made, { ...base, type: "finished" }];
+  const process = { ...base, type: "process", stage: "train", pid: 1, boot_id: "earlier", start_time: "1" } as const;
+  const digest: JournalEntry = { ...base, type: "digest", stage: "train", file: made.file, sha256 };
+  const end: JournalEntry = { ...base, t: 9, type: "end", stage: "train", outcome: "finished", exit_code: 0 };
+
+  test.each<readonly [string, readonly JournalEntry[]]>([
+    ["where the trainer ended while nobody watched", []],
+    ["where its runner was killed after the last stage's end", [digest, end]],
+  ])("%s", async (_, written) => {
+    await writeFile(runFiles.provenance(runDir), JSON.stringify(began));
+    await appendEvents(runFiles.events(runDir, "train"), events);
+    const entries = [RUN_ENTRY, train, process];
+    await appendJournal(runFiles.journal(runDir), [...entries, ...written]);
+    const said = events.map((event) => ({ ...event, stage: "train" as const }));
+    const state = foldState(undefined, [...entries, ...(written.length === 0 ? [] : said), ...written]);
+    if (state === undefined) throw new Error("no state");
+    await saveState(state, { stateDir });
+
+    expect(await settle()).toBeUndefined();
+
+    const record = await readProvenance(runDir);
+    expect(record?.ended).toBeDefined();
+    expect(record?.outputs).toEqual([{ stage: "train", file: made.file, epoch: 4, step: 8, bytes: 13, sha256 }]);
+    const statement = JSON.parse(await readFile(join(root, `${made.file}.intoto.json`), "utf8"));
+    expect(statement.subject).toEqual([{ name: "fox.safetensors", digest: { sha256 } }]);
   });
 });

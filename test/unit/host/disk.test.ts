@@ -40,6 +40,7 @@ describe("observeDisk", () => {
     const disk = await observe(await folderWith(), ["cache/a"]);
     expect(disk).toEqual({
       caches: { "cache/a": [] },
+      store: {},
       outputFolders: ["output"],
       outputs: {},
       states: [],

@@ -5,9 +5,9 @@ import { basename, dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { sha256 } from "../../../src/host/hash.ts";
 import { acquireLock, lookAtLock } from "../../../src/host/lock.ts";
-import { parseOwner } from "../../../src/host/lock-owner.ts";
+import { describeThisOwner, isOfOtherContainer, parseOwner } from "../../../src/host/lock-owner.ts";
 import { observeMachine } from "../../../src/host/machine.ts";
-import { identifyProcess } from "../../../src/host/process.ts";
+import { identifyProcess, layerOfRoot, readPidNamespace } from "../../../src/host/process.ts";
 
 let folder: string;
 let file: string;
@@ -51,6 +51,28 @@ describe("a lock", { timeout: 60_000 }, () => {
       expect(winners).toHaveLength(1);
       for (const lock of winners) await lock.release();
     }
+  });
+
+  test("of another pid namespace can't be seen in this boot, and is dead with an earlier one", async () => {
+    await leaveDeadLock({ pid_namespace: "1" });
+    expect(await acquireLock(file)).toMatchObject({ kind: "held", by: "unseen" });
+    await leaveDeadLock({ pid_namespace: "1", boot_id: "before" });
+    expect(await lookAtLock(file)).toMatchObject({ kind: "dead" });
+    await leaveDeadLock({ pid_namespace: readPidNamespace() });
+    expect(await acquireLock(file)).toMatchObject({ kind: "acquired" });
+  });
+
+  test("of this very container, from before it was started anew, is nobody's", async () => {
+    const mounts = (upper: string) =>
+      `22 1 0:20 / / rw - ext4 /dev/sda1 rw\n871 770 0:52 / / rw,relatime master:1 - overlay overlay rw,lowerdir=/l/A:/l/B,upperdir=/o/${upper}/diff,workdir=/o/${upper}/work\n872 871 0:55 / /proc rw - proc proc rw\n`;
+    expect(layerOfRoot(mounts("c1"))).toBe("/o/c1/diff");
+    expect(layerOfRoot("22 1 0:20 / / rw - ext4 /dev/sda1 rw\n")).toBeUndefined();
+    const owner = await describeThisOwner(undefined);
+    const before = { ...owner, pid_namespace: "1", container_layer: layerOfRoot(mounts("c1")) };
+    const started = (upper: string) => ({ pid_namespace: "2", container_layer: layerOfRoot(mounts(upper)) ?? "" });
+    expect(isOfOtherContainer(before, started("c1"))).toBe(false);
+    expect(isOfOtherContainer(before, started("c2"))).toBe(true);
+    expect(isOfOtherContainer({ ...owner, pid_namespace: "1" }, { pid_namespace: "2" })).toBe(true);
   });
 
   test("of a dead process is taken over, with a word about whose it was", async () => {

@@ -2,7 +2,7 @@ import { hostname, totalmem } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { findExecutable } from "../../../src/host/executable.ts";
-import { observeGpus, parseGpus } from "../../../src/host/gpu.ts";
+import { observeDriver, observeGpus, parseGpus } from "../../../src/host/gpu.ts";
 import { freeBytes, observeMachine } from "../../../src/host/machine.ts";
 import { folderWith, writeInto } from "./samples.ts";
 
@@ -62,11 +62,19 @@ describe("observeGpus", () => {
     expect(await gpusOf(await command("sleep 5 & wait"), 200)).toEqual([]);
   });
 
-  async function gpusOf(path: string, timeoutMs = 5_000) {
+  it("reads the driver's version, which is the same for every card", async () => {
+    const path = await command(`[ "$1" = --query-gpu=driver_version ] && printf '570.124.06\\n570.124.06\\n'`);
+    expect(await asking(path, () => observeDriver())).toBe("570.124.06");
+    expect(await asking(await command("echo 'No devices were found'"), () => observeDriver())).toBeUndefined();
+  });
+
+  const gpusOf = (path: string, timeoutMs = 5_000) => asking(path, () => observeGpus({ timeoutMs }));
+
+  async function asking<Answer>(path: string, ask: () => Promise<Answer>): Promise<Answer> {
     const before = process.env.PATH;
     process.env.PATH = `${join(path, "..")}:${before}`;
     try {
-      return await observeGpus({ timeoutMs });
+      return await ask();
     } finally {
       process.env.PATH = before;
     }

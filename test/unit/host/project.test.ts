@@ -31,6 +31,7 @@ test("The root is the nearest folder upward with wan22.yaml", async () => {
   expect(await readProject("a/b/fox.yaml", folder)).toEqual({
     root: folder,
     pipeline: { file: "a/b/fox.yaml", text: "name: fox\n" },
+    bases: new Map(),
     project: { file: "wan22.yaml", text: "hardware: entry\n" },
   });
 });
@@ -43,6 +44,20 @@ test("The root is the nearest folder upward with .git, be it a folder or a file"
   expect(await readProject("a/fox.yaml", folder)).toMatchObject({
     root: join(folder, "a"),
     pipeline: { file: "fox.yaml" },
+  });
+});
+
+test("Project files further up are told, the nearest first, and count for nothing", async () => {
+  await write("wan22.yaml", "policy: {}\n");
+  await write("a/b/wan22.yaml", "version: 1\n");
+  await write("a/b/c/wan22.yaml");
+  await write("a/b/c/fox.yaml");
+  expect(await readProject("a/b/c/fox.yaml", folder)).toMatchObject({
+    root: join(folder, "a/b/c"),
+    above: [
+      { file: "../wan22.yaml", text: "version: 1\n" },
+      { file: "../../../wan22.yaml", text: "policy: {}\n" },
+    ],
   });
 });
 
@@ -129,4 +144,43 @@ test("A project file that cannot be read is the finding", async () => {
     code: "S38",
     detail: expect.stringContaining("wan22.yaml is a folder"),
   });
+});
+
+test("What a pipeline extends is read with it, and what that extends", async () => {
+  await mkdir(join(folder, ".git"));
+  await write("pipelines/fox.yaml", "extends: [mid.yaml]\nname: fox\n");
+  await write("pipelines/mid.yaml", "extends: ../bases/base.yaml\n");
+  await write("bases/base.yaml", "extends: ../pipelines/fox.yaml\n");
+  const read = await readProject("pipelines/fox.yaml", folder);
+  expect("bases" in read && [...read.bases.keys()]).toEqual(["pipelines/mid.yaml", "bases/base.yaml"]);
+});
+
+test.each([
+  ["../outside.yaml", "S81"],
+  ["/etc/passwd", "S81"],
+  ["link.yaml", "S81"],
+  ["folder/base.yaml", "S81"],
+  ["none.yaml", "S37"],
+  ["data", "S38"],
+  ["huge.yaml", "S8"],
+  ["wan22.yaml", "S41"],
+])("A base that is none, or lies outside the project, is not read: %s", async (name, code) => {
+  await mkdir(join(folder, "project/.git"), { recursive: true });
+  await mkdir(join(folder, "project/data"));
+  await write("outside.yaml");
+  await write("base.yaml");
+  await write("project/huge.yaml", "#".repeat(2_000_000));
+  await symlink(join(folder, "outside.yaml"), join(folder, "project/link.yaml"));
+  await symlink(folder, join(folder, "project/folder"));
+  await write("project/fox.yaml", `extends: ${name}\n`);
+  const read = await readProject("project/fox.yaml", folder);
+  const [base] = "bases" in read ? read.bases.values() : [];
+  expect(base).toMatchObject({ code });
+});
+
+test("However many files extend each other, only so many are read", async () => {
+  await mkdir(join(folder, ".git"));
+  for (let at = 0; at < 100; at += 1) await write(`${at}.yaml`, `extends: ${at + 1}.yaml\n`);
+  const read = await readProject("0.yaml", folder);
+  expect("bases" in read && read.bases.size).toBe(32);
 });

@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { chmod } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { isWhole, readSafetensorsHeader, wholeBytesOf } from "../../../src/host/safetensors.ts";
+import { hashTensors, isWhole, readSafetensorsHeader, wholeBytesOf } from "../../../src/host/safetensors.ts";
 import { folderWith, safetensors, withHeader } from "./samples.ts";
 
 const WEIGHT = { dtype: "F16", shape: [4, 2], bytes: 16 };
@@ -139,4 +139,22 @@ describe("a file that is no safetensors file", () => {
       }
     }
   });
+});
+
+it("the digest of tensors is the same under another header, and another of other tensors or none", async () => {
+  const file = (metadata: string) => safetensors({ weight: WEIGHT }, { metadata: { metadata } });
+  const other = file("noon");
+  other[other.length - 1] = 1;
+  const folder = await folderWith({
+    "a/a": file("noon"),
+    "b/b": file("a minute past noon"),
+    "c/c": other,
+    "d/d": "no",
+  });
+  const digestOf = (name: string) => hashTensors(join(folder, name, name));
+
+  expect(await digestOf("a")).toBe(createHash("sha256").update(file("noon").subarray(-16)).digest("hex"));
+  expect(await digestOf("b")).toBe(await digestOf("a"));
+  expect(await digestOf("c")).not.toBe(await digestOf("a"));
+  expect(await digestOf("d")).toBeUndefined();
 });

@@ -1,4 +1,4 @@
-import { chmod, mkdir, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { chmod, mkdir, mkdtemp, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -42,6 +42,20 @@ test("each kind of value is its own, and a changed file forgets them all", async
   await cache.save();
   expect((await open().lookup("length", file)).value).toBe(49);
   expect((await open().lookup("other", file)).value).toBe("x");
+});
+
+test("with a memory nothing is written, and a thing is known by either of its paths", async () => {
+  const [memory, now] = [new Map(), () => Date.now() + 60_000];
+  const cache = openStatCache(index, { now, memory });
+  const { stats } = await cache.lookup("length", file);
+  await cache.remember("length", file, stats, 49);
+  await cache.save();
+  expect(await recall()).toBeUndefined();
+  const place = join(folder, "tree");
+  await mkdir(join(place, folder), { recursive: true });
+  await symlink(file, join(place, file));
+  const other = openStatCache(index, { now, memory, prefix: place });
+  expect((await other.lookup("length", join(place, file))).value).toBe(49);
 });
 
 test("a file that changes while it is read is not remembered", async () => {

@@ -91,6 +91,7 @@ describe("a state", () => {
       diagnostics: [],
       lock: { kind: "free" },
       alive: [],
+      copied: [],
       unrecorded: [],
       unwritten: [],
     });

@@ -29,9 +29,17 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     rooms: ["core/*.ts", "core/trainer", "core/spec", "core/resolve", "core/render", "core/state"],
     packages: ["zod"],
   },
+  "core/lock": {
+    rooms: ["core/*.ts", "core/trainer", "core/spec", "core/plan"],
+    packages: ["zod"],
+  },
+  "core/provenance": {
+    rooms: ["core/*.ts", "core/trainer", "core/spec", "core/plan", "core/state"],
+    packages: ["zod"],
+  },
   host: {
     rooms: ["core"],
-    packages: ["node:*", "execa", "image-size", "mediabunny", "p-limit", "smol-toml", "zod"],
+    packages: ["node:*", "chokidar", "execa", "image-size", "mediabunny", "p-limit", "smol-toml", "zod"],
   },
   prepare: { rooms: ["core", "host"], packages: ["node:*"] },
   execute: { rooms: ["core", "host", "prepare"], packages: ["node:*", "p-limit"] },
@@ -41,7 +49,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
 };
 
 /** Packages that one file alone knows. */
-const ONLY_IN: Readonly<Record<string, string>> = { listr2: "src/views/human/apply-progress.ts" };
+const ONLY_IN: Readonly<Record<string, string>> = { listr2: "src/views/human/drawn-list.ts" };
 
 /** Ways to load a module, or to end the process, that no wall would see. */
 const NOWHERE: readonly string[] = ["node:module", "node:process", "node:vm"];

@@ -1,11 +1,6 @@
 import { describe, expect, test } from "vitest";
-import {
-  compareText,
-  decodeUtf8,
-  splitExtension,
-  stripText,
-  universalNewlines,
-} from "../../../src/host/media/python-text.ts";
+import { splitExtension } from "../../../src/core/paths.ts";
+import { compareText, decodeUtf8, stripText, universalNewlines } from "../../../src/host/media/python-text.ts";
 
 describe("stripText is str.strip()", () => {
   test.each([

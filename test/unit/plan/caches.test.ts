@@ -1,8 +1,20 @@
 import { describe, expect, test } from "vitest";
 import type { CacheFileFacts, DiskFacts } from "../../../src/core/facts.ts";
 import { baseName } from "../../../src/core/paths.ts";
+import { storedName } from "../../../src/core/plan/caches.ts";
+import { itemsMade, itemsTaken } from "../../../src/core/plan/store.ts";
 import type { State } from "../../../src/core/state/state.ts";
-import { applied, CLIPS, diskAfter, modelFacts, PIPELINE, planWorld, reasonsOf, runPlan } from "./world.ts";
+import {
+  applied,
+  CLIPS,
+  diskAfter,
+  modelFacts,
+  observedCaches,
+  PIPELINE,
+  planWorld,
+  reasonsOf,
+  runPlan,
+} from "./world.ts";
 
 /** Four clips, two crops each: eight latent caches and four text caches. */
 const FOLDER = ".wan22/cache/fox/fox-e0fcd146";
@@ -184,5 +196,120 @@ describe("a caching stage", () => {
     });
     expect(stage("cache-text").cache_files).toContain(`${FOLDER}/short_wan_te.safetensors`);
     expect(stage("cache-latents").cache_files?.some((file) => file.includes("short"))).toBe(false);
+  });
+});
+
+describe("a caching stage whose items lie in the store", () => {
+  /** What another pipeline of the same dataset has put there, as far as `is` lets it. */
+  function storeWith(is: (name: string) => boolean, change: (file: CacheFileFacts) => CacheFileFacts = (file) => file) {
+    const other = planWorld({});
+    const caches = observedCaches(
+      (["cache-latents", "cache-text"] as const).flatMap((id) => other.stage(id).cache_files ?? []),
+      other,
+    );
+    const store: Record<string, CacheFileFacts> = {};
+    for (const id of ["cache-latents", "cache-text"] as const) {
+      for (const [file, digest] of Object.entries(other.stage(id).cache_digests ?? {})) {
+        const found = caches[FOLDER]?.find(({ name }) => name === baseName(file));
+        if (found === undefined || !is(found.name)) continue;
+        const name = storedName(id, digest);
+        store[`.wan22/cache/store/${name}`] = change({ ...found, name });
+      }
+    }
+    return { caches: {}, store, outputFolders: [], outputs: {}, states: [] };
+  }
+  const renamed = PIPELINE.replace("name: fox", "name: owl");
+
+  test("encodes nothing where all are there, whatever the pipeline is called", () => {
+    const { stage } = planWorld({ yaml: renamed, disk: storeWith(() => true) });
+    const latents = stage("cache-latents");
+    expect(latents).toMatchObject({ action: "create", store: ".wan22/cache/store", writes: [] });
+    expect(latents.pending).toHaveLength(8);
+    expect(latents.stored).toEqual(latents.pending);
+    expect(reasonsOf(latents)).toEqual(["8 cache files to make", "all 8 are taken from the store: nothing is encoded"]);
+  });
+
+  test("encodes what is not there", () => {
+    const { stage } = planWorld({ yaml: renamed, disk: storeWith((name) => name.startsWith("a")) });
+    expect(pendingNames(stage("cache-latents").stored)).toEqual([
+      "a_00000-001_0224x0160_wan.safetensors",
+      "a_00000-025_0224x0160_wan.safetensors",
+    ]);
+    expect(reasonsOf(stage("cache-latents"))[1]).toBe("2 of 8 files are taken from the store, 6 are encoded");
+    expect(reasonsOf(stage("cache-text"))[1]).toBe("1 of 4 files is taken from the store, 3 are encoded");
+  });
+
+  test("needs room for what is encoded; for all, and in the store too, where that lies on another disk", () => {
+    const [folder, store] = [FOLDER.replace("/fox/", "/owl/"), ".wan22/cache/store"];
+    const disk = storeWith((name) => name.startsWith("a"));
+    const mount = (path: string, folders: readonly string[]) => ({
+      mount: path,
+      freeBytes: 1e12,
+      totalBytes: 1e12,
+      folders,
+    });
+    const writes = (fileSystems: NonNullable<DiskFacts["fileSystems"]>) => {
+      const { stage } = planWorld({ yaml: renamed, disk: { ...disk, fileSystems } });
+      return stage("cache-latents").writes?.map((bytes) => [bytes.folder, bytes.high]);
+    };
+    const all = planWorld({ yaml: renamed }).stage("cache-latents").writes?.[0]?.high ?? 0;
+    const encoded = writes([mount("/", [folder, store])])?.[0]?.[1];
+    expect(writes([mount("/", [folder, store])])).toEqual([[folder, encoded]]);
+    expect(Number(encoded)).toBeLessThan(all);
+    expect(writes([mount("/", [folder]), mount("/mnt", [store])])).toEqual([
+      [folder, all],
+      [store, encoded],
+    ]);
+  });
+
+  test("takes nothing that is cut short there, or that says of itself that it is something else", () => {
+    const torn = storeWith(
+      () => true,
+      (file) => ({ ...file, whole: false }),
+    );
+    expect(planWorld({ disk: torn }).stage("cache-latents").stored).toBeUndefined();
+    const other = storeWith(
+      () => true,
+      (file) => ({ ...file, metadata: { ...file.metadata, caption1: "Another fox" } }),
+    );
+    expect(planWorld({ disk: other }).stage("cache-text").stored).toBeUndefined();
+  });
+
+  test("takes nothing that was made of another task, of another model, or by the other trainer", () => {
+    const models = { vae: modelFacts("vae"), t5: modelFacts("t5") };
+    const disk = storeWith(() => true);
+    const musubi = PIPELINE.replace("backend: rehearsal", "backend: musubi\n  path: musubi");
+    for (const world of [{ yaml: PIPELINE.replace("t2v", "i2v") }, { models }, { models, yaml: musubi }]) {
+      expect(planWorld({ ...world, disk }).stage("cache-latents").stored, JSON.stringify(world)).toBeUndefined();
+    }
+  });
+
+  test("shares nothing where nobody knows which model encodes it", () => {
+    const musubi = PIPELINE.replace("backend: rehearsal", "backend: musubi\n  path: musubi");
+    const { stage } = planWorld({ yaml: musubi, models: { vae: modelFacts("vae") } });
+    expect([stage("cache-latents").store, stage("cache-text").store]).toEqual([".wan22/cache/store", undefined]);
+  });
+
+  test("encodes all that is asked for anew", () => {
+    const { state, disk } = applied();
+    const both = { ...disk, store: storeWith(() => true).store };
+    const { stage } = planWorld({ state, disk: both, replace: ["cache-latents"] });
+    expect(stage("cache-latents").pending).toHaveLength(8);
+    expect(stage("cache-latents").stored).toBeUndefined();
+  });
+
+  test("leaves to a pipeline before it what that one encodes", () => {
+    const first = planWorld({});
+    const promised = new Map(itemsMade(first.plan).map((item) => [item, "fox"]));
+    const { stage, plan } = planWorld({ yaml: renamed, promised });
+    expect(stage("cache-text").stored).toHaveLength(4);
+    expect(itemsMade(plan)).toEqual([]);
+    expect(itemsTaken(plan)).toEqual(itemsMade(first.plan));
+    expect(reasonsOf(stage("cache-text"))[1]).toBe(
+      "all 4 are taken from the store, which fox fills before: nothing is encoded",
+    );
+    // A record does not speak of the store of another machine.
+    const elsewhere = planWorld({ ...applied(), host: "laptop", clips: [...CLIPS, { stem: "e" }] });
+    expect(elsewhere.stage("cache-text").stored).toBeUndefined();
   });
 });

@@ -5,8 +5,8 @@ import { applied, planInput, planWorld } from "./world.ts";
 
 test("planning takes time in proportion to the number of files", () => {
   const growth = relativeGrowth({
-    from: 800,
-    to: 8_000,
+    from: 400,
+    to: 4_000,
     prepare: (count) => {
       const clips = Array.from({ length: count }, (_, index) => ({ stem: `clip-${index}` }));
       return planInput({ ...applied({ clips }), clips });

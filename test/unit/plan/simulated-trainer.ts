@@ -176,7 +176,23 @@ function trainStage(training: Training): "finished" | "stopped" | "lost" {
     }
   };
 
+  const removeAfterStep = (at: number, every: number) => {
+    const old = (keep: number) => Math.floor((at - keep - 1) / every) * every;
+    if (saveState && lastStepsState !== undefined && old(lastStepsState) > 0)
+      remove(`${stepFile(old(lastStepsState))}-state`);
+    if (lastSteps !== undefined && old(lastSteps) > 0) remove(`${stepFile(old(lastSteps))}.safetensors`);
+  };
+  const removeAfterEpoch = (at: number, every: number) => {
+    if (saveState && lastEpochsState !== undefined) remove(`${epochFile(at - every * lastEpochsState)}-state`);
+  };
+
   let done = stage.done_steps ?? 0;
+  // Whoever saved the state may have been killed before it came to remove what goes for it.
+  if (stage.resume_from !== undefined && disk.states.get(stage.resume_from)?.kind === "scheduled") {
+    const [, by, at] = /-(step)?(\d+)-state$/.exec(stage.resume_from) ?? [];
+    const [every, removeAfter] = by === "step" ? [everySteps, removeAfterStep] : [everyEpochs, removeAfterEpoch];
+    if (every !== undefined && Number(at) % every === 0) removeAfter(Number(at), every);
+  }
   for (let epoch = stage.done_epochs ?? 0; epoch < epochs; epoch += 1) {
     while (done < (epoch + 1) * perEpoch) {
       if (manner === "kill" && done >= untilStep) return "lost";
@@ -184,12 +200,8 @@ function trainStage(training: Training): "finished" | "stopped" | "lost" {
       entries.push({ ...base, type: "step", step: done, epoch: epoch + 1, loss: 1 });
       if (everySteps !== undefined && done % everySteps === 0) {
         saveCheckpoint(`${stepFile(done)}.safetensors`, epoch + 1, done);
-        const old = (keep: number) => Math.floor((done - keep - 1) / everySteps) * everySteps;
-        if (saveState) {
-          saveTrainingState(`${stepFile(done)}-state`, epoch, done, "scheduled");
-          if (lastStepsState !== undefined && old(lastStepsState) > 0) remove(`${stepFile(old(lastStepsState))}-state`);
-        }
-        if (lastSteps !== undefined && old(lastSteps) > 0) remove(`${stepFile(old(lastSteps))}.safetensors`);
+        if (saveState) saveTrainingState(`${stepFile(done)}-state`, epoch, done, "scheduled");
+        removeAfterStep(done, everySteps);
       }
       if (manner === "stop" && done >= untilStep && done < (epoch + 1) * perEpoch) {
         saveTrainingState(`${stepFile(done)}-state`, epoch, done, "stop");
@@ -204,7 +216,7 @@ function trainStage(training: Training): "finished" | "stopped" | "lost" {
       if (lastEpochs !== undefined) remove(`${epochFile(finishedEpoch - everyEpochs * lastEpochs)}.safetensors`);
       if (saveState) {
         saveTrainingState(`${epochFile(finishedEpoch)}-state`, finishedEpoch, done, "scheduled");
-        if (lastEpochsState !== undefined) remove(`${epochFile(finishedEpoch - everyEpochs * lastEpochsState)}-state`);
+        removeAfterEpoch(finishedEpoch, everyEpochs);
         saved = true;
       }
     }

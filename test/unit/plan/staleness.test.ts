@@ -2,6 +2,9 @@ import { createHash } from "node:crypto";
 import { describe, expect, test } from "vitest";
 import { assemblePlan } from "../../../src/core/plan/assemble-plan.ts";
 import { bindingOf } from "../../../src/core/plan/binding.ts";
+import { effectsMoved } from "../../../src/core/plan/effects.ts";
+import { onGpus } from "../../../src/core/plan/on-gpus.ts";
+import type { PipelinePlan } from "../../../src/core/plan/plan.ts";
 import {
   isSavedPlan,
   readSavedPlan,
@@ -10,6 +13,7 @@ import {
   writeSavedPlan,
 } from "../../../src/core/plan/saved-plan.ts";
 import { begunStages, findMoved } from "../../../src/core/plan/staleness.ts";
+import { itemsMade } from "../../../src/core/plan/store.ts";
 import { withWrittenPaths } from "../../../src/core/plan/written-paths.ts";
 import { applied, CLIPS, diskAfter, modelFacts, PIPELINE, planInput, planWorld, runPlan, type World } from "./world.ts";
 
@@ -50,6 +54,15 @@ function moved(before: World, now: World): readonly string[] {
 }
 
 describe("of what a saved plan binds", () => {
+  test("what was to be taken from the store and is not there any more has moved; what has come there since has not", () => {
+    const promised = new Map(itemsMade(planWorld({}).plan).map((item) => [item, "owl"]));
+    expect(moved({ promised }, {})).toEqual([
+      expect.stringMatching(/^stage cache-latents: 8 files fewer to be taken from the store: /),
+      expect.stringMatching(/^stage cache-text: 4 files fewer to be taken from the store: /),
+    ]);
+    expect(moved({}, { promised })).toEqual([]);
+  });
+
   test("nothing has moved where all is the same", () => {
     expect(moved({}, {})).toEqual([]);
     expect(moved(applied(), applied())).toEqual([]);
@@ -108,7 +121,9 @@ describe("of what a saved plan binds", () => {
     const again = planWorld({ ...applied(), replace: ["train"] });
     const [item = "", ...others] = moved({}, { ...applied(), state: runPlan(again, {}, applied().state) });
     expect(others).toEqual([]);
-    expect(item).toMatch(/^state: there was none → serial \d+, moved by run run-1 of the plan [0-9a-f]{8}$/);
+    expect(item).toMatch(
+      /^state: nothing was run then; run run-1, of another plan \([0-9a-f]{8}\), has moved it since$/,
+    );
   });
 
   test("a state that the plan itself has moved is where it goes on", () => {
@@ -116,6 +131,20 @@ describe("of what a saved plan binds", () => {
     const state = runPlan(planned, { untilStep: 19 });
     expect(moved({}, { state, disk: diskAfter(state, planned) })).toEqual([]);
     expect(moved({}, applied())).toEqual([]);
+  });
+
+  test("a stage that was to get one of several cards may be at work on one of them, and on no other", () => {
+    const planned = planWorld({ gpuPool: [0, 1] });
+    const { gpu_pool: pool, ...stage } = planned.stage("train");
+    expect(pool).toEqual([0, 1]);
+    const on = (gpus: readonly number[]): PipelinePlan => ({
+      ...planned.plan,
+      stages: planned.plan.stages.map((one) => (one.id === "train" ? { ...stage, gpus: [...gpus] } : one)),
+    });
+    expect(effectsMoved(planned.plan, on([1]), ["train"])).toEqual([]);
+    expect(effectsMoved(planned.plan, on([2]), ["train"])).toEqual(["stage train: other GPUs"]);
+    expect(onGpus(planned.plan, [1]).stages).toMatchObject([{ gpus: [1] }, { gpus: [1] }, { gpus: [1] }]);
+    expect(onGpus(planned.plan, [1]).digest).toBe(planned.plan.digest);
   });
 
   test("what was started over is not asked for again, and what was not yet, still is", () => {

@@ -285,6 +285,22 @@ describe("an unfinished train stage", () => {
     ]);
   });
 
+  test("that had written its last files goes back to fewer epochs without writing over them", () => {
+    const { state, disk } = applied({ yaml: epochs(6) });
+    const { train } = state.stages;
+    if (train === undefined) throw new Error("it trained");
+    // Its process was killed before it could say that it had finished.
+    const lost = { ...state, stages: { ...state.stages, train: { ...train, status: "lost" as const } } };
+    const { stage, plan } = planWorld({ state: lost, disk, yaml: epochs(5) });
+    expect(stage("train")).toMatchObject({
+      action: "resume",
+      resume_from: "output/fox/fox-000005-state",
+      archive: ["output/fox/fox-state", "output/fox/fox.safetensors"],
+    });
+    const last = plan.checkpoints.find(({ file }) => file === "output/fox/fox.safetensors");
+    expect(last).toMatchObject({ action: "create", epoch: 5 });
+  });
+
   test("starts over for another number of epochs where the schedule does not", () => {
     const { stage } = planWorld({ ...stopped({ yaml: COSINE }, 19, true), yaml: epochs(6, COSINE) });
     expect(stage("train").action).toBe("replace");
@@ -594,6 +610,32 @@ describe("asked to start over", () => {
 });
 
 describe("a state written on another machine", () => {
+  test("has nothing of this machine's written over, whatever it is called", () => {
+    const { state, disk } = applied();
+    const foreign = (dir: string) => ({ dir, complete: true, fingerprint: "another", stage: "train" });
+    const here: DiskFacts = {
+      ...NO_DISK,
+      outputFolders: ["output/fox"],
+      outputs: {
+        "output/fox/fox-000003.safetensors": { bytes: 1, tensorBytes: 1, sha256: "mine" },
+        "output/fox/fox-000007.safetensors": { bytes: 1, tensorBytes: 1 },
+        "output/fox/other.safetensors": { bytes: 1, tensorBytes: 1 },
+      },
+      states: [foreign("output/fox/fox-000004-state")],
+    };
+    const replaced = planWorld({ state, disk: here, host: "laptop", replace: ["train"] }).stage("train");
+    expect(replaced.archive).toEqual(
+      expect.arrayContaining(["output/fox/fox-000004-state", "output/fox/fox-000007.safetensors"]),
+    );
+    expect(replaced.archive).not.toContain("output/fox/other.safetensors");
+    // An extend gives fox-state that name, and leaves epochs 3 and 7 as they are.
+    const extended = planWorld({ state, disk: here, host: "laptop", yaml: epochs(6) }).stage("train");
+    const retained = "output/fox/fox-000002-state";
+    expect(extended).toMatchObject({ action: "extend", archive: [retained, "output/fox/fox-000004-state"] });
+    // On a disk that both have, the files are the other's as well.
+    expect(planWorld({ state, disk, host: "laptop" }).stage("train").archive).toBeUndefined();
+  });
+
   test("is believed, and the disk is not asked", () => {
     const { state } = applied();
     const { plan, codes } = planWorld({ state, disk: NO_DISK, host: "laptop" });

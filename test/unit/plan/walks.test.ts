@@ -73,7 +73,7 @@ function promised({ plan: { checkpoints } }: Planned): readonly string[] {
 }
 
 /** Lives of each test; `WAN22_LIVES=500` runs more of them. */
-const LIVES = Number(process.env.WAN22_LIVES ?? 60);
+const LIVES = Number(process.env.WAN22_LIVES ?? 30);
 const TIMEOUT_MS = 20_000 + LIVES * 2_000;
 
 describe("over random lives of a pipeline", () => {

@@ -5,17 +5,17 @@ import type { Diagnostic } from "../../../src/core/diagnostic.ts";
 import type { CacheFileFacts, DiskFacts, Facts, MediaFacts, ModelFacts } from "../../../src/core/facts.ts";
 import { baseName, folderOf } from "../../../src/core/paths.ts";
 import { assemblePlan } from "../../../src/core/plan/assemble-plan.ts";
-import { latentFrames } from "../../../src/core/plan/caches.ts";
 import { isCarriedOut } from "../../../src/core/plan/carried-out.ts";
 import type { Choices } from "../../../src/core/plan/choices.ts";
 import { type PipelinePlan, planSchema, type StagePlan } from "../../../src/core/plan/plan.ts";
 import { type PlanInput, planPipeline } from "../../../src/core/plan/plan-pipeline.ts";
 import { readPresets } from "../../../src/core/resolve/presets.ts";
 import { resolve } from "../../../src/core/resolve/resolve.ts";
-import { parsePipeline } from "../../../src/core/spec/parse-pipeline.ts";
+import { parsePipelines } from "../../../src/core/spec/parse-pipeline.ts";
 import { foldState, type StateEntry } from "../../../src/core/state/fold.ts";
 import type { State } from "../../../src/core/state/state.ts";
 import type { DatasetItems } from "../../../src/core/trainer/dataset.ts";
+import { latentFrames } from "../../../src/core/trainer/frames.ts";
 import type { StageId } from "../../../src/core/vocabulary.ts";
 
 /** A project without a disk: files and machine are facts, and what a run leaves is folded from the entries that it would write. */
@@ -105,6 +105,8 @@ trainer:
 
 export interface World extends Choices {
   readonly yaml?: string;
+  /** Of wan22.yaml; none where it is left out. */
+  readonly project?: string;
   readonly clips?: readonly Clip[];
   readonly models?: Facts["models"];
   readonly gpus?: Facts["gpus"];
@@ -114,6 +116,7 @@ export interface World extends Choices {
   /** What is known of the trainer that is installed. */
   readonly trainer?: Partial<Facts["trainer"]>;
   readonly begun?: readonly StageId[];
+  readonly promised?: PlanInput["promised"];
   readonly alive?: readonly StageId[];
 }
 
@@ -127,13 +130,19 @@ export interface Planned {
 
 export function planInput({
   yaml = PIPELINE,
+  project,
   clips = CLIPS,
   models = {},
   gpus = [],
   trainer = {},
   ...world
 }: World): PlanInput {
-  const parsed = parsePipeline({ pipeline: { file: "fox.yaml", text: yaml }, root: "/project", environment: {} });
+  const [parsed] = parsePipelines({
+    pipeline: { file: "fox.yaml", text: yaml },
+    project: project === undefined ? undefined : { file: "wan22.yaml", text: project },
+    root: "/project",
+    environment: {},
+  });
   if (parsed.value === undefined) throw new Error(parsed.diagnostics.map(({ message }) => message).join("\n"));
   const facts: Facts = {
     sources: parsed.value.dataset.sources.map(() => ({ media: clips.map(clipFacts) })),
@@ -142,7 +151,7 @@ export function planInput({
     trainer: { missingModules: [], ...trainer },
     miniature: false,
   };
-  const { resolved, items } = resolve({ spec: parsed.value, presets, facts, sha256 });
+  const { resolved, items } = resolve({ spec: parsed.value, presets, facts, gpuPool: world.gpuPool, sha256 });
   const stages = ["cache-latents", "cache-text", ...resolved.trainStages.map(({ id }) => id)] as const;
   const rendered = { stages: stages.map((id) => ({ id, argv: [`${id}.py`, "--task", "t2v-A14B"], files: {} })) };
   return { resolved, rendered, items, facts, presets, sha256, host: HOST, ...world };

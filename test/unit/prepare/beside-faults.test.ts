@@ -28,7 +28,7 @@ trainer:
   backend: rehearsal
 `;
   await writeFile(join(folder, "fox.yaml"), text);
-  const { plan } = await prepare(["fox.yaml"], { folder, environment: {}, history: "read" });
+  const { plan } = await prepare(["fox.yaml"], { folder, environment: {}, history: "read", lock: "plan" });
   expect(plan.pipelines).toMatchObject([{ valid: false, stages: [] }]);
   const errors = plan.diagnostics.filter(({ severity }) => severity === "error");
   return errors.sort((a, b) => (a.range?.line ?? 0) - (b.range?.line ?? 0)).map(({ code }) => code);
@@ -49,7 +49,7 @@ describe("beside a misspelt key", () => {
 test("A source whose folder was named by a key that does not exist is not looked for elsewhere", async () => {
   const text = (await readFile(join(repository, "pipelines/quickstart.yaml"), "utf8")).replace("videos:", "video_dir:");
   await writeFile(join(folder, "fox.yaml"), text);
-  const { plan } = await prepare(["fox.yaml"], { folder, environment: {}, history: "read" });
+  const { plan } = await prepare(["fox.yaml"], { folder, environment: {}, history: "read", lock: "plan" });
   expect(plan.diagnostics.map(({ code }) => code)).toEqual(["S15"]);
 });
 

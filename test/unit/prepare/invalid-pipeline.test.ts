@@ -9,7 +9,7 @@ async function nameOf(text: string): Promise<string | undefined> {
   const folder = await mkdtemp(join(tmpdir(), "wan22-invalid-"));
   onTestFinished(() => rm(folder, { recursive: true, force: true }));
   await writeFile(join(folder, "p2.yaml"), text);
-  const { plan } = await prepare(["p2.yaml"], { folder, environment: {}, history: "read" });
+  const { plan } = await prepare(["p2.yaml"], { folder, environment: {}, history: "read", lock: "plan" });
   expect(plan.pipelines[0]?.valid).toBe(false);
   return plan.pipelines[0]?.name;
 }

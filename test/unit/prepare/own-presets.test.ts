@@ -41,7 +41,7 @@ async function planWith(values: Readonly<Record<string, string>>) {
     join(folder, "own/presets/defaults.yaml"),
     text.replace("\nparameters:\n", `\nparameters:\n${added.join("")}`),
   );
-  return prepare(["fox.yaml"], { folder, environment: {}, history: "ignore" });
+  return prepare(["fox.yaml"], { folder, environment: {}, history: "ignore", lock: "plan" });
 }
 
 async function errorsWith(values: Readonly<Record<string, string>>) {

@@ -30,13 +30,18 @@ beforeEach(async () => {
 afterEach(() => rm(folder, { recursive: true, force: true }));
 
 test("A pipeline with a variable that is not set is not valid: it would be trained without what it names", async () => {
-  const { plan, pipelines } = await prepare(["fox.yaml"], { folder, environment: {}, history: "read" });
+  const { plan, pipelines } = await prepare(["fox.yaml"], { folder, environment: {}, history: "read", lock: "plan" });
   expect(plan.pipelines).toMatchObject([{ valid: false, stages: [] }]);
   expect(pipelines).toEqual([]);
   expect(plan.diagnostics.map(({ code }) => code)).toContain("S31");
 });
 
 test("With the variable set it is", async () => {
-  const { plan } = await prepare(["fox.yaml"], { folder, environment: { MORE: folder }, history: "read" });
+  const { plan } = await prepare(["fox.yaml"], {
+    folder,
+    environment: { MORE: folder },
+    history: "read",
+    lock: "plan",
+  });
   expect(plan.pipelines).toMatchObject([{ valid: true }]);
 });

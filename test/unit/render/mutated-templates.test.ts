@@ -4,7 +4,7 @@ import { type Random, randomFrom } from "../../rig/random.ts";
 import { resolveCase } from "../check/judge.ts";
 import { TEMPLATES, templatesWith } from "./sample.ts";
 
-const MUTATIONS = Number(process.env.WAN22_RANDOM_TEMPLATES ?? 1500);
+const MUTATIONS = Number(process.env.WAN22_RANDOM_TEMPLATES ?? 500);
 const SEED = Number(process.env.WAN22_SEED ?? 22);
 
 /** What templates are made of, and what they are attacked with. */

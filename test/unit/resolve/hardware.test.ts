@@ -147,6 +147,24 @@ describe("auto asks the machine", () => {
     expect(resolveWith("hardware: auto\ngpus: [1]", { gpus }).resolved.tier).toBe("mid");
   });
 
+  test("or may get, of those that are shared out; one that is left out is refused", () => {
+    const gpus = [
+      gpu("NVIDIA A100-SXM4-80GB", 79.3),
+      gpu("NVIDIA GeForce RTX 3090", 24, 1),
+      gpu("NVIDIA GeForce RTX 3060", 12, 2),
+    ];
+    expect(resolveWith("hardware: auto", { gpus, gpuPool: [0] }).resolved.tier).toBe("professional");
+    expect(resolveWith("hardware: auto", { gpus, gpuPool: [0, 1] }).resolved.tier).toBe("mid");
+    const named = resolveWith("hardware: auto\ngpus: [0]", { gpus, gpuPool: [0, 1] });
+    expect(named.resolved.tier).toBe("professional");
+    expect(named.codes).not.toContain("R27");
+    const { diagnostics } = resolveWith("hardware: auto\ngpus: [0, 2]", { gpus, gpuPool: [0, 1] });
+    expect(diagnostics.find(({ code }) => code === "R27")).toMatchObject({
+      path: "gpus",
+      detail: expect.stringContaining("names device 2, and `--gpus 0,1` leaves it out"),
+    });
+  });
+
   test("leaves a device over where the halves can't share an odd number, and says which", () => {
     const noted = (text: string) =>
       resolveWith(text).diagnostics.flatMap(({ code, detail }) => (code === "R26" ? [detail] : []));

@@ -64,6 +64,7 @@ export interface Situation {
   readonly files?: number;
   readonly media?: readonly MediaFacts[];
   readonly gpus?: readonly GpuFacts[];
+  readonly gpuPool?: readonly number[];
   readonly ramGiB?: number;
   readonly models?: Facts["models"];
   readonly project?: string;
@@ -109,7 +110,13 @@ dataset:
 ${lines}
 `.replace(/^task: \n/m, "");
   const spec = parseSound(text, situation.project);
-  const { resolved } = resolve({ spec, presets: situation.presets ?? PRESETS, facts: factsOf(situation), sha256 });
+  const { resolved } = resolve({
+    spec,
+    presets: situation.presets ?? PRESETS,
+    facts: factsOf(situation),
+    gpuPool: situation.gpuPool,
+    sha256,
+  });
   const first = resolved.trainStages[0]?.parameters ?? {};
   return {
     resolved,

@@ -497,10 +497,81 @@ const CASES: readonly Case[] = [
     saying: ["which the trainer takes for a comment", "one prompt a line", "the trainer skips empty lines"],
   },
   {
+    when: "a file extends itself",
+    text: `${pipelineWith("")}extends: fox.yaml`,
+    finds: ["S80 fox.yaml"],
+    saying: ["pipelines/fox.yaml extends itself. Remove the line"],
+  },
+  {
+    when: "a file extends one that is one too many",
+    text: `${pipelineWith("")}extends: [base.yaml]`,
+    finds: ["S82 base.yaml"],
+    saying: ["a pipeline is read over 32 others at most"],
+  },
+  {
+    when: "a matrix has a value where a list belongs",
+    text: pipelineWith("matrix:\n  network_dim: 16\n  include: [1]"),
+    finds: ["S83 network_dim", "S83 include"],
+    saying: ["such as `network_dim: [1e-4, 2e-4]`", "no list of maps"],
+  },
+  {
+    when: "a matrix gives more pipelines than anybody reads",
+    text: pipelineWith(
+      `matrix:\n  seed: [${Array.from({ length: 17 }, (_, at) => at)}]\n  network_dim: [${Array.from({ length: 17 }, (_, at) => at + 1)}]`,
+    ),
+    finds: ["S84 matrix"],
+    saying: ["This matrix gives 289 pipelines; more than 256 are not planned."],
+  },
+  {
+    when: "two pipelines of a matrix would have one name",
+    text: pipelineWith("matrix:\n  seed: [1, 1]"),
+    finds: ["S85 matrix"],
+    saying: ["Two pipelines of this matrix would be named `fox-seed-1`"],
+  },
+  {
+    when: "a matrix varies what can't vary",
+    text: pipelineWith("matrix:\n  output.name: [a, b]"),
+    finds: ["S86 output.name"],
+    saying: ["each cell has its own, made of its values"],
+  },
+  {
+    when: "a matrix varies one key twice, or what is not there",
+    text: pipelineWith(
+      "matrix:\n  seed: [1, 2]\n  train.seed: [3]\n  dataset.sources.3.num_repeats: [1]\n  train.__proto__: [1]",
+    ),
+    finds: ["S83 seed", "S83 train.seed", "S13 dataset.sources.3.num_repeats", "S13 train.__proto__"],
+    saying: ["`train.seed` is varied twice", "", "Entries of a list are counted from 0", "names nothing of this file"],
+  },
+  {
+    when: "a matrix excludes what it doesn't have",
+    text: pipelineWith("matrix:\n  seed: [1, 2]\n  exclude: [{ seed: 3 }]"),
+    finds: ["S87 { seed: 3 }"],
+    saying: ["No combination of the matrix has all these values."],
+  },
+  {
+    when: "a matrix has a key that doesn't exist",
+    text: pipelineWith("matrix:\n  network_dmi: [16, 32]"),
+    finds: ["S13 network_dmi"],
+    saying: ["Did you mean `network_dim`?"],
+  },
+  {
     when: "a notification goes nowhere, or two ways at once",
     text: pipelineWith("notify:\n  - on: [failed]\n  - { url: https://a.example/b, command: [mail] }"),
     finds: ["S70 on: [failed]", "S70 { url: https://a.example/b, command: [mail] }"],
     saying: ["names neither a `command` nor a `url`", "names both"],
+  },
+  {
+    when: "a notification's variables are not set, are empty or are none",
+    text: pipelineWith(
+      "notify:\n  - url: https://${HOST_A}/s3cret\n  - url: ${EMPTY}\n  - url: https://h/${HOOK-URL}\n  - url: ${B:-http://b}",
+    ),
+    project: "version: 1\nnotify:\n  - url: ${OVERRIDDEN}",
+    finds: ["P81 url: https://${HOST_A}/s3cret", "P81 url: ${EMPTY}", "S30 url: https://h/${HOOK-URL}"],
+    saying: [
+      "`notify[0].url` needs the environment variable HOST_A, which is not set: nobody would be told.",
+      "EMPTY, which is empty",
+      "A variable in `notify[2].url` is neither",
+    ],
   },
 ];
 
@@ -514,7 +585,7 @@ for (const { when, text, project, finds, saying } of CASES) {
 }
 
 /** Findings about the file as such, made while reading it from disk. */
-const FOUND_BY_HOST = new Set(["S37", "S38", "S39", "S40", "S41"]);
+const FOUND_BY_HOST = new Set(["S81", "S88", "S37", "S38", "S39", "S40", "S41"]);
 
 test("When a file has more findings than anybody reads, their number is said: S50", () => {
   const keys = Array.from({ length: 150 }, (_, index) => `  zebra${index}: 1`).join("\n");

@@ -3,6 +3,9 @@ import { expect, test } from "vitest";
 import type { Diagnostic } from "../../../src/core/diagnostic.ts";
 import { parse, SOUND } from "./sample.ts";
 
+/** Broken files that are tried; `WAN22_RANDOM_FILES=10000` tries more of them. */
+const ROUNDS = Number(process.env.WAN22_RANDOM_FILES ?? 1000);
+
 /** Numbers in [0, 1) that are the same in every run (mulberry32). */
 function randomNumbers(seed: number): () => number {
   let state = seed;
@@ -84,7 +87,7 @@ test("However a pipeline is broken: no throw, and every finding has a code, a de
   timeout: 120_000,
 }, () => {
   const random = randomNumbers(22);
-  for (let round = 0; round < 2500; round += 1) {
+  for (let round = 0; round < ROUNDS; round += 1) {
     let text = SOUND;
     for (let count = 1 + Math.floor(random() * 3); count > 0; count -= 1) text = pick(MUTATIONS, random)(text, random);
     const asProject = round % 5 === 0;
@@ -95,6 +98,28 @@ test("However a pipeline is broken: no throw, and every finding has a code, a de
       faultsOf(finding.file === "wan22.yaml" || !asProject ? text : SOUND, finding),
     );
     expect(faults, text).toEqual([]);
+  }
+});
+
+test("However a matrix is broken: no throw, and every finding has a place inside the text", {
+  timeout: 120_000,
+}, () => {
+  const random = randomNumbers(23);
+  const matrix = `${SOUND}matrix:\n  network_alpha: [1, 2]\n  dataset.sources.0.num_repeats: [1, 2]\n  hardware.gpu: [RTX 4090]\n  exclude:\n    - { network_alpha: 1, dataset.sources.0.num_repeats: 2 }\n  include:\n    - { seed: 7 }\n`;
+  expect(parse(matrix).diagnostics).toEqual([]);
+  for (let round = 0; round < ROUNDS / 8; round += 1) {
+    let text = matrix;
+    for (let count = 1 + Math.floor(random() * 3); count > 0; count -= 1) {
+      const at = text.indexOf("matrix:");
+      text = text.slice(0, at) + pick(MUTATIONS, random)(text.slice(at), random);
+    }
+    const { value, diagnostics } = parse(text);
+    const errors = diagnostics.filter(({ severity, code }) => severity === "error" && code !== "S31");
+    if (errors.length === 0) expect(value, text).toBeDefined();
+    expect(
+      diagnostics.flatMap((finding) => faultsOf(text, finding)),
+      text,
+    ).toEqual([]);
   }
 });
 

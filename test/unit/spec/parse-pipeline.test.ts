@@ -1,6 +1,6 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: it is the notation that users write.
 import { expect, test } from "vitest";
-import { parsePipeline } from "../../../src/core/spec/parse-pipeline.ts";
+import { parsePipelines } from "../../../src/core/spec/parse-pipeline.ts";
 import { parse, parseSound, pipelineWith, SOUND } from "./sample.ts";
 
 test("A sound pipeline has no finding", () => {
@@ -285,7 +285,7 @@ test("What ends before a syntax error is judged; what may have been swallowed by
 });
 
 test("A file outside the root keeps its paths", () => {
-  const { value } = parsePipeline({
+  const [{ value }] = parsePipelines({
     pipeline: { file: "/elsewhere/fox.yaml", text: pipelineWith("") },
     root: "/project",
     environment: {},

@@ -1,5 +1,5 @@
 import type { Diagnostic } from "../../../src/core/diagnostic.ts";
-import { type ParsedPipeline, parsePipeline } from "../../../src/core/spec/parse-pipeline.ts";
+import { type ParsedPipeline, parsePipelines } from "../../../src/core/spec/parse-pipeline.ts";
 import type { Spec } from "../../../src/core/spec/spec.ts";
 
 /** A pipeline with every section and nothing wrong. */
@@ -46,12 +46,12 @@ const ENVIRONMENT = { HOME: "/home/fox", MODELS: "/models", EMPTY: "" };
 
 /** Parses texts as `pipelines/fox.yaml` and `wan22.yaml` of the project in /project. */
 export function parse(pipeline: string, project?: string): ParsedPipeline {
-  return parsePipeline({
+  return parsePipelines({
     pipeline: { file: "pipelines/fox.yaml", text: pipeline },
     ...(project === undefined ? {} : { project: { file: "wan22.yaml", text: project } }),
     root: "/project",
     environment: ENVIRONMENT,
-  });
+  })[0];
 }
 
 /** Parses what must be sound. */

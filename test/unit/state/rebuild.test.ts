@@ -68,6 +68,19 @@ describe("a state put together again from its runs", () => {
     expect(rebuild([same, FIRST]).state).toEqual(fold(FIRST, same));
   });
 
+  test("follows the order in which two began on the same state, of which the first was killed before it wrote one", () => {
+    const at = (run: RecordedRun, t: number): RecordedRun => ({
+      ...run,
+      entries: run.entries.map((entry) => ({ ...entry, t })),
+    });
+    const killed = at(
+      { ...trained("20260701T110000Z-fox-ffff", 2), entries: SECOND.entries.slice(0, 2) },
+      base.t + 0.2,
+    );
+    const next = at(trained("20260701T110000Z-fox-0000", 2), base.t + 0.7);
+    expect(rebuild([next, killed, FIRST]).state).toEqual(fold(FIRST, killed, next));
+  });
+
   test("follows the names of runs from before their order was written down", () => {
     const [first, second] = [
       trained(FIRST.name, 1, { serial: undefined }),
@@ -115,6 +128,18 @@ describe("beside a backup", () => {
   test("it is gone on with its own last run, of which it knows the beginning only", () => {
     const backup = fold(FIRST, { ...SECOND, entries: SECOND.entries.slice(0, 2) });
     expect(filesOf(rebuild([SECOND], backup).state)).toEqual([1, 2]);
+  });
+
+  test("no step of that run is timed twice", () => {
+    const [run, start, ...rest] = SECOND.entries;
+    if (run === undefined || start === undefined) throw new Error("a run begins with two entries");
+    const steps = [5, 6, 7, 8].map(
+      (step) => ({ ...base, type: "step", stage: "train", step, epoch: 2, loss: 1, seconds: 2 }) as const,
+    );
+    const whole = { ...SECOND, entries: [run, start, ...steps, ...rest] };
+    const backup = fold(FIRST, { ...SECOND, entries: whole.entries.slice(0, 4) });
+    const { state, from } = rebuild([whole], backup);
+    expect([from, state?.stages.train?.measured]).toEqual(["backup", { steps: 3, seconds: 6 }]);
   });
 
   test("it is taken where a journal was emptied, or all are gone", () => {

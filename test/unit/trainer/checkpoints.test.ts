@@ -2,6 +2,9 @@ import { describe, expect, test } from "vitest";
 import {
   type CheckpointOptions,
   countSaves,
+  familyOfOutput,
+  outputsMeet,
+  removalsAfter,
   scheduleCheckpoints,
   scheduleRemovals,
 } from "../../../src/core/trainer/checkpoints.ts";
@@ -186,6 +189,18 @@ describe("a run that goes on", () => {
     expect(scheduleRemovals(options)).toEqual([{ file: "fox-000003.safetensors", atStep: 80 }]);
   });
 
+  test("removes first what its state, had its process not been killed, would have taken away", () => {
+    const options = { ...RUN, epochs: 6, saveEveryEpochs: 1, saveEverySteps: 4, saveState: true };
+    const kept = { ...options, keepLastEpochs: 3, keepLastEpochsState: 2, keepLastSteps: 10, keepLastStepsState: 6 };
+    expect(removalsAfter("fox-000004-state", kept)).toEqual(["fox-000002-state"]);
+    expect(removalsAfter("fox-step00000020-state", kept)).toEqual([
+      "fox-step00000012-state",
+      "fox-step00000008.safetensors",
+    ]);
+    for (const state of ["fox-000002-state", "fox-state", "fox-step00000003-state"])
+      expect(removalsAfter(state, kept)).toEqual([]);
+  });
+
   test("with all steps done makes the last checkpoint", () => {
     expect(schedule({ saveEveryEpochs: 1, fromEpoch: 4, fromStep: 64 })).toEqual(["fox.safetensors 4/64"]);
   });
@@ -215,4 +230,15 @@ test("of a record that no run can have written, only the last files are listed",
   expect(schedule({ epochs: 9_007_199_254_740_991, stepsPerEpoch: 1, saveEveryEpochs: 1, saveEverySteps: 1 })).toEqual([
     "fox.safetensors 9007199254740991/9007199254740991",
   ]);
+});
+
+test("the files of two names meet where one is the other's with a counter behind it", () => {
+  const meeting = ["fox", "fox-000002", "fox-step00000100", "fox-000002-000001", "fox-1000000"];
+  for (const name of meeting)
+    expect([name, outputsMeet("fox", name), outputsMeet(name, "fox")]).toEqual([name, true, true]);
+  for (const name of ["foxes", "fox-low", "fox-2", "fox-00002", "fox-000002-b", "ox", "fox-state"])
+    expect([name, outputsMeet("fox", name)]).toEqual([name, false]);
+  expect(outputsMeet("fox-000002", "fox-000004")).toBe(false);
+  expect([...new Set(meeting.map(familyOfOutput))]).toEqual(["fox"]);
+  expect(familyOfOutput("-000002")).toBe("-000002");
 });

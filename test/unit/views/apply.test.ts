@@ -5,6 +5,7 @@ import { type ApplyEvent, applyEventSchema } from "../../../src/core/apply-event
 import type { TrainerEvent } from "../../../src/core/event.ts";
 import { advanceProgress, startProgress } from "../../../src/core/progress.ts";
 import { openApplyView } from "../../../src/views/apply.ts";
+import { createApplyLanes } from "../../../src/views/human/apply-lanes.ts";
 import { createApplyLines } from "../../../src/views/human/apply-lines.ts";
 import { createApplyProgress } from "../../../src/views/human/apply-progress.ts";
 
@@ -108,14 +109,14 @@ describe("apply as lines", () => {
       "fox: cache-latents (create) and train (replace); run 20260101T000000Z-fox-ab12
       fox cache-latents: removed 2 stale cache files, to be made again, and 1 cache file that nothing in the dataset makes any more: gone.safetensors
       fox cache-latents: create, 3 items; log runs/latents.log
-      fox cache-latents: item 2/3 · 8 s an item · 0:08 left
+      fox cache-latents: item 2/3 · 8 s an item · 8 s left
       fox cache-latents: finished in 13 s (3/3)
       fox train: archived 1 file or folder into output/archive-1
       fox train: replace, 40 steps; log runs/train.log
-      fox train: step 5/40 · epoch 1 · loss 0.0800 · 2 s a step · 1:10 left
-      fox train: step 10/40 · epoch 1 · loss 0.0800 · 2 s a step · 1:00 left
-      fox train: step 15/40 · epoch 1 · loss 0.0800 · 2 s a step · 0:50 left
-      fox train: step 20/40 · epoch 1 · loss 0.0800 · 2 s a step · 0:40 left
+      fox train: step 5/40 · epoch 1 · loss 0.0800 · 2 s a step · 70 s left
+      fox train: step 10/40 · epoch 1 · loss 0.0800 · 2 s a step · 60 s left
+      fox train: step 15/40 · epoch 1 · loss 0.0800 · 2 s a step · 50 s left
+      fox train: step 20/40 · epoch 1 · loss 0.0800 · 2 s a step · 40 s left
       fox train: epoch 1 done, loss 0.0765
       fox train: saved output/fox-000001.safetensors (613 MB)
       fox train: warning: the loss is \\x1b[31mhigh
@@ -184,15 +185,58 @@ describe("apply in a terminal", () => {
     const drawn = stripVTControlCharacters(shown)
       .split("\n")
       .filter((line) => line.trim() !== "");
-    expect(drawn.slice(-6)).toEqual([
+    expect(drawn.slice(-7)).toEqual([
       expect.stringMatching(/cache-latents {2}finished in 13 s \(3\/3\)$/),
       expect.stringMatching(/train {2}stopped at 21\/40 after 46 s; apply again to go on from here$/),
-      "cache-latents: removed 2 stale cache files, to be made again, and 1 cache file that nothing in the dataset makes any more: gone.safetensors",
+      "cache-latents: removed 2 stale cache files, to be made again, and 1 cache file",
+      "  that nothing in the dataset makes any more: gone.safetensors",
       "train: archived 1 file or folder into output/archive-1",
       "train: warning: the loss is \\x1b[31mhigh",
       "fox: stopped after 60 s; apply again to go on from here",
     ]);
     expect(shown.lastIndexOf("\u001b[?25h")).toBeGreaterThan(shown.lastIndexOf("\u001b[?25l"));
+  });
+
+  it("keeps a line for each pipeline at work, and under it what became of those before", async () => {
+    const { stream, text } = terminal();
+    const view = createApplyLanes({ stream, colour: false, lanes: 2 });
+    const of = (pipeline: string, one: ApplyEvent): ApplyEvent => ({ ...one, pipeline });
+    const begin = (pipeline: string, gpu: number) => {
+      view.report(of(pipeline, STARTED));
+      view.report(
+        of(
+          pipeline,
+          event(1, "stage-started", {
+            ...{ stage: "train", action: "create", unit: "steps", done: 0, total: 40, log: TRAIN_LOG, attached: false },
+            gpus: [gpu],
+          }),
+        ),
+      );
+    };
+    const finish = (pipeline: string, outcome: "finished" | "failed") => {
+      view.report(
+        of(
+          pipeline,
+          event(9, "stage-ended", { stage: "train", outcome, done: 3, total: 40, seconds: 8, log: TRAIN_LOG }),
+        ),
+      );
+      view.report(of(pipeline, event(9, "run-ended", { run: "r", outcome, checkpoints: [], seconds: 9 })));
+    };
+    const drawn = () => stripVTControlCharacters(text()).replace(/\s+/g, " ");
+    begin("fox", 0);
+    begin("dog", 1);
+    finish("dog", "failed");
+    begin("owl", 1);
+    await expect.poll(drawn).toMatch(/fox train on GPU 0 /);
+    view.report(of("fox", event(5, "note", { severity: "warning", text: "The card is hot." })));
+    await expect.poll(drawn).toMatch(/fox train on GPU 0 .*owl train on GPU 1 .*dog train: failed .*dog: failed/);
+    finish("fox", "finished");
+    finish("owl", "finished");
+    await view.close();
+    const end = drawn();
+    expect(end.slice(end.lastIndexOf("dog and owl") - 200)).toMatch(
+      /fox .*fox: warning: The card is hot\. .*fox: done .*dog and owl .*dog: failed .*owl: done/,
+    );
   });
 
   it("keeps a line for each of the stages that run at the same time", async () => {
@@ -256,6 +300,35 @@ describe("apply in a terminal", () => {
     for (const one of RUN) view.report(one);
     await view.close();
     expect(text()).toBe(lines(RUN));
+  });
+});
+
+describe("apply on a terminal of 60 columns", () => {
+  const text = `no step for 40 min, and one takes 2 s: ${"a hook of the trainer makes samples, ".repeat(3)}ann has it since then`;
+  const note = event(2, "note", { stage: "train", severity: "warning", text });
+  const run = [...RUN.slice(0, -1), note, ...RUN.slice(-1)];
+  const flat = (shown: string) => stripVTControlCharacters(shown).replace(/\s+/g, " ");
+
+  it.each(["plain", "interactive"] as const)("is wrapped at words, notes too: %s", async (kind) => {
+    const { stream, text: shown } = terminal({ columns: 60, rows: 24 });
+    const view = await openApplyView({ format: "human", stream, terminal: kind, colour: true });
+    for (const one of run) view.report(one);
+    await view.close();
+    const said = stripVTControlCharacters(shown()).split("\n");
+    const at = said.findIndex((line) => line.includes("warning: no step"));
+    expect(said.slice(at, at + 3).map((line) => line.length <= 60)).toEqual([true, true, true]);
+    expect(said[at + 1]).toMatch(/^ {2}\S/);
+    expect(flat(shown())).toContain(`train: warning: ${text}`);
+    expect(shown()).toContain(" \u001b[1m\u001b[33mwarning:\u001b[39m\u001b[22m no step for 40 min");
+  });
+
+  it("is a line for each where nobody looks at a terminal", async () => {
+    const { stream, text: shown } = terminal({ columns: 60, rows: 24 });
+    Object.assign(stream, { isTTY: false });
+    const view = await openApplyView({ format: "human", stream, terminal: "plain", colour: false });
+    for (const one of run) view.report(one);
+    await view.close();
+    expect(shown()).toBe(lines(run));
   });
 });
 

@@ -1,5 +1,7 @@
+import { fromMarkdown } from "mdast-util-from-markdown";
 import { describe, expect, it } from "vitest";
 import type { Diagnostic } from "../../../src/core/diagnostic.ts";
+import type { PlanBase } from "../../../src/core/plan/base.ts";
 import type { CheckpointPlan, PipelinePlan, Plan, StageAction, StagePlan } from "../../../src/core/plan/plan.ts";
 import { DRIVERS } from "../../../src/core/vocabulary.ts";
 import { viewAnnotations } from "../../../src/views/github.ts";
@@ -182,12 +184,54 @@ function randomDiagnostic(random: Random): Diagnostic {
   };
 }
 
+const SUBJECTS = [
+  "setting",
+  "parameter",
+  "item",
+  "model",
+  "amount",
+  "stage",
+  "estimate",
+  "policy",
+  "file",
+  "arguments",
+];
+
+function randomBase(random: Random, pipelines: readonly PipelinePlan[]): PlanBase {
+  const changes = ["new", "changed", "same", "removed", "unknown"] as const;
+  return {
+    ref: random.text(),
+    commit: "0".repeat(40),
+    pipelines: [...pipelines, ...random.list(2, () => ({ name: random.text(), file: random.text() }))].map(
+      ({ name, file }) => ({
+        name,
+        file,
+        change: random.pick(changes),
+        problem: random.text(),
+        differences: random.list(random.pick([2, 12]), () => ({
+          subject: random.pick(SUBJECTS) as "setting",
+          name: random.text(),
+          how: random.pick(["added", "removed", "changed"] as const),
+          from: randomValue(random),
+          to: randomValue(random),
+          part: random.text(),
+          file: random.text(),
+          line: random.below(9),
+        })),
+      }),
+    ),
+  };
+}
+
 function randomPlan(seed: number): Plan {
   const random = createRandom(seed);
+  const pipelines = random.list(seed === 20 ? 200 : 4, () => randomPipeline(random));
+  const base = random.maybe(() => randomBase(random, pipelines));
   return {
     format_version: "1.0",
     changes: true,
-    pipelines: random.list(4, () => randomPipeline(random)),
+    pipelines,
+    ...(base === undefined ? {} : { base }),
     diagnostics: random
       .list(4, () => randomDiagnostic(random))
       .map((diagnostic) => ({ ...diagnostic, related: [...diagnostic.related] })),
@@ -268,6 +312,19 @@ describe("every view, over strange plans", { timeout: TIMEOUT }, () => {
     expect(found).toEqual([]);
   });
 
+  it("keeps what comes from outside within code and words, as a reader of Markdown sees it", () => {
+    const found = faults((plan) => {
+      const text = viewPlanMarkdown(plan, { sources: TEXTS, project: plan.pipelines[0]?.name ?? "." });
+      return [
+        text.length > 65_000 ? `${text.length} characters` : undefined,
+        text.endsWith(" -->\n") ? undefined : "the mark is missing",
+        text.match(/<!--/g)?.length === 1 ? undefined : "more marks than one",
+        ...nodesOf(fromMarkdown(text)).map(strayNode),
+      ];
+    });
+    expect(found).toEqual([]);
+  });
+
   it("gives JSON that reads back as the plan", () => {
     for (const seed of SEEDS) {
       const plan = randomPlan(seed);
@@ -286,6 +343,27 @@ describe("every view, over strange plans", { timeout: TIMEOUT }, () => {
     expect(found).toEqual([]);
   });
 });
+
+type Node = ReturnType<typeof fromMarkdown>["children"][number];
+
+function nodesOf(parent: { readonly children: readonly Node[] }): readonly Node[] {
+  return parent.children.flatMap((node) => [node, ...("children" in node ? nodesOf(node) : [])]);
+}
+
+const NODES: readonly string[] = ["paragraph", "text", "strong", "emphasis", "inlineCode", "list", "listItem", "code"];
+const HTML =
+  /^(?:<details(?: open)?><summary>(?:[^<>]|<\/?code>)*<\/summary>|<\/details>|<!-- wan22 plan: [^<>]* -->|<\/details>\n<!-- [^<>]* -->)$/;
+
+/** A node of the parsed comment that nothing here writes: a link, a picture, a heading, other HTML. */
+function strayNode(node: Node): string | undefined {
+  if (node.type === "html") return HTML.test(node.value) ? undefined : `HTML: ${node.value.slice(0, 80)}`;
+  if (!NODES.includes(node.type)) return `a ${node.type}`;
+  if (node.type === "emphasis") {
+    const [first] = node.children;
+    return first?.type === "text" && first.value.startsWith("Cut to fit") ? undefined : "emphasis";
+  }
+  return node.type === "code" && !["text", "diff"].includes(node.lang ?? "") ? `code in ${node.lang}` : undefined;
+}
 
 /** What is left when fenced blocks are taken away, read line by line as GitHub does. */
 function withoutFences(markdown: string): string {

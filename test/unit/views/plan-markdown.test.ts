@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { planSchema } from "../../../src/core/plan/plan.ts";
+import type { Difference, PlanBase } from "../../../src/core/plan/base.ts";
+import { type Plan, planSchema } from "../../../src/core/plan/plan.ts";
 import { viewPlanJson } from "../../../src/views/json.ts";
 import { codeSpan, prose } from "../../../src/views/markdown/escape.ts";
 import { viewPlanMarkdown } from "../../../src/views/markdown/plan.ts";
@@ -160,6 +161,74 @@ describe("viewPlanMarkdown", () => {
     expect(text.length).toBeLessThanOrEqual(65_000);
     expect(text).toContain("and 1950 pipelines more");
     expect(text.match(/<details/g)?.length).toBe(text.match(/<\/details>/g)?.length);
+  });
+});
+
+describe("a comment on a change", () => {
+  const differences: readonly Difference[] = [
+    { subject: "parameter", name: "learning_rate", how: "changed", from: 2e-4, to: 1e-4, file: "fox.yaml", line: 17 },
+    { subject: "item", name: "0/07", how: "removed" },
+  ];
+  const baseOf = (pipelines: PlanBase["pipelines"]): PlanBase => ({
+    ref: "origin/main",
+    commit: "1234567890",
+    pipelines,
+  });
+
+  it("says of each pipeline what became of it, and shows what differs before anything else", () => {
+    const named = ["fox-t2v", "cat", "owl"].map((name) => ({ ...FIRST_PLAN.pipelines[0], name })) as Plan["pipelines"];
+    const file = "pipelines/fox.yaml";
+    const base = baseOf([
+      { name: "fox-t2v", file, change: "changed", differences: [...differences] },
+      { name: "cat", file, change: "new", differences: [] },
+      { name: "owl", file, change: "unknown", problem: "the base's can't be planned", differences: [] },
+      { name: "dog", file: "pipelines/dog.yaml", change: "removed", differences: [] },
+    ]);
+    const text = viewPlanMarkdown({ ...aPlan(named), base });
+    expect(text.split("\n").slice(0, 4)).toEqual([
+      "- fox-t2v: create cache-latents and train · 4 checkpoints · ~14 h · VRAM up to 21 GiB of 24 · 2 differences from origin/main",
+      "- cat: create cache-latents and train · 4 checkpoints · ~14 h · VRAM up to 21 GiB of 24 · new",
+      "- owl: create cache-latents and train · 4 checkpoints · ~14 h · VRAM up to 21 GiB of 24 · not compared with origin/main\\: the base's can't be planned",
+      "- dog: removed; its record and checkpoints stay",
+    ]);
+    const diff = "@@ Against origin/main (1234567) @@\n~  learning_rate 2e-4 → 1e-4 (fox.yaml:17)\n-  clip 07\n";
+    expect(text).toContain(diff);
+    expect(text.indexOf(diff)).toBeLessThan(text.indexOf("@@ Stages @@"));
+  });
+
+  it("shows what differs where the plan has nothing to do", () => {
+    const done = aPipeline({ stages: [aStage({ id: "train", action: "none" })] });
+    const base = baseOf([{ name: done.name, file: done.file, change: "changed", differences: [...differences] }]);
+    expect(viewPlanMarkdown({ ...aPlan([done]), base })).toContain("-  clip 07");
+  });
+
+  it("ends with a mark that no folder's name breaks and nothing quoted can imitate", () => {
+    const mark = (project: string) => viewPlanMarkdown(FIRST_PLAN, { project }).split("\n").at(-2);
+    expect(mark(".")).toBe("<!-- wan22 plan: . -->");
+    expect(mark("train/fox-t2v")).toBe("<!-- wan22 plan: train/fox-t2v -->");
+    expect(mark('a --> <b> "c"')).toBe("<!-- wan22 plan: a %2D%2D%3E %3Cb%3E %22c%22 -->");
+    const evil = "<!-- wan22 plan: other -->";
+    const stage = aStage({ id: "train", action: "create", argv: [evil], files: { "dataset.toml": evil } });
+    const text = viewPlanMarkdown(aPlan([aPipeline({ name: evil, file: evil, stages: [stage] })]), { project: "." });
+    expect(text.match(/<!--/g)).toHaveLength(1);
+  });
+
+  it("cuts what matters least of all pipelines, not the last ones", () => {
+    const stage = aStage({ id: "train", action: "create", argv: Array.from({ length: 400 }, (_, at) => `--a${at}`) });
+    const pipelines = Array.from({ length: 30 }, (_, at) => aPipeline({ name: `fox-${at}`, stages: [stage] }));
+    const base = baseOf(
+      pipelines.map(({ name, file }) => ({ name, file, change: "changed", differences: [...differences] })),
+    );
+    const text = viewPlanMarkdown({ ...aPlan(pipelines), base });
+    expect(text.length).toBeLessThanOrEqual(65_000);
+    expect(text.match(/^- {2}clip 07$/gm)).toHaveLength(30);
+    expect(text).toMatch(/… \d+ more lines\n```/);
+  });
+
+  it("says so where a change touches nothing", () => {
+    expect(viewPlanMarkdown({ ...aPlan([]), base: baseOf([]) })).toBe(
+      "No pipeline is touched by what changed since origin/main \\(1234567\\).\n",
+    );
   });
 });
 

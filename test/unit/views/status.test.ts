@@ -50,11 +50,28 @@ const view = (status: PipelineStatus) =>
 describe("the status of a pipeline", () => {
   test("is a line for who is at work, and one a stage", () => {
     expect(view(RUNNING)).toBe(
-      `fox: pipelines/fox.yaml · in the hands of ann on gpu-1 (process 40, since 2026-07-01T10:00:00.000Z)
+      `fox: pipelines/fox.yaml · in the hands of ann on gpu-1 (process 40 for 5 min)
   cache-latents  finished  item 24/24
-  train          running   step 120/480 · epoch 4 · loss 0.0912 · 2.1 s a step · 12:36 left · process 41 for 5 min · training state of step 120
+  train          running   step 120/480 · epoch 4 · loss 0.0912 · 2.1 s a step · 13 min left · process 41 for 5 min · training state of step 120
 `,
     );
+  });
+
+  test("is wrapped at words, the first line too", () => {
+    const text = viewStatusHuman([RUNNING], {
+      colour: false,
+      width: 50,
+      now: Date.parse("2026-07-01T10:05:10Z") / 1000,
+    });
+    expect(text.split("\n").slice(0, 4)).toEqual([
+      "fox: pipelines/fox.yaml · in the hands of ann",
+      "    on gpu-1 (process 40 for 5 min)",
+      "  cache-latents  finished  item 24/24",
+      "  train          running",
+    ]);
+    const coloured = viewStatusHuman([RUNNING], { colour: true, width: 50, now: 0 }).split("\n");
+    expect(coloured[0]).toBe("\u001b[1mfox:\u001b[22m pipelines/fox.yaml · in the hands of ann");
+    expect(text.split("\n").every((line) => line.length <= 50)).toBe(true);
   });
 
   test("says what of another machine can't be seen, and shows nothing of a name that would steer the terminal", () => {

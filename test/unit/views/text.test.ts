@@ -1,15 +1,9 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, onTestFinished } from "vitest";
 import { printable } from "../../../src/core/printable.ts";
 import { layoutTable } from "../../../src/views/text/columns.ts";
 import { printableLines } from "../../../src/views/text/printable.ts";
-import {
-  count,
-  formatBytes,
-  formatClock,
-  formatDuration,
-  formatNumber,
-  listWords,
-} from "../../../src/views/text/quantity.ts";
+import { count, formatBytes, formatDuration, formatNumber, listWords } from "../../../src/views/text/quantity.ts";
+import { formatTime, withLocalTimes } from "../../../src/views/text/time.ts";
 import { textColumns } from "../../../src/views/text/width.ts";
 import { wrapText } from "../../../src/views/text/wrap.ts";
 
@@ -165,6 +159,24 @@ describe("quantities", () => {
       "a and b",
       "a, b and c",
     ]);
-    expect([formatClock(7), formatClock(750), formatClock(11_100)]).toEqual(["0:07", "12:30", "3:05:00"]);
+  });
+});
+
+describe("a time", () => {
+  it("has its date, is to the minute, and goes by this machine's clock", () => {
+    const zone = process.env.TZ;
+    onTestFinished(() => {
+      if (zone === undefined) delete process.env.TZ;
+      else process.env.TZ = zone;
+    });
+    process.env.TZ = "Asia/Kolkata";
+    expect(formatTime("2026-07-01T20:05:59.999Z")).toBe("2026-07-02 01:35");
+    process.env.TZ = "America/New_York";
+    expect(formatTime("2026-01-01T03:00:00Z")).toBe("2025-12-31 22:00");
+    expect(formatTime("yesterday")).toBe("yesterday");
+    const note = "ann has an apply open since 2026-07-01T20:05:59.999Z (process 7); log 2026-07-01T20:05:59Z";
+    expect(withLocalTimes(note)).toBe(
+      "ann has an apply open since 2026-07-01 16:05 (process 7); log 2026-07-01T20:05:59Z",
+    );
   });
 });

@@ -2,8 +2,8 @@ import type { DiskFacts } from "../../facts.ts";
 import { folderOf, joinPath } from "../../paths.ts";
 import type { Resolved } from "../../resolve/resolved.ts";
 import type { DatasetItems, Item } from "../../trainer/dataset.ts";
+import { latentFrames } from "../../trainer/frames.ts";
 import type { Task } from "../../vocabulary.ts";
-import { latentFrames } from "../caches.ts";
 import type { CheckpointPlan, FolderBytes, StagePlan } from "../plan.ts";
 
 /** How much room caches and checkpoints take. */
@@ -62,28 +62,35 @@ export function cacheBytesByFile(items: DatasetItems, resolved: Resolved): Reado
   return found;
 }
 
-/** What a caching stage adds to each of its folders, once what is stale or left over has gone. */
+/**
+ * What a caching stage adds to its folders. A file that is taken from the store is a further name of what lies there, and one
+ * that goes is mostly kept by the store: neither changes what is free. On another file system than the store's, all are copies.
+ */
 export function cachingWrites(
-  stage: Pick<StagePlan, "pending" | "leftover">,
+  { pending = [], stored = [], store }: Pick<StagePlan, "pending" | "stored" | "store">,
   bytesOf: ReadonlyMap<string, CacheBytes>,
-  disk: DiskFacts | undefined,
+  disk: Pick<DiskFacts, "fileSystems"> | undefined,
 ): readonly FolderBytes[] {
   const folders = new Map<string, { low: number; high: number }>();
-  const add = (file: string, low: number, high: number) => {
-    const sum = folders.get(folderOf(file)) ?? { low: 0, high: 0 };
-    folders.set(folderOf(file), { low: sum.low + low, high: sum.high + high });
+  const add = (folder: string, [low, high]: CacheBytes) => {
+    const sum = folders.get(folder) ?? { low: 0, high: 0 };
+    folders.set(folder, { low: sum.low + low, high: sum.high + high });
   };
-  for (const file of stage.pending ?? []) add(file, ...(bytesOf.get(file) ?? [0, 0]));
-  const going = new Set([...(stage.pending ?? []), ...(stage.leftover ?? [])]);
-  for (const [folder, files] of Object.entries(disk?.caches ?? {})) {
-    for (const { name, bytes } of files) {
-      const file = joinPath(folder, name);
-      if (going.has(file)) add(file, -bytes, -bytes);
-    }
+  const taken = new Set(stored);
+  for (const file of pending) {
+    const bytes = bytesOf.get(file) ?? [0, 0];
+    const isCopied = store !== undefined && liesApart(folderOf(file), store, disk);
+    if (!taken.has(file) || isCopied) add(folderOf(file), bytes);
+    if (!taken.has(file) && isCopied) add(store, bytes);
   }
-  return [...folders].flatMap(([folder, { low, high }]) =>
-    high <= 0 ? [] : [{ folder, low: Math.max(0, low), high }],
-  );
+  return [...folders].flatMap(([folder, { low, high }]) => (high <= 0 ? [] : [{ folder, low, high }]));
+}
+
+/** Whether two folders are known to lie on different file systems. */
+export function liesApart(one: string, other: string, disk: Pick<DiskFacts, "fileSystems"> | undefined): boolean {
+  const of = (folder: string) => disk?.fileSystems?.find(({ folders }) => folders.includes(folder));
+  const [first, second] = [of(one), of(other)];
+  return first !== undefined && second !== undefined && first !== second;
 }
 
 /** What there is of checkpoints and training states when everything is done. */

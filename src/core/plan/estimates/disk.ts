@@ -1,10 +1,11 @@
 import { type Diagnostic, diagnose } from "../../diagnostic.ts";
 import type { FileSystemFacts } from "../../facts.ts";
+import { folderOf } from "../../paths.ts";
 import { scriptOf } from "../../vocabulary.ts";
 import { PLAN_CODES } from "../codes.ts";
 import type { Estimate } from "../plan.ts";
 import { judgeRoom, roomAdvice, roomFigures } from "../room.ts";
-import { bytesLeft, cacheBytesByFile } from "./disk-space.ts";
+import { bytesLeft, cacheBytesByFile, liesApart } from "./disk-space.ts";
 import { between, type EstimateInput, type Estimates, rounded } from "./estimate-input.ts";
 
 /** How much room a plan takes on disk. */
@@ -15,9 +16,15 @@ const MIB = 2 ** 20;
 /** Caches and checkpoints: what there is in the end, and the most at any one time. */
 export function estimateDisk(input: EstimateInput): Estimates {
   const { resolved, items, stages, checkpoints, disk } = input;
-  const [least, most] = [...cacheBytesByFile(items, resolved).values()].reduce(
-    ([low, high], bytes) => [low + bytes[0], high + bytes[1]] as const,
-    [0, 0] as const,
+  // Further names of what the store holds.
+  const shared = new Set(
+    stages.flatMap(({ store, stored = [] }) =>
+      stored.filter((file) => store !== undefined && !liesApart(folderOf(file), store, disk)),
+    ),
+  );
+  const [least, most] = [...cacheBytesByFile(items, resolved)].reduce(
+    ([low, high], [file, bytes]) => (shared.has(file) ? [low, high] : [low + bytes[0], high + bytes[1]]),
+    [0, 0],
   );
   const left = bytesLeft(checkpoints);
   const training = stages.filter(({ id }) => scriptOf(id) === "train").flatMap(({ writes = [] }) => writes);

@@ -124,8 +124,20 @@ export function estimateTime(input: EstimateInput): Record<string, Estimate> {
   const training = high === 0 ? "nothing to train" : `${first.pace.basis}; without loading and caching${halves}`;
   return {
     time: inTime(low, high, training),
+    ...gpuTime(spans, turns.length),
     time_per_epoch: inTime(epoch * first.pace.seconds[0], epoch * first.pace.seconds[1], first.pace.basis),
   };
+}
+
+type Span = Pick<StagePlan, "gpus"> & { readonly seconds: readonly [number, number] };
+
+/** Of all GPUs together, where that is another figure than the time: several on one stage, or halves at the same time. */
+function gpuTime(spans: readonly Span[], turns: number): Record<string, Estimate> {
+  const gpusOf = ({ gpus }: Span) => Math.max(1, gpus?.length ?? 1);
+  const most = Math.max(1, ...spans.map(gpusOf));
+  if (most === 1 && turns === spans.length) return {};
+  const sum = (end: 0 | 1) => spans.reduce((all, span) => all + span.seconds[end] * gpusOf(span), 0);
+  return { gpu_time: inTime(sum(0), sum(1), "the time of each stage on each of its GPUs, added up") };
 }
 
 const HOUR = 3600;

@@ -1,6 +1,6 @@
 import type { ResolvedSource } from "../../resolve/resolved.ts";
 import type { Bucket, DatasetItems } from "../../trainer/dataset.ts";
-import { latentFrames } from "../caches.ts";
+import { latentFrames } from "../../trainer/frames.ts";
 import type { ModelShape } from "./model-shape.ts";
 
 /** How long a step takes, from its arithmetic and the card's speed (trainer facts §8). */

@@ -1,0 +1,109 @@
+import { hostname } from "node:os";
+import { diagnose } from "../core/diagnostic.ts";
+import type { ReconcileRecord } from "../core/plan/reconcile-record.ts";
+import { present } from "../core/present.ts";
+import { isCaching } from "../core/vocabulary.ts";
+import { stopRunner } from "../execute/launch-runner.ts";
+import { loadPlace } from "../execute/take-over.ts";
+import { checkOut, describeMove, type FollowedBranch, fetchTip, headOf, whyUnclean } from "../host/followed-branch.ts";
+import { isProcessAlive } from "../host/process.ts";
+import { writeReconcileRecord } from "../host/reconcile-store.ts";
+import { findRecorded, findStateDirs } from "../host/state-folders.ts";
+import { WATCH_CODES } from "../host/watch-codes.ts";
+import { projectOf } from "./pipeline-files.ts";
+import type { ReconcileOptions } from "./reconcile-options.ts";
+import { type Standings, tellWatch } from "./tell-watch.ts";
+import type { Terminal } from "./terminal.ts";
+
+/** A look that is under way. */
+export interface RoundOptions extends ReconcileOptions {
+  /** Somebody wants it to end. */
+  readonly cancel: AbortSignal;
+}
+
+export interface Round {
+  readonly options: RoundOptions;
+  readonly terminal: Terminal;
+}
+
+export type Telling = Round & { readonly standings: Standings };
+
+/** Fetches, and checks out what is new, where nothing is in the way of that. */
+export async function followTip(
+  record: ReconcileRecord,
+  followed: FollowedBranch,
+  { options, terminal, standings }: Telling,
+): Promise<ReconcileRecord & { readonly blocked: boolean }> {
+  const { tip, problem } = await fetchTip(followed, options.cancel);
+  const asked = { ...record, unheard: problem === undefined ? 0 : record.unheard + 1 };
+  if (options.cancel.aborted) return { ...record, blocked: true };
+  if (problem !== undefined) standings.problem(problem);
+  const head = await headOf(followed);
+  const unclean = head === undefined ? undefined : await whyUnclean(followed, head);
+  if (unclean !== undefined) standings.problem(unclean);
+  // What merely is checked out here is no commit of the branch.
+  if (tip === undefined || unclean !== undefined) return { ...asked, blocked: true };
+  if (tip === head) return { ...asked, commit: tip, blocked: false };
+  const root = projectOf(terminal.folder);
+  const stateDirs = await findStateDirs(root, terminal.environment);
+  const open = await whoIsOpen(asked, { root, stateDirs });
+  if (open !== undefined) {
+    standings.problem(diagnose(WATCH_CODES.notCheckedOut, `${tip.slice(0, 7)} waits: ${open.why}.`));
+    return { ...(open.ours === undefined ? asked : await withdraw(asked, open.ours, followed)), blocked: true };
+  }
+  // On disk first: HEAD at either is no commit of anybody's that would be lost.
+  const moving = { ...asked, commit: tip, ...present({ left: head }) };
+  await writeReconcileRecord(followed.gitDir, moving);
+  const ours = [asked.commit, asked.left].filter((commit) => commit !== undefined);
+  const refused = await checkOut(followed, { tip, head, followed: ours, stateDirs });
+  if (refused !== undefined) {
+    standings.problem(refused);
+    return { ...asked, blocked: true };
+  }
+  const from = asked.commit === undefined || asked.commit === tip ? head : asked.commit;
+  const move = await describeMove(followed, from, tip);
+  tellWatch(
+    { type: "commit", branch: options.git, commit: tip, ...present({ before: from }), ...move },
+    options,
+    terminal,
+  );
+  return { ...moving, blocked: false };
+}
+
+interface OpenPipeline {
+  /** A main clause without a full stop. */
+  readonly why: string;
+  /** Its name, where the runner was begun here and has no stage at work: it can be withdrawn. */
+  readonly ours?: string;
+}
+
+/**
+ * Who would find other clips and captions in the place of those that it was begun for: a stage that encodes, and a runner that may
+ * come to one. What trains reads caches alone.
+ */
+async function whoIsOpen(
+  { attempts }: ReconcileRecord,
+  { root, stateDirs }: { readonly root: string; readonly stateDirs: readonly string[] },
+): Promise<OpenPipeline | undefined> {
+  for (const { stateDir, pipeline } of await findRecorded(stateDirs)) {
+    const { alive, lock } = await loadPlace({ root, stateDir, pipeline, host: hostname() });
+    const caching = alive.find(isCaching);
+    if (caching !== undefined) return { why: `${caching} of ${pipeline} reads clips of this checkout` };
+    if (lock.kind !== "held" || alive.length > 0) continue;
+    const runner = attempts[pipeline]?.process;
+    if (runner === undefined || !(await isProcessAlive(runner))) return { why: `an apply of ${pipeline} is open` };
+    const why = `${pipeline}, begun for an earlier commit, has not come to train and is withdrawn`;
+    return { why, ours: pipeline };
+  }
+  return undefined;
+}
+
+/** It saves what it has, and is begun anew for the commit that counts by then. */
+async function withdraw(record: ReconcileRecord, name: string, { gitDir }: FollowedBranch): Promise<ReconcileRecord> {
+  const attempt = record.attempts[name];
+  if (attempt?.process === undefined) return record;
+  const now = { ...record, attempts: { ...record.attempts, [name]: { ...attempt, withdrawn: true } } };
+  await writeReconcileRecord(gitDir, now);
+  await stopRunner(attempt.process);
+  return now;
+}

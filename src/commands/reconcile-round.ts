@@ -1,0 +1,191 @@
+import { relative, resolve } from "node:path";
+import { type Diagnostic, diagnose } from "../core/diagnostic.ts";
+import { isOpen, nextOpening } from "../core/opening-hours.ts";
+import { findNews, seeing } from "../core/plan/news.ts";
+import { type Circumstances, decide } from "../core/plan/reconcile.ts";
+import { type Attempt, newReconcileRecord, type ReconcileRecord, whyHeld } from "../core/plan/reconcile-record.ts";
+import { readAddress } from "../core/spec/cell.ts";
+import type { WatchRules } from "../core/spec/spec.ts";
+import { nowSeconds, wallClock } from "../host/clock.ts";
+import { type FollowedBranch, filesOf, headOf } from "../host/followed-branch.ts";
+import { isProcessAlive } from "../host/process.ts";
+import { PROJECT_FILE } from "../host/project.ts";
+import { readReconcileRecord, readSeen, writeReconcileRecord, writeSeen } from "../host/reconcile-store.ts";
+import { WATCH_CODES } from "../host/watch-codes.ts";
+import { type Prepared, prepare } from "../prepare/prepare.ts";
+import { readPipelines } from "../prepare/read.ts";
+import { observeCandidate, rulesOf } from "../prepare/reconcile-facts.ts";
+import { carryOutVerdicts } from "./carry-out-verdicts.ts";
+import { EXIT, type ExitCode, planExitCode } from "./exit-code.ts";
+import { followTip, type Round, type RoundOptions, type Telling } from "./follow-tip.ts";
+import { projectOf, yamlFilesOf } from "./pipeline-files.ts";
+import type { ReconcileOptions } from "./reconcile-options.ts";
+import { openStandings, type Standings, tellWatch } from "./tell-watch.ts";
+import type { Terminal } from "./terminal.ts";
+
+/**
+ * One look at the branch: fetched, checked out, planned, and begun what is to be begun. What it has to remember is on disk before
+ * and after each thing that it does, so it may be killed at any moment; and it waits for nothing that it begins.
+ */
+export async function runRound(
+  files: readonly string[],
+  followed: FollowedBranch,
+  options: RoundOptions,
+  terminal: Terminal,
+): Promise<ExitCode> {
+  const { remote, branch, gitDir } = followed;
+  const found = await readReconcileRecord(gitDir);
+  const isSame = found?.remote === remote && found.branch === branch;
+  const before = isSame ? found : { ...newReconcileRecord({ remote, branch }), attempts: found?.attempts ?? {} };
+  const standings = openStandings(before.said, (happening) => tellWatch(happening, options, terminal));
+  const asked = options.retry ? { ...before, attempts: await forgetEnded(before) } : before;
+  const ruled = await withRules(asked, files, followed, { options, terminal });
+  const moved = await followTip(ruled, followed, { options, terminal, standings });
+  if (options.cancel.aborted) return EXIT.stopped;
+  const done = await planAndBegin(moved, files, followed, { options, terminal, standings });
+  await writeReconcileRecord(gitDir, { ...done.record, said: standings.close(), looked: nowSeconds() });
+  return done.exitCode;
+}
+
+/** What has ended counts as another request's, so that it is begun anew; a runner that lives is still known. */
+async function forgetEnded({ attempts }: ReconcileRecord): Promise<ReconcileRecord["attempts"]> {
+  const judged = Object.entries(attempts).map(async ([name, attempt]): Promise<[string, Attempt]> => {
+    const lives = attempt.process !== undefined && (await isProcessAlive(attempt.process));
+    return [name, lives ? attempt : { ...attempt, key: "" }];
+  });
+  return Object.fromEntries(await Promise.all(judged));
+}
+
+/** The rules that are in force: those of the checkout as its owner left it when the watch was begun here, or lets count now. */
+async function withRules(
+  record: ReconcileRecord,
+  files: readonly string[],
+  followed: FollowedBranch,
+  { options, terminal }: Round,
+): Promise<ReconcileRecord> {
+  const head = await headOf(followed);
+  if (record.rules !== undefined || options.rules === "accept" || head === undefined) return record;
+  const rules = await rulesAt(files, followed, head, terminal);
+  // Without a pipeline that can be read nobody has seen any.
+  return Object.keys(rules.projects).length === 0 ? record : { ...record, rules };
+}
+
+async function rulesAt(
+  files: readonly string[],
+  { top }: FollowedBranch,
+  commit: string,
+  { folder, environment }: Terminal,
+) {
+  const named = files.length > 0 ? files : await yamlFilesOf(folder);
+  const read = await readPipelines(named, { folder, environment });
+  const known = read.flatMap(({ root, spec }) => (spec === undefined ? [] : [{ root, spec }]));
+  return rulesOf(known, top, commit);
+}
+
+async function planAndBegin(
+  { blocked, ...record }: ReconcileRecord & { readonly blocked: boolean },
+  files: readonly string[],
+  followed: FollowedBranch,
+  { options, terminal, standings }: Telling,
+): Promise<{ readonly record: ReconcileRecord; readonly exitCode: ExitCode }> {
+  const { folder, environment } = terminal;
+  const head = await headOf(followed);
+  if (head === undefined) return { record, exitCode: EXIT.error };
+  const { chosen, problems } = await committedFiles(files, followed, head, terminal);
+  for (const problem of problems) standings.problem(problem);
+  const prepared = await prepare(chosen, { folder, environment, history: "read", lock: "apply", ...options.choices });
+  await tellNews(prepared, followed, { options, terminal });
+  const rules = await rulesAt(chosen, followed, head, terminal);
+  const isAccepted = options.rules === "accept" || record.rules === undefined;
+  const inForce = isAccepted && Object.keys(rules.projects).length > 0 ? rules : (record.rules ?? rules);
+  const held = whyHeld(inForce, rules);
+  if (held !== undefined) standings.problem(rulesChanged(held, inForce.commit, head, options));
+  if (
+    prepared.known.some(({ spec }) => spec.policy?.input_roots === undefined || spec.policy.output_roots === undefined)
+  ) {
+    standings.problem(diagnose(WATCH_CODES.noPolicy, `${WATCH_CODES.noPolicy.why} ${WATCH_CODES.noPolicy.mend}`));
+  }
+  const hours = hoursNow(options.allow ?? prepared.known[0]?.spec.watch, standings);
+  const candidates = await Promise.all(
+    prepared.pipelines.map((pipeline) =>
+      observeCandidate(
+        pipeline,
+        prepared.known.find(({ spec }) => spec === pipeline.spec),
+        record.attempts[pipeline.spec.name],
+      ),
+    ),
+  );
+  const beginnings = blocked || held !== undefined ? ("held" as const) : ("free" as const);
+  const circumstances: Circumstances = { hours, beginnings, slots: options.choices.gpuPool?.length ?? 1 };
+  const verdicts = decide(candidates, circumstances);
+  const after = await carryOutVerdicts({
+    record: Object.keys(inForce.projects).length === 0 ? record : { ...record, rules: inForce },
+    pipelines: prepared.pipelines,
+    candidates,
+    verdicts,
+    followed,
+    options,
+    terminal,
+    standings,
+  });
+  const isBlocked = blocked || held !== undefined || problems.length > 0 || record.unheard > 0;
+  const planned = planExitCode(prepared.plan);
+  const hasFailed =
+    verdicts.some((verdict) => verdict.kind === "leave" && verdict.why === "failed") ||
+    prepared.pipelines.some(({ spec }) => after.attempts[spec.name]?.failed !== undefined);
+  return { record: after, exitCode: isBlocked ? EXIT.error : hasFailed ? EXIT.stageFailed : planned };
+}
+
+async function tellNews(
+  { plan, texts }: Prepared,
+  { gitDir }: FollowedBranch,
+  { options, terminal }: Round,
+): Promise<void> {
+  const seen = await readSeen(gitDir);
+  const news = seen === undefined ? undefined : findNews(seen, plan);
+  if (seen === undefined) tellWatch({ type: "plan", plan }, options, terminal, texts);
+  else if (news !== undefined) tellWatch({ type: "news", ...news }, options, terminal, texts);
+  if (seen === undefined || news !== undefined) await writeSeen(gitDir, seeing(plan, seen));
+}
+
+function rulesChanged(held: string, from: string, to: string, { git }: ReconcileOptions): Diagnostic {
+  const kind = WATCH_CODES.rulesChanged;
+  const look = `\`git diff ${from.slice(0, 7)} ${to.slice(0, 7)}\``;
+  const mend = `Look at it with ${look}, and let it count with \`wan22 watch --apply --git ${git} --accept-rules\`.`;
+  return diagnose(kind, `Nothing of ${to.slice(0, 7)} is begun: ${held}. ${kind.why} ${mend}`);
+}
+
+/** What a commit holds itself, of the pipelines that are here. */
+async function committedFiles(
+  files: readonly string[],
+  followed: FollowedBranch,
+  commit: string,
+  { folder }: Terminal,
+): Promise<{ readonly chosen: readonly string[]; readonly problems: readonly Diagnostic[] }> {
+  const kind = WATCH_CODES.notInCommit;
+  const named = files.length > 0 ? files : await yamlFilesOf(folder);
+  const pathOf = (file: string) =>
+    relative(followed.top, resolve(folder, readAddress(file).file)).replaceAll("\\", "/");
+  const project = pathOf(resolve(projectOf(folder), PROJECT_FILE));
+  const held = await filesOf(followed, commit, [project, ...named.map(pathOf)]);
+  const strays = [
+    ...named.filter((file) => held.get(pathOf(file)) !== "file"),
+    ...(held.get(project) === "link" ? [project] : []),
+  ];
+  if (strays.length === 0) return { chosen: named, problems: [] };
+  const what = `${strays.join(", ")}: ${commit.slice(0, 7)} has no such file of its own.`;
+  const chosen = held.get(project) === "link" ? [] : named.filter((file) => !strays.includes(file));
+  return { chosen, problems: [diagnose(kind, `${what} ${kind.why} ${kind.mend}`)] };
+}
+
+function hoursNow(rules: WatchRules | undefined, standings: Standings): Circumstances["hours"] {
+  if (rules === undefined || rules.allow.length === 0) return { kind: "open" };
+  const clock = wallClock(rules.timezone);
+  if (clock === undefined) {
+    const kind = WATCH_CODES.noTimeZone;
+    standings.problem(diagnose(kind, `This system knows no time zone \`${rules.timezone}\`. ${kind.why} ${kind.mend}`));
+    return { kind: "closed", until: "when its time zone is known" };
+  }
+  if (isOpen(rules.allow, clock)) return { kind: "open" };
+  return { kind: "closed", until: nextOpening(rules.allow, clock) ?? "at no time" };
+}

@@ -1,0 +1,92 @@
+import type { Diagnostic } from "../diagnostic.ts";
+import { present } from "../present.ts";
+import { findDifferences } from "./differences.ts";
+import type { PipelinePlan, Plan } from "./plan.ts";
+import type { PipelineNews, PlanNews } from "./watch-event.ts";
+
+/** What of a plan is new to somebody who has seen the ones before it. */
+
+/** What somebody has seen. */
+export interface Seen {
+  readonly pipelines: readonly SeenPipeline[];
+  readonly diagnostics: Plan["diagnostics"];
+}
+
+export interface SeenPipeline {
+  readonly name: string;
+  readonly file: string;
+  /** Whether it was valid when it was seen last. */
+  readonly valid: boolean;
+  /** Its last plan without an error: while a file is half edited, that is what the next one is compared with. */
+  readonly plan?: PipelinePlan | undefined;
+}
+
+/** What is known after a plan was shown. */
+export function seeing(plan: Plan, before?: Seen): Seen {
+  const pipelines = plan.pipelines.map((pipeline): SeenPipeline => {
+    const { name, file, valid } = pipeline;
+    const last = valid ? comparable(pipeline) : findSeen(pipeline, before?.pipelines ?? [])?.plan;
+    return { name, file, valid, ...present({ plan: last }) };
+  });
+  return { pipelines, diagnostics: plan.diagnostics };
+}
+
+/** What is told of a plan; `undefined` where somebody who has seen the others learns nothing from it. */
+export function findNews(seen: Seen, now: Plan): PlanNews | undefined {
+  const known = new Set<SeenPipeline>();
+  const pipelines = now.pipelines.flatMap((pipeline) => {
+    const before = findSeen(pipeline, seen.pipelines);
+    if (before !== undefined) known.add(before);
+    return newsOf(pipeline, before) ?? [];
+  });
+  const removed = seen.pipelines
+    .filter((one) => !known.has(one))
+    .map(({ name, file }): PipelineNews => ({ name, file, change: "removed", differences: [] }));
+  const news: PlanNews = {
+    pipelines: [...pipelines, ...removed],
+    appeared: without(now.diagnostics, seen.diagnostics),
+    gone: without(seen.diagnostics, now.diagnostics),
+  };
+  return news.pipelines.length + news.appeared.length + news.gone.length === 0 ? undefined : news;
+}
+
+function newsOf(pipeline: PipelinePlan, before: SeenPipeline | undefined): PipelineNews | undefined {
+  const { name, file, valid } = pipeline;
+  const about = { name, file, differences: [] };
+  if (before === undefined) return { ...about, change: "new", ...(valid ? { plan: pipeline } : {}) };
+  if (!valid) return before.valid ? { ...about, change: "broken" } : undefined;
+  if (before.plan === undefined) return { ...about, change: "mended", plan: pipeline };
+  const differences = [...findDifferences(before.plan, comparable(pipeline))];
+  if (!before.valid) return { ...about, change: "mended", differences };
+  // While it trains its times are measured, and the disk fills: how far it has come is no news.
+  const isNews = differences.some(({ subject }) => subject !== "estimate");
+  return isNews ? { ...about, change: "changed", differences } : undefined;
+}
+
+/** Records go by names; one that is renamed, or can't be read any more, is known by its file. */
+function findSeen(
+  { name, file }: Pick<PipelinePlan, "name" | "file">,
+  seen: readonly SeenPipeline[],
+): SeenPipeline | undefined {
+  return (
+    seen.find((one) => one.name === name && one.file === file) ??
+    seen.find((one) => one.name === name) ??
+    seen.find((one) => one.file === file)
+  );
+}
+
+/** Without what may be as long as the dataset, and is compared by what it is made from. */
+function comparable(pipeline: PipelinePlan): PipelinePlan {
+  const stages = pipeline.stages.map(
+    ({ cache_files: _1, pending: _2, stored: _3, leftover: _4, cache_digests: _5, ...stage }) => stage,
+  );
+  return { ...pipeline, stages };
+}
+
+/** By what they say: one that a new line above has moved is none that came or went. */
+function without(diagnostics: Plan["diagnostics"], others: Plan["diagnostics"]): Plan["diagnostics"] {
+  const keyOf = ({ severity, code, file, detail }: Pick<Diagnostic, "severity" | "code" | "file" | "detail">) =>
+    JSON.stringify([severity, code, file, detail]);
+  const known = new Set(others.map(keyOf));
+  return diagnostics.filter((one) => !known.has(keyOf(one)));
+}
