@@ -43,16 +43,26 @@ def remove_left_behind(folder: str, names: str = ".*") -> None:
     for name in os.listdir(folder):
         stem = LEFT_BEHIND.sub("", name)
         if stem != name and re.fullmatch(names, stem):
-            os.unlink(os.path.join(folder, name))
+            path = os.path.join(folder, name)
+            remove_folder(path) if os.path.isdir(path) and not os.path.islink(path) else os.unlink(path)
 
 
-def remove_folder(path: str, first: str) -> None:
-    """Removes a folder and what it holds, the file `first` before all else."""
-    names = sorted(os.listdir(path), key=lambda name: name != first)
-    for name in names:
+def remove_folder(path: str) -> None:
+    """Removes a folder and what it holds, whole or not at all under its name: it loses that first.
+
+    What a process that is killed meanwhile leaves is a temporary one, and is nobody's output.
+    """
+    going = path if LEFT_BEHIND.search(path) else f"{path}.{os.getpid()}{TEMPORARY}"
+    if going != path:
+        os.rename(path, going)
+    remove_tree(going)
+
+
+def remove_tree(path: str) -> None:
+    for name in os.listdir(path):
         child = os.path.join(path, name)
         if os.path.isdir(child) and not os.path.islink(child):
-            remove_folder(child, first)
+            remove_tree(child)
         else:
             os.unlink(child)
     os.rmdir(path)

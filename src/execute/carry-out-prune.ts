@@ -5,7 +5,7 @@ import type { PruneItem, PrunePlan } from "../core/state/prune-plan.ts";
 import type { State } from "../core/state/state.ts";
 import { STAGE_IDS } from "../core/vocabulary.ts";
 import { writeWholeFile } from "../host/atomic-file.ts";
-import { namesOfFiles, removeFile, removeFilesOf, removeFolder } from "../host/kept-folders.ts";
+import { namesOfFiles, removeFile, removeFilesOf, removeFolder, removeTemporary } from "../host/kept-folders.ts";
 import { isThere } from "../host/read-file.ts";
 import { statePaths } from "../host/run-store.ts";
 import { baseFile } from "./plan-prune.ts";
@@ -84,7 +84,8 @@ async function remove({ kind, path, files = [] }: PruneItem, root: string): Prom
     case "store":
       return removeFilesOf(absolute, await stillUnused(files.map((file) => resolve(root, file))));
     case "log":
-    case "temporary":
       return removeFile(absolute);
+    case "temporary":
+      return removeTemporary(absolute);
   }
 }

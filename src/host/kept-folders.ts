@@ -107,12 +107,12 @@ export async function listBackgroundLogs(folder: string, pipeline: string): Prom
   });
 }
 
-/** What writers of ours append to a name while they write: `.HEX.PID.tmp`, in Python `.PID.tmp`. */
+/** What writers of ours append to a name while they write, and removers of folders first of all: `.HEX.PID.tmp`, in Python `.PID.tmp`. */
 const LEFT_BEHIND = /^(?<written>.+?)(?:\.[0-9a-f]{8})?\.(?<pid>\d+)\.tmp$/;
 /** On a disk that is shared another machine may be writing this moment. */
 const OLD_MS = 60_000;
 
-/** Temporary files in a folder that nobody writes any more, of files whose names are wanted. Absolute. */
+/** Temporary files and folders in a folder that nobody is at work on any more, of those whose names are wanted. Absolute. */
 export async function listLeftBehind(
   folder: string,
   isWanted: (written: string) => boolean,
@@ -120,11 +120,17 @@ export async function listLeftBehind(
   const found: string[] = [];
   for (const entry of await listFolder(folder)) {
     const { written, pid } = LEFT_BEHIND.exec(entry.name)?.groups ?? {};
-    if (!entry.isFile() || written === undefined || !isWanted(written) || isPidInUse(Number(pid))) continue;
+    if (!entry.isFile() && !entry.isDirectory()) continue;
+    if (written === undefined || !isWanted(written) || isPidInUse(Number(pid))) continue;
     const stats = await lstat(join(folder, entry.name)).catch(() => undefined);
     if (stats !== undefined && Date.now() - stats.mtimeMs >= OLD_MS) found.push(join(folder, entry.name));
   }
   return found;
+}
+
+/** Removes what `listLeftBehind` has found: a file, or a folder with all that is in it. Throws system errors. */
+export async function removeTemporary(path: string): Promise<void> {
+  await rm(path, { recursive: true, force: true });
 }
 
 /** Removes a folder with all that is in it, as long as it is one itself. Throws system errors. */

@@ -3,7 +3,14 @@ import { describe, expect, it } from "vitest";
 import { runListSchema } from "../../src/core/state/run-list.ts";
 import { startApply, stepFrom } from "../rig/applying.ts";
 import { applyDetached } from "../rig/at-work.ts";
-import { checkpointHashes, isAlive, longQuickstart, readState, undisturbed } from "../rig/long-quickstart.ts";
+import {
+  checkpointHashes,
+  holdTrainers,
+  isAlive,
+  longQuickstart,
+  readState,
+  undisturbed,
+} from "../rig/long-quickstart.ts";
 import { answerCommand, makeProject, makeQuickstart, type Project } from "../rig/project.ts";
 
 /** `wan22 runs` and `wan22 prune`: what there is, and that only what nothing needs is removed. */
@@ -162,13 +169,15 @@ describe("wan22 prune", () => {
     ]);
     applying.process.kill("SIGKILL");
     await applying.ended;
+    const goOn = await holdTrainers(project, "train");
     const lock = await project.read(".wan22/state/quickstart.lock");
     const orphaned = await project.run(PRUNE);
     expect([orphaned.exitCode, said(orphaned.stderr)]).toEqual([4, expect.stringContaining("A72")]);
     expect(await project.read(".wan22/state/quickstart.lock")).toBe(lock);
     const attached = startApply(project, FILE);
-    await attached.until(stepFrom(3));
+    await attached.until(({ type }) => type === "stage-started");
     attached.process.kill("SIGTERM");
+    goOn();
     expect(await attached.ended).toBe(85);
   });
 
@@ -284,8 +293,12 @@ it("temporary files that killed processes left go, and nothing that looks like o
     await project.write(name, "half");
     await utimes(project.path(name), old, old);
   }
+  const state = "output/quickstart/quickstart-000001-state.4194305.tmp";
+  await project.write(`${state}/train_state.json`, "{}");
+  await utimes(project.path(state), old, old);
   const { stdout } = await project.run(PRUNE);
-  expect(said(stdout)).toContain("3 temporary files");
+  expect(said(stdout)).toContain("4 temporary files");
+  expect(await project.list(state)).toEqual([]);
   const there = await project.list(".");
   expect(there.filter((name) => left.includes(name))).toEqual([]);
   expect(there.filter((name) => mine.includes(name)).sort()).toEqual([...mine].sort());

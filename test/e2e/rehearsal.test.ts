@@ -359,19 +359,25 @@ describe("an interrupted training", () => {
     expect((await train(project, options)).exitCode).toBe(0);
     const wanted = await hashOutputs(project);
     const out = (name: string) => join(project.folder, "out", name);
-    // As if a kill had come right after a save: of the state that goes for it the marker is gone, which goes first.
+    // As if a kill had come right after a save, before what goes for it was gone; and another one in the middle of a removal.
     for (const name of [...later, "fox-state", "fox.safetensors"]) await rm(out(name), { recursive: true });
     const resume = await newestState(project);
     for (const name of overdue) {
       await cp(join(project.folder, resume.dir), out(name), { recursive: true });
       await rm(out(`${name}/wan22.json`));
     }
+    await cp(join(project.folder, resume.dir), out("fox-000001-state.4194305.tmp"), { recursive: true });
+    const others = ["fox-two-000001-state.4194305.tmp", "fox-000001-state.tmp"];
+    for (const name of others) await cp(join(project.folder, resume.dir), out(name), { recursive: true });
 
     const { exitCode, events, log } = await train(project, { ...options, resume });
 
     expect(exitCode, log).toBe(0);
     const removed = events.flatMap((event) => (event.type === "removed" ? [event.file] : []));
     expect(removed.slice(0, overdue.length)).toEqual(overdue.map((name) => `out/${name}`));
+    expect(await readdir(out(""))).toEqual(expect.arrayContaining(others));
+    for (const name of others) await rm(out(name), { recursive: true });
+    expect(await readdir(out(""))).not.toContain("fox-000001-state.4194305.tmp");
     expect(await hashOutputs(project)).toEqual(wanted);
   });
 
@@ -412,7 +418,7 @@ describe("an interrupted training", () => {
 
   test("removes the state that a stop left once a later one is complete", async () => {
     const project = await freshProject();
-    const options = { epochs: 4, args: ["--save_state", "--save_every_n_epochs", "2"] };
+    const options = { epochs: 40, args: ["--save_state", "--save_every_n_epochs", "20"] };
     const stage = await startTraining(project, options);
     await stage.until((event) => event.type === "step" && event.step >= 3);
     await stage.requestStop();

@@ -6,10 +6,10 @@ import os
 import re
 from typing import Callable
 
-from wan22_contract.files import remove_folder
+from wan22_contract.files import remove_folder, remove_left_behind
 from wan22_contract.retention import Retention
 from wan22_contract.stage import Stage
-from wan22_contract.training_state import MARKER, Progress, holds, mark, remove_interim_states
+from wan22_contract.training_state import Progress, holds, mark, remove_interim_states
 
 from .memory import Memory, write_memory
 from .saving import files_below, sync
@@ -33,10 +33,11 @@ class TrainingStates:
             last_steps,
             args.save_last_n_steps_state or last_steps,
         )
+        remove_left_behind(self._folder, own_names(self._name) + "-state")
 
     def take_up(self, resume: str) -> None:
         """Goes on from a state: upstream will remove what earlier processes saved, and repeats no removal of theirs."""
-        own = re.compile(re.escape(self._name) + r"(?:-\d{6,}|-step\d{8,})?(?:-state|\.safetensors)")
+        own = re.compile(own_names(self._name) + r"(?:-state|\.safetensors)")
         self._saved.update(os.path.join(self._folder, name) for name in os.listdir(self._folder) if own.fullmatch(name))
         for name in self._retention.overdue(resume):
             path = os.path.join(self._folder, name)
@@ -52,7 +53,7 @@ class TrainingStates:
         if holds(folder, context, progress):
             return
         if os.path.isdir(folder):
-            remove_folder(folder, MARKER)
+            remove_folder(folder)
         write()
         write_memory(folder, memory)
         files = files_below(folder)
@@ -73,7 +74,7 @@ class TrainingStates:
         self._stage.events.tell("removed", file=path)
         self._saved.discard(path)
         if os.path.isdir(path):
-            remove_folder(path, MARKER)
+            remove_folder(path)
         else:
             os.unlink(path)
 
@@ -87,3 +88,8 @@ class TrainingStates:
             if not os.path.exists(path):
                 self._saved.discard(path)
                 self._stage.events.tell("removed", file=path)
+
+
+def own_names(name: str) -> str:
+    """A pattern: others may be at work in this folder, on names that start with the same letters."""
+    return re.escape(name) + r"(?:-\d{6,}|-step\d{8,})?"

@@ -12,7 +12,6 @@ from wan22_contract.files import remove_folder, remove_left_behind, write_whole
 from wan22_contract.retention import Retention
 from wan22_contract.stage import Refusal
 from wan22_contract.training_state import (
-    MARKER,
     Progress,
     holds,
     mark,
@@ -66,7 +65,7 @@ class Outputs:
     def _clean_up(self) -> None:
         """Other trainings may be at work in this folder, on names that start with the same letters."""
         own = re.escape(self._name) + r"(?:-\d{6,}|-step\d{8,})?"
-        remove_left_behind(self._folder, own + r"\.safetensors")
+        remove_left_behind(self._folder, own + r"(?:\.safetensors|-state)")
         for name in os.listdir(self._folder) if os.path.isdir(self._folder) else []:
             if re.fullmatch(own + "-state", name):
                 remove_left_behind(os.path.join(self._folder, name))
@@ -163,7 +162,7 @@ class Outputs:
     def _remove_state_folder(self, path: str) -> None:
         print(f"removing old state: {path}")
         self._stage.events.tell("removed", file=path)
-        remove_folder(path, MARKER)
+        remove_folder(path)
 
 
 def save_dtype(stage: RehearsedStage) -> str:
