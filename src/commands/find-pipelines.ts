@@ -23,6 +23,8 @@ export interface FoundPipeline {
   readonly read: ReadPipeline | undefined;
   /** A record of before its file named another state folder: that one is listed beside it. */
   readonly isEarlier?: boolean;
+  /** What its file is called by now: a record of before it was given that name. */
+  readonly renamed?: string;
 }
 
 export interface FoundPipelines {
@@ -112,5 +114,12 @@ async function foundByRecord(recorded: Recorded, root: string, terminal: Place):
   const [read] = file === undefined ? [] : await readPipelines([relative(terminal.folder, file)], terminal);
   const found = read === undefined || read.root === "" ? undefined : await foundOf(read, terminal);
   if (found !== undefined && isSame(found.place, recorded)) return found;
-  return { place: { ...recorded, root, host: hostname() }, file: undefined, notify: [], read: undefined };
+  const { pipeline = recorded.pipeline } = found?.read?.spec === undefined ? {} : found.place;
+  return {
+    place: { ...recorded, root, host: hostname() },
+    file: undefined,
+    notify: [],
+    read: undefined,
+    ...(pipeline === recorded.pipeline ? {} : { renamed: pipeline }),
+  };
 }

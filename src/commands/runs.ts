@@ -29,7 +29,7 @@ export async function runRuns(
   showDiagnostics(wrong, terminal, { texts });
   let code: ExitCode = wrong.length > 0 ? EXIT.error : EXIT.fine;
   const pipelines: RunList["pipelines"] = [];
-  for (const { place, file, read, isEarlier } of found) {
+  for (const { place, file, read, isEarlier, renamed } of found) {
     if (read !== undefined && read.spec === undefined) {
       showDiagnostics(read.diagnostics, terminal, { texts: read.texts });
       code = EXIT.error;
@@ -43,7 +43,7 @@ export async function runRuns(
       beside.archives.unshift(...archives.filter(({ folder }) => !known.has(folder)));
       continue;
     }
-    pipelines.push({ name: place.pipeline, ...present({ file }), runs: [...runs], archives: [...archives] });
+    pipelines.push({ name: place.pipeline, ...present({ file, renamed }), runs: [...runs], archives: [...archives] });
   }
   const { colour, width } = terminal;
   const list: RunList = { format_version: "1.0", pipelines };

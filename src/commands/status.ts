@@ -28,10 +28,10 @@ export async function runStatus(
   const queues = await readQueues(terminal.environment);
   const readBranch = branchReader(terminal.environment);
   const looked = await Promise.all(
-    found.map(async ({ place, file, read, isEarlier }) => {
+    found.map(async ({ place, file, read, isEarlier, renamed }) => {
       const record =
         read?.spec === undefined || isEarlier === true ? undefined : await readBranch(read.spec, place.root);
-      return { ...(await lookAtPipeline(place, { file, queues, record })), isEarlier };
+      return { ...(await lookAtPipeline(place, { file, renamed, queues, record })), isEarlier };
     }),
   );
   // What was begun before its file named another folder may still be at work; else it is the history of the one beside it.

@@ -52,6 +52,7 @@ const lockStatusSchema = z.strictObject({
 const pipelineStatusSchema = z.strictObject({
   name: z.string().describe("The pipeline's name"),
   file: z.string().optional().describe("Its file as the caller's folder sees it; absent where only the record is left"),
+  renamed: z.string().optional().describe("The pipeline that its file is by now, which was given another name"),
   host: z.string().optional().describe("The machine that the record was written on; absent where nothing was run yet"),
   here: z.boolean().describe("Whether that is this machine: what runs on another can't be seen"),
   run: z.string().optional().describe("The last run"),

@@ -27,12 +27,17 @@ export interface Standing {
 export interface LookOptions {
   /** As shown to people. */
   readonly file: string | undefined;
+  /** The pipeline that its file is by now. */
+  readonly renamed: string | undefined;
   readonly queues: readonly StoredQueue[];
   /** What the state branch says of it; left out where the record is kept here alone. */
   readonly record?: BranchRecord | undefined;
 }
 
-export async function lookAtPipeline(place: PipelinePlace, { file, queues, record }: LookOptions): Promise<Standing> {
+export async function lookAtPipeline(
+  place: PipelinePlace,
+  { file, renamed, queues, record }: LookOptions,
+): Promise<Standing> {
   const loaded = await loadPlace(place);
   const { lock, diagnostics } = loaded;
   const { state, readFrom } = recordInForce(loaded, record);
@@ -43,7 +48,7 @@ export async function lookAtPipeline(place: PipelinePlace, { file, queues, recor
     if (state !== undefined && known !== undefined)
       stages.push(await stageStatus(place, { loaded, state, here }, id, known));
   }
-  const known = { file, host: state?.host, run: state?.run, waits: placeInQueue(place, queues) };
+  const known = { file, renamed, host: state?.host, run: state?.run, waits: placeInQueue(place, queues) };
   return {
     status: {
       name: place.pipeline,

@@ -11,28 +11,32 @@ import { EXECUTE_CODES } from "./codes.ts";
  */
 export async function findNoRoom(
   stages: readonly StagePlan[],
-  { root, spec }: { readonly root: string; readonly spec: Pick<Spec, "file"> },
+  { root, spec }: { readonly root: string; readonly spec: Pick<Spec, "file" | "output"> },
 ): Promise<Diagnostic | undefined> {
-  const short = await figuresOf("short", stages, root);
-  if (short === undefined) return undefined;
+  const short = await roomsThatAre("short", stages, root);
+  if (short.length === 0) return undefined;
   const names = stages.map(({ id }) => id).join(", ");
-  return diagnose(EXECUTE_CODES.noRoom, `Of what ${names} would write, ${short}. ${roomAdvice(spec.file)}`);
+  const advice = roomAdvice({ file: spec.file, outputDir: spec.output.dir.path }, short);
+  return diagnose(EXECUTE_CODES.noRoom, `Of what ${names} would write, ${figuresOf(short)}. ${advice}`);
 }
 
 /** What is to be said of stages that fit by the lower end of what they write, and by the upper end not, or barely. */
 export async function warnOfLittleRoom(stages: readonly StagePlan[], root: string): Promise<string | undefined> {
-  const tight = await figuresOf("tight", stages, root);
-  return tight === undefined ? undefined : `The disk may become full, or nearly so: ${tight}.`;
+  const tight = await roomsThatAre("tight", stages, root);
+  return tight.length === 0 ? undefined : `The disk may become full, or nearly so: ${figuresOf(tight)}.`;
 }
 
-async function figuresOf(
+async function roomsThatAre(
   verdict: Room["verdict"],
   stages: readonly StagePlan[],
   root: string,
-): Promise<string | undefined> {
+): Promise<readonly Room[]> {
   const writes = stages.flatMap((stage) => stage.writes ?? []);
   const folders = writes.map(({ folder }) => folder);
   const rooms = judgeRoom(writes, await observeFileSystems(folders, { root }));
-  const found = rooms.filter((room) => room.verdict === verdict);
-  return found.length === 0 ? undefined : found.map(roomFigures).join("; ");
+  return rooms.filter((room) => room.verdict === verdict);
+}
+
+function figuresOf(rooms: readonly Room[]): string {
+  return rooms.map(roomFigures).join("; ");
 }

@@ -146,6 +146,12 @@ describe("status", () => {
       "quickstart: pipelines/quickstart.yaml · nothing was run yet",
     );
     expect((await project.run(["apply", FILE, "--auto-approve"])).exitCode).toBe(0);
+    const yaml = await project.read(FILE);
+    await project.write(FILE, yaml.replace("name: quickstart", "name: bee"));
+    const { stdout } = await project.run(["status"]);
+    expect(stdout).toContain("quickstart: its file has the name bee by now");
+    expect(stdout).toContain(`bee: ${FILE} · nothing was run yet`);
+    expect((await project.run(["runs"])).stdout).toContain("quickstart (its file has the name bee by now)");
     await rm(project.path("pipelines"), { recursive: true });
     expect((await project.run(["status"])).stdout).toContain("quickstart: its file is gone");
     const { exitCode, stderr } = await project.run(["status", "foks"]);

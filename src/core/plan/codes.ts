@@ -48,7 +48,7 @@ export const PLAN_CODES = {
     severity: "warning",
     summary: "The disk has not enough room",
     why: "A full disk ends training, and what is being written then is lost. An apply is refused before anything is touched (A70).",
-    mend: "Make room (`wan22 prune` shows what can go), keep less (save_last_n_epochs, save_last_n_epochs_state), save checkpoints in half precision (save_precision: bf16), or name another output.dir.",
+    mend: "Make room (`wan22 prune` shows what can go), keep less (save_last_n_epochs, save_last_n_epochs_state), save checkpoints in half precision (save_precision: bf16), or name another output.dir or cache_dir, whichever is short.",
     example: "train: { max_train_epochs: 100, network_dim: 128 } # 250 GB of checkpoints",
   },
   outputMoved: {
@@ -96,7 +96,7 @@ export const PLAN_CODES = {
     severity: "warning",
     summary: "The disk may become full, or nearly so",
     why: "By the estimate's upper end the plan does not fit, or leaves next to nothing; and other programs write to the same disk.",
-    mend: "Make room (`wan22 prune` shows what can go), keep less (save_last_n_epochs, save_last_n_epochs_state), or name another output.dir.",
+    mend: "Make room (`wan22 prune` shows what can go), keep less (save_last_n_epochs, save_last_n_epochs_state), or name another output.dir or cache_dir, whichever is short.",
     example: "output: { dir: /mnt/nearly-full/fox }",
   },
   choicesContradict: {

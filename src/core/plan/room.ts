@@ -42,6 +42,22 @@ export function roomFigures({ fileSystem: { mount, freeBytes }, low, high, folde
 }
 
 /** What makes room, in the order of what it costs; a sentence. */
-export function roomAdvice(file: string): string {
-  return `\`wan22 prune ${file}\` shows what can go. Or keep less with \`save_last_n_epochs\` and \`save_last_n_epochs_state\`, save checkpoints in half precision with \`save_precision: bf16\`, or name another \`output.dir\` on a larger disk.`;
+export function roomAdvice({ file, outputDir }: RoomOwner, rooms: readonly Room[]): string {
+  const folders = new Set(rooms.flatMap((room) => room.folders));
+  const writesCheckpoints = folders.has(outputDir);
+  const less = writesCheckpoints
+    ? "keep less with `save_last_n_epochs` and `save_last_n_epochs_state`, save checkpoints in half precision with `save_precision: bf16`, or name"
+    : "name";
+  const keys = [
+    ...(writesCheckpoints ? ["`output.dir`"] : []),
+    ...(folders.size > (writesCheckpoints ? 1 : 0) ? ["`cache_dir`"] : []),
+  ];
+  return `\`wan22 prune ${file}\` shows what can go. Or ${less} another ${keys.join(" or ")} on a larger disk.`;
+}
+
+/** Whose files are to be written. */
+export interface RoomOwner {
+  readonly file: string;
+  /** As the plan writes it. */
+  readonly outputDir: string;
 }

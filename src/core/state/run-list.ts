@@ -43,6 +43,7 @@ export const runListSchema = z
       z.strictObject({
         name: z.string().describe("The pipeline's name"),
         file: z.string().optional().describe("Its file; absent where only the record is left"),
+        renamed: z.string().optional().describe("The pipeline that its file is by now, which was given another name"),
         runs: z.array(runSchema).describe("The oldest first"),
         archives: z.array(archiveSchema).describe("The oldest first"),
       }),

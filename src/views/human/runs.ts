@@ -9,6 +9,7 @@ import { tidy } from "../text/printable.ts";
 import { count } from "../text/quantity.ts";
 import { createStyle, type Style } from "../text/style.ts";
 import { formatTime } from "../text/time.ts";
+import { pipelineFileText } from "./pipeline-file.ts";
 
 /** Runs, what they have archived, and what of it may go. */
 
@@ -26,7 +27,7 @@ export function viewRuns(
   { colour, width, details }: RunsViewOptions & { readonly details: Details },
 ): string {
   const style = createStyle({ colour });
-  const blocks = pipelines.map(({ name, file, runs, archives }) => {
+  const blocks = pipelines.map(({ name, file, renamed, runs, archives }) => {
     const runRows = runs.map(({ run, started, outcome, stages, bytes, history }): readonly Cell[] => [
       cell(run),
       cell(started === undefined ? "" : formatTime(started)),
@@ -47,7 +48,7 @@ export function viewRuns(
     const total = runs.reduce((sum, { bytes }) => sum + bytes, 0);
     const archived = archives.reduce((sum, { bytes }) => sum + bytes, 0);
     return [
-      style.strong(`${printable(name)} (${file === undefined ? "its file is gone" : printable(file)})`),
+      style.strong(`${printable(name)} (${pipelineFileText({ file, renamed })})`),
       ...part(`${count(runs.length, "run")}, ${formatBytes(total)}`, runRows, { style, width }),
       ...(archives.length === 0
         ? []

@@ -7,6 +7,7 @@ import { wrapSpans } from "../text/spans.ts";
 import { createStyle, type Style } from "../text/style.ts";
 import { formatTime } from "../text/time.ts";
 import { describeProgress } from "./apply-text.ts";
+import { pipelineFileText } from "./pipeline-file.ts";
 
 /** How pipelines stand, for people: who is at work on each, and a line or two a stage. */
 
@@ -41,9 +42,9 @@ export function viewWatchStatus(
 
 function viewPipeline(pipeline: PipelineStatus, options: StatusViewOptions): string {
   const style = createStyle(options);
-  const { name, file, lock, stages, here, host, waits } = pipeline;
+  const { name, file, renamed, lock, stages, here, host, waits } = pipeline;
   const facts = [
-    ...(file === undefined ? ["its file is gone"] : [printable(file)]),
+    pipelineFileText({ file, renamed }),
     ...(stages.length === 0 ? ["nothing was run yet"] : []),
     ...(here ? [] : [`its record is of ${printable(host ?? "")}, whose processes can't be seen from here`]),
     ...(waits === undefined

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { FileSystemFacts } from "../../../src/core/facts.ts";
-import { judgeRoom, roomFigures } from "../../../src/core/plan/room.ts";
+import { judgeRoom, roomAdvice, roomFigures } from "../../../src/core/plan/room.ts";
 import { addedBytes, type CheckpointOptions } from "../../../src/core/trainer/checkpoints.ts";
 import {
   headerBytesAtMost,
@@ -35,6 +35,18 @@ describe("the room on a file system", () => {
       "the file system at /data has 399 B free, and 400 B to 600 B are to come in output/fox",
       "the file system at /data has 1 MB free, and 100 B to 200 B are to come in cache/fox",
     ]);
+  });
+
+  test("is made with what writes to the disk that is short, and with nothing else", () => {
+    const advise = (folders: readonly string[]) =>
+      roomAdvice({ file: "fox.yaml", outputDir: "output/fox" }, judgeRoom(writes, [fileSystem(1, folders)]));
+    expect(advise(["cache/fox"])).toBe(
+      "`wan22 prune fox.yaml` shows what can go. Or name another `cache_dir` on a larger disk.",
+    );
+    expect(advise(["output/fox"])).toMatch(/save_last_n_epochs.*or name another `output.dir` on a larger disk\.$/);
+    expect(advise(["output/fox", "cache/fox"])).toMatch(
+      /save_precision: bf16`, or name another `output.dir` or `cache_dir`/,
+    );
   });
 
   test("is no matter where nothing is written, or nothing is known", () => {

@@ -61,14 +61,13 @@ function shortages({ resolved, stages, disk }: EstimateInput): readonly Diagnost
     disk?.fileSystems ?? [],
   );
   return rooms.flatMap((room) => {
+    const advice = roomAdvice({ file: spec.file, outputDir: spec.output.dir.path }, [room]);
     const text = `Of what ${spec.name} needs, ${roomFigures(room)}.`;
     if (room.verdict === "short") {
-      const refused = `${text} An apply is refused as it stands. ${roomAdvice(spec.file)}`;
+      const refused = `${text} An apply is refused as it stands. ${advice}`;
       return [diagnose(PLAN_CODES.diskTooSmall, refused, { at })];
     }
-    return room.verdict === "tight"
-      ? [diagnose(PLAN_CODES.diskNearlyFull, `${text} ${roomAdvice(spec.file)}`, { at })]
-      : [];
+    return room.verdict === "tight" ? [diagnose(PLAN_CODES.diskNearlyFull, `${text} ${advice}`, { at })] : [];
   });
 }
 
