@@ -5,12 +5,15 @@ import type { StagePlan } from "../core/plan/plan.ts";
 import { monotonicSeconds } from "../host/clock.ts";
 import type { LockWork } from "../host/lock-owner.ts";
 import { startOf } from "./apply-input.ts";
+import { reportEnd } from "./end-stage.ts";
 import { explainLeftAtWork } from "./goes-on.ts";
 import { findOtherState } from "./resumed-state.ts";
 import { findNoRoom, warnOfLittleRoom } from "./room.ts";
-import { reportEnd, runStage, type StageResult, workOf } from "./run-stage.ts";
+import { runStage } from "./run-stage.ts";
+import type { StageResult } from "./stage.ts";
 import { initialProgress, isRunning, type StageInput } from "./stage.ts";
 import { whyNotStartable } from "./start-stage.ts";
+import { workOf } from "./take-stage-locks.ts";
 import { findClosedFolder } from "./written-folders.ts";
 
 /** One turn of a run: a stage by itself, or the halves that are trained at the same time (`core/plan/turns.ts`). */

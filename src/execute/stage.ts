@@ -1,5 +1,5 @@
 import type { LimitFunction } from "p-limit";
-import type { ApplyEvent } from "../core/apply-event.ts";
+import type { ApplyEvent, StageOutcome } from "../core/apply-event.ts";
 import type { Diagnostic } from "../core/diagnostic.ts";
 import { isLastWord, type LastWord, type TrainerEvent } from "../core/event.ts";
 import type { PipelinePlan, StagePlan } from "../core/plan/plan.ts";
@@ -24,6 +24,11 @@ export interface StageInput {
   readonly claim?: ((entry: JournalEntry) => Promise<Diagnostic | undefined>) | undefined;
   /** Stages of one turn make room and start one after the other: they share the work folder. */
   readonly startGate: LimitFunction;
+}
+
+export interface StageResult {
+  readonly outcome: StageOutcome;
+  readonly diagnostics: readonly Diagnostic[];
 }
 
 type WithoutBase<Event> = Event extends ApplyEvent ? Omit<Event, "v" | "t" | "pipeline"> : never;
