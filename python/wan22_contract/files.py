@@ -36,6 +36,17 @@ def write_whole(path: str, *parts: bytes, sync: str = "none") -> int:
     return sum(map(len, parts))
 
 
+def sync_folder(path: str) -> None:
+    """Has a folder's list of names on the disk, where the system lets one ask for that."""
+    if os.name == "nt":
+        return
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
 def remove_left_behind(folder: str, names: str = ".*") -> None:
     """Removes what killed processes left in a folder, of files whose names a pattern matches as a whole."""
     if not os.path.isdir(folder):

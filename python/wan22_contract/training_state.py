@@ -1,16 +1,18 @@
 """Training states: which are complete, what they say of themselves, and which a later one makes superfluous.
 
-A state is a folder that the trainer fills file by file. Its `wan22.json` is removed first and written last, and holds the
-size of every file: a state without it, or with other sizes, is incomplete and never gone on from.
+A state is a folder that the trainer fills file by file, beside its place: it gets its name when it is complete. Its
+`wan22.json` is written last, and holds the size of every file: a state without it, or with other sizes, is incomplete and
+never gone on from.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from typing import Callable, NamedTuple
+from contextlib import contextmanager
+from typing import Callable, Iterator, NamedTuple
 
-from .files import write_whole
+from .files import TEMPORARY, remove_folder, remove_tree, sync_folder, write_whole
 from .stage import Refusal
 
 MARKER = "wan22.json"
@@ -24,10 +26,23 @@ class Progress(NamedTuple):
     batches: int
 
 
-def unmark(folder: str) -> None:
-    """Says that a state is not complete; before the first of its files is touched."""
-    if os.path.exists(os.path.join(folder, MARKER)):
-        os.unlink(os.path.join(folder, MARKER))
+@contextmanager
+def fill_state(folder: str) -> Iterator[str]:
+    """The folder to fill and to mark, which is then put in its place. What fails leaves nothing; what is killed, a temporary one.
+
+    One that is there already goes first: two of them may be more than the disk holds.
+    """
+    if os.path.isdir(folder):
+        remove_folder(folder)
+    making = f"{folder}.{os.getpid()}{TEMPORARY}"
+    os.makedirs(making)
+    try:
+        yield making
+        os.rename(making, folder)
+    except BaseException:
+        remove_tree(making)
+        raise
+    sync_folder(os.path.dirname(folder) or ".")
 
 
 def mark(folder: str, context: dict, progress: Progress, files: list[str], kind: str) -> None:

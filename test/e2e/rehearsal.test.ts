@@ -1,3 +1,4 @@
+import { watch } from "node:fs";
 import { cp, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
@@ -339,6 +340,26 @@ describe("an interrupted training", () => {
     }
     expect((await stage.ended).exitCode).toBe(0);
     expect(await hashOutputs(project)).toEqual(wanted);
+  });
+
+  test("has under a state's name only what is complete, whenever it is killed", async () => {
+    const options = { epochs: EPOCHS, args: ARGS };
+    const project = await freshProject();
+    const out = join(project.folder, "out");
+    await mkdir(out, { recursive: true });
+    let torn = 0;
+    for (let tries = 0; tries < 40 && torn < 2; tries += 1) {
+      const stage = await startTraining(project, options);
+      const saves = watch(out);
+      saves.on("change", (_, name) => String(name).includes("-state.") && stage.process.kill("SIGKILL"));
+      await stage.ended;
+      saves.close();
+      const names = await readdir(out);
+      torn += names.filter((name) => name.endsWith(".tmp")).length;
+      for (const name of names.filter((one) => one.endsWith("-state")))
+        expect(await readdir(join(out, name))).toContain("wan22.json");
+    }
+    expect(torn).toBeGreaterThan(0);
   });
 
   const byStep = (epoch: number) => `fox-step${String(epoch * ITEMS).padStart(8, "0")}`;

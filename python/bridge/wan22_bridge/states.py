@@ -9,7 +9,7 @@ from typing import Callable
 from wan22_contract.files import remove_folder, remove_left_behind
 from wan22_contract.retention import Retention
 from wan22_contract.stage import Stage
-from wan22_contract.training_state import Progress, holds, mark, remove_interim_states
+from wan22_contract.training_state import Progress, fill_state, holds, mark, remove_interim_states
 
 from .memory import Memory, write_memory
 from .saving import files_below, sync
@@ -44,22 +44,21 @@ class TrainingStates:
             if os.path.exists(path):
                 self._remove(path)
 
-    def save(self, folder: str, progress: Progress, kind: str, write: Callable[[], None], memory: Memory) -> None:
-        """Has `write` fill the folder, adds what an exact resume needs beside, and marks it last.
+    def save(self, folder: str, progress: Progress, kind: str, write: Callable[[str], None], memory: Memory) -> None:
+        """Has `write` fill a folder, adds what an exact resume needs beside, and marks it last.
 
         Upstream calls this before it removes an older state: there is a complete one at every moment.
         """
         context = self._stage.context
         if holds(folder, context, progress):
             return
-        if os.path.isdir(folder):
-            remove_folder(folder)
-        write()
-        write_memory(folder, memory)
-        files = files_below(folder)
-        for file in files:
-            sync(os.path.join(folder, file))
-        mark(folder, context, progress, files, kind)
+        with fill_state(folder) as making:
+            write(making)
+            write_memory(making, memory)
+            files = files_below(making)
+            for file in files:
+                sync(os.path.join(making, file))
+            mark(making, context, progress, files, kind)
         self.newest = progress
         self._saved.add(folder)
         epochs, steps, batches = progress

@@ -256,7 +256,9 @@ class BridgedTrainer(WanNetworkTrainer):
         kind = "last" if name == train_utils.LAST_STATE_NAME.format(output_name) else kind
         self._refuse_ruined()
         with self._apart():
-            self._states.save(folder, progress, kind, lambda: self._save_state(folder, *rest, **named), self._remember())
+            self._states.save(
+                folder, progress, kind, lambda making: self._save_state(making, *rest, **named), self._remember()
+            )
 
     def _remember(self) -> Memory:
         loss = None if self._loss is None else self._loss.item()

@@ -13,11 +13,11 @@ from wan22_contract.retention import Retention
 from wan22_contract.stage import Refusal
 from wan22_contract.training_state import (
     Progress,
+    fill_state,
     holds,
     mark,
     remove_interim_states,
     require_state,
-    unmark,
 )
 
 from .model import Lora
@@ -66,9 +66,6 @@ class Outputs:
         """Other trainings may be at work in this folder, on names that start with the same letters."""
         own = re.escape(self._name) + r"(?:-\d{6,}|-step\d{8,})?"
         remove_left_behind(self._folder, own + r"(?:\.safetensors|-state)")
-        for name in os.listdir(self._folder) if os.path.isdir(self._folder) else []:
-            if re.fullmatch(own + "-state", name):
-                remove_left_behind(os.path.join(self._folder, name))
 
     def after_resume(self, state: str) -> None:
         self._remove(self._retention.overdue(state))
@@ -131,15 +128,14 @@ class Outputs:
         if holds(path, self._stage.context, progress):
             return
         self.refuse_ruined(progress.steps)
-        os.makedirs(path, exist_ok=True)
-        unmark(path)
         print(f"saving state: {path}")
         notice = {"wan22_rehearsal": "true"}
-        write_tensors(os.path.join(path, "model.safetensors"), self._lora.tensors(), notice, "F32")
-        write_tensors(os.path.join(path, "optimizer.safetensors"), moment_tensors(self._optimizer), notice, "F32")
-        remembered = {"wan22_rehearsal": True, **memory._asdict()}
-        write_whole(os.path.join(path, "rehearsal.json"), json.dumps(remembered).encode())
-        mark(path, self._stage.context, progress, STATE_FILES, kind)
+        with fill_state(path) as making:
+            write_tensors(os.path.join(making, "model.safetensors"), self._lora.tensors(), notice, "F32")
+            write_tensors(os.path.join(making, "optimizer.safetensors"), moment_tensors(self._optimizer), notice, "F32")
+            remembered = {"wan22_rehearsal": True, **memory._asdict()}
+            write_whole(os.path.join(making, "rehearsal.json"), json.dumps(remembered).encode())
+            mark(making, self._stage.context, progress, STATE_FILES, kind)
         self._stage.events.tell(
             "state",
             dir=path,
