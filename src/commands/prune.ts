@@ -1,6 +1,6 @@
 import { readdir } from "node:fs/promises";
 import { hostname } from "node:os";
-import { resolve } from "node:path";
+import { basename, resolve } from "node:path";
 import { type Diagnostic, diagnose } from "../core/diagnostic.ts";
 import { pathInside } from "../core/paths.ts";
 import { storeFolder } from "../core/plan/caches.ts";
@@ -159,13 +159,13 @@ async function findSubjects(
   });
   const first = subjects.find(({ spec }) => spec !== undefined);
   // Caches of pipelines that are gone are found only where all that are there are known, and only in the project itself.
-  if (asked === "named" || first?.cacheDir === undefined || !isAllRead) return subjects;
+  if (asked === "named" || first?.cacheDir === undefined || first.spec === undefined || !isAllRead) return subjects;
   const { root, stateDir, cacheDir } = first;
   if (pathInside(root, cacheDir) === cacheDir) return subjects;
+  const known = new Set([...subjects.map(({ name }) => name), basename(storeFolder(first.spec))]);
   const cached = (await readdir(cacheDir).catch(() => [])).filter((name) => NAME_PATTERN.test(name)).sort();
   const isGone = (subject: Subject) => subject.spec === undefined && cached.includes(subject.name);
   const withCaches = subjects.map((subject) => (isGone(subject) ? { ...subject, cacheDir } : subject));
-  const known = new Set(subjects.map(({ name }) => name));
   const unknown = cached.filter((name) => !known.has(name));
   return [...withCaches, ...unknown.map((name): Subject => ({ name, spec: undefined, root, stateDir, cacheDir }))];
 }

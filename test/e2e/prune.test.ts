@@ -1,3 +1,4 @@
+import { watch } from "node:fs";
 import { mkdir, readdir, rm, symlink, utimes } from "node:fs/promises";
 import { describe, expect, it } from "vitest";
 import { runListSchema } from "../../src/core/state/run-list.ts";
@@ -271,8 +272,15 @@ describe("caches", () => {
     const project = await withOldCaches();
     await project.write("pipelines/other.yaml", (await project.read(FILE)).replace(/^name: .*/m, "name: other"));
     await rm(project.path(FILE));
+    const locked = new Set<string>();
+    const locks = watch(project.path(".wan22/state"));
+    locks.on("change", (_, name) => locked.add(String(name).replace(/\.lock\b.*/, "")));
     expect((await project.run([...PRUNE, "--caches"])).exitCode).toBe(0);
+    locks.close();
     expect(await project.list(".wan22/cache/quickstart")).toEqual([]);
+    // The folder of the store is no pipeline's.
+    expect(locked).toContain("quickstart");
+    expect(locked).not.toContain("store");
   });
 });
 
