@@ -9,6 +9,7 @@ import type { StageId } from "../core/vocabulary.ts";
 import { lookAtLock } from "../host/lock.ts";
 import type { LockOwner } from "../host/lock-owner.ts";
 import { readRunResult, statePaths } from "../host/run-store.ts";
+import { isUnsettled } from "../host/state-store.ts";
 import type { StopManner } from "../host/stop-request.ts";
 import type { ApplyInput } from "./apply-input.ts";
 import { applyPipeline } from "./apply-pipeline.ts";
@@ -190,8 +191,7 @@ async function adopt(input: AttachInput): Promise<AttachResult | undefined> {
   const faulty = before.diagnostics.find(({ severity }) => severity === "error");
   if (faulty !== undefined) return { kind: "failed", diagnostic: faulty };
   if (runsElsewhere(place, before.state)) return elsewhere(place, before.state?.host);
-  const isUnsettled = before.unrecorded.length > 0 || before.unwritten.length > 0 || before.lock.kind === "dead";
-  if (before.alive.length === 0 && !isUnsettled) return restingAt(place, before.state, false);
+  if (before.alive.length === 0 && !isUnsettled(before)) return restingAt(place, before.state, false);
   const telling: Promise<readonly Diagnostic[]>[] = [];
   const taken = await takeOver(place, { onNote, onUnseenEnd: (end) => telling.push(tellOf(input, end)) });
   if (taken.kind === "locked") return undefined;

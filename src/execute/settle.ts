@@ -4,7 +4,7 @@ import { pathInside } from "../core/paths.ts";
 import { foldState, type StateEntry } from "../core/state/fold.ts";
 import type { JournalEntry } from "../core/state/journal.ts";
 import type { State } from "../core/state/state.ts";
-import { isCaching, type StageId } from "../core/vocabulary.ts";
+import { isCaching, STAGE_IDS, type StageId } from "../core/vocabulary.ts";
 import { removeLeftBehindIn } from "../host/atomic-file.ts";
 import { isThere } from "../host/read-file.ts";
 import {
@@ -78,7 +78,7 @@ async function settle({ root, stateDir, pipeline, host, onWaiting, onUnseenEnd }
   const load = () => loadState({ root, stateDir, pipeline, shownFile: pathInside(root, stateFile), host });
   await outwaitTrainers(await load(), { stateDir, onWaiting });
   const loaded = await load();
-  const { copied, unrecorded, unwritten, damagedFile } = loaded;
+  const { copied, unrecorded, unsaved, unwritten, damagedFile } = loaded;
   if (loaded.state === undefined) {
     for (const run of await findUntold(statePaths(stateDir, pipeline).runsDir, pipeline))
       await forgetToTell(join(statePaths(stateDir, pipeline).runsDir, run));
@@ -102,16 +102,15 @@ async function settle({ root, stateDir, pipeline, host, onWaiting, onUnseenEnd }
       await carryOutMoves(movesOf(unfinishedMoves(await readJournal(runDir), entry.stage)), root);
     // What is killed before the end is written down does this once more; afterwards nobody would.
     if (entry.type === "end") await storeUnseen({ stage: entry.stage, runDir }, { root, onWaiting });
+    if (entry.type === "end") state = await writeDigests(state, entry.stage, { runDir, root });
     await appendJournal(runFiles.journal(runDir), [entry]);
-    if (entry.type !== "end") continue;
-    const digests = await proveCheckpoints(state, entry.stage, root);
-    await appendJournal(runFiles.journal(runDir), digests);
-    const proved: State = foldState(state, digests) ?? state;
-    state = proved;
-    if (!isCopied) ended.add(run);
+    if (entry.type === "end" && !isCopied) ended.add(run);
   }
+  for (const { run, stage } of unsaved) state = await writeDigests(state, stage, { runDir: join(runsDir, run), root });
+  await removeDeadEncodingLocks(state, { runsDir, root });
   await writeResults(state, { loaded, runsDir, root });
-  if (unrecorded.length > 0 || damagedFile !== undefined) await saveState(state, { stateDir, damagedFile });
+  if (unrecorded.length + unsaved.length > 0 || damagedFile !== undefined)
+    await saveState(state, { stateDir, damagedFile });
   if (onUnseenEnd === undefined) return;
   const living = new Set(loaded.alive.map((stage) => state.stages[stage]?.run));
   for (const run of await findUntold(runsDir, pipeline)) {
@@ -127,6 +126,17 @@ async function settle({ root, stateDir, pipeline, host, onWaiting, onUnseenEnd }
   }
 }
 
+/** Before the end is written down: by that it is known that nothing is left to do. */
+async function writeDigests(
+  state: State,
+  stage: StageId,
+  { runDir, root }: { readonly runDir: string; readonly root: string },
+): Promise<State> {
+  const digests = await proveCheckpoints(state, stage, root);
+  await appendJournal(runFiles.journal(runDir), digests);
+  return foldState(state, digests) ?? state;
+}
+
 /** What a trainer has encoded whose end nobody saw is there for other pipelines too. */
 async function storeUnseen(
   { stage: id, runDir }: { readonly stage: StageId; readonly runDir: string },
@@ -137,8 +147,23 @@ async function storeUnseen(
   if (stage === undefined) return;
   const unstored = await storeEncoded({ stage, runDir, root });
   if (unstored !== undefined) onWaiting?.(unstored);
-  // With nothing left to encode nobody would ask for the dead runner's any more.
-  if (stage.store !== undefined) await removeDeadLocks(resolve(root, stage.store));
+}
+
+/** Of runners that were killed with all their caches made: with nothing left to encode nobody would ask for them any more. */
+async function removeDeadEncodingLocks({ stages }: State, { runsDir, root }: RunsOfProject): Promise<void> {
+  const stores = new Set<string>();
+  for (const id of STAGE_IDS.filter(isCaching)) {
+    const run = stages[id]?.run;
+    const plan = run === undefined ? undefined : await readRunPlan(join(runsDir, run));
+    const store = plan?.stages.find((planned) => planned.id === id)?.store;
+    if (store !== undefined) stores.add(resolve(root, store));
+  }
+  for (const store of stores) await removeDeadLocks(store);
+}
+
+interface RunsOfProject {
+  readonly runsDir: string;
+  readonly root: string;
 }
 
 /** How a run ended, by its record; undefined of one that was cut off between two stages, which the next run goes on with. */
@@ -171,13 +196,16 @@ async function removeHalfWritten({ stateDir, pipeline }: Pick<SettleOptions, "st
 async function writeResults(
   state: State,
   {
-    loaded: { unrecorded, alive },
+    loaded: { unrecorded, unsaved, alive },
     runsDir,
     root,
   }: { readonly loaded: LoadedState; readonly runsDir: string; readonly root: string },
 ): Promise<void> {
   const living = new Set(alive.map((stage) => state.stages[stage]?.run));
-  const ended = new Set(unrecorded.flatMap(({ run, entry }) => (entry.type === "end" ? [run] : [])));
+  const ended = new Set([
+    ...unrecorded.flatMap(({ run, entry }) => (entry.type === "end" ? [run] : [])),
+    ...unsaved.map(({ run }) => run),
+  ]);
   // A runner that was killed after its last stage's end has left nothing unrecorded, and has not said what came of it.
   if (state.run !== undefined && !ended.has(state.run) && !living.has(state.run)) {
     const runDir = join(runsDir, state.run);

@@ -49,6 +49,8 @@ export interface LoadedState {
   readonly copied: readonly StageId[];
   /** Ends that nobody has seen yet, already folded into `state`: to be added to the journal of the run they belong to. */
   readonly unrecorded: readonly { readonly run: string; readonly entry: JournalEntry }[];
+  /** Ends that a journal tells of and the state's file does not: whoever wrote them down was killed before he wrote that. */
+  readonly unsaved: readonly { readonly run: string; readonly stage: StageId }[];
   /** What a dead trainer's log says beyond its events file, already folded in too. */
   readonly unwritten: readonly {
     readonly run: string;
@@ -57,6 +59,12 @@ export interface LoadedState {
   }[];
   /** A damaged file that is to be set aside before the next write. */
   readonly damagedFile?: string;
+}
+
+/** Whether whoever holds the lock has something to write down, or to put away (`settlePipeline` in execute). */
+export function isUnsettled({ lock, unrecorded, unsaved, unwritten, damagedFile }: LoadedState): boolean {
+  const isLeft = unrecorded.length + unsaved.length + unwritten.length > 0;
+  return isLeft || lock.kind === "dead" || damagedFile !== undefined;
 }
 
 export interface StateRequest {
@@ -78,7 +86,7 @@ export interface StateRequest {
 export async function loadState(request: StateRequest): Promise<LoadedState> {
   const paths = statePaths(request.stateDir, request.pipeline);
   const lock = await lookAtLock(paths.lockFile);
-  const nothing = { state: undefined, lock, alive: [], copied: [], unrecorded: [], unwritten: [] };
+  const nothing = { state: undefined, lock, alive: [], copied: [], unrecorded: [], unsaved: [], unwritten: [] };
   try {
     const found = await findState(request, paths);
     if (found.state === undefined) return { ...nothing, ...found };
@@ -177,7 +185,7 @@ export async function readStateFile(file: string, pipeline: string): Promise<Sta
   return reading.kind === "state" ? reading.state : undefined;
 }
 
-type CaughtUp = Pick<LoadedState, "state" | "alive" | "copied" | "unrecorded" | "unwritten">;
+type CaughtUp = Pick<LoadedState, "state" | "alive" | "copied" | "unrecorded" | "unsaved" | "unwritten">;
 
 interface CatchUpOptions {
   readonly paths: StatePaths;
@@ -192,6 +200,7 @@ async function catchUp(state: State, { paths, root, lock }: CatchUpOptions): Pro
   const alive: StageId[] = [];
   const copied: StageId[] = [];
   const unrecorded: { run: string; entry: JournalEntry }[] = [];
+  const unsaved: { run: string; stage: StageId }[] = [];
   const unwritten: { run: string; stage: StageId; events: readonly TrainerEvent[] }[] = [];
   const starts = await unfoldedStarts(state, runsDir);
   let caughtUp: State | undefined = starts.length === 0 ? state : foldState(state, starts);
@@ -213,6 +222,7 @@ async function catchUp(state: State, { paths, root, lock }: CatchUpOptions): Pro
     if (isAlive || (isAttended && !hasEnd)) alive.push(stage);
     // Between a stage's start and its process, and between that one's end and its record, its runner knows more than anybody.
     if (isAttended) continue;
+    if (hasEnd) unsaved.push({ run, stage });
     // A living trainer's log is read on by whoever follows it.
     if (!isAlive && events.length > 0) unwritten.push({ run, stage, events });
     const unseen = unseenEntry({ stage, process, isAlive, copiedFrom, entries, now: nowSeconds() });
@@ -220,7 +230,7 @@ async function catchUp(state: State, { paths, root, lock }: CatchUpOptions): Pro
     unrecorded.push({ run, entry: unseen });
     caughtUp = foldState(caughtUp, [unseen]);
   }
-  return { state: caughtUp, alive, copied, unrecorded, unwritten };
+  return { state: caughtUp, alive, copied, unrecorded, unsaved, unwritten };
 }
 
 /**

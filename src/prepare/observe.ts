@@ -36,7 +36,7 @@ import { isFile } from "../host/read-file.ts";
 import { observeRealPaths } from "../host/real-paths.ts";
 import { runFiles, statePaths } from "../host/run-store.ts";
 import type { StatCache } from "../host/stat-cache.ts";
-import { loadState } from "../host/state-store.ts";
+import { isUnsettled, loadState } from "../host/state-store.ts";
 import { observeTrainer } from "../host/trainer.ts";
 import { findUntold } from "../host/untold-end.ts";
 import { placeOf } from "./across.ts";
@@ -199,10 +199,9 @@ export async function observeHistory(
     stateDir: spec.stateDir,
     statCache,
   });
-  const { alive, lock, unrecorded, unwritten, damagedFile } = loaded;
+  const { alive, lock } = loaded;
   const { runsDir } = statePaths(stateDir, spec.name);
-  const isLeft = unrecorded.length > 0 || unwritten.length > 0 || lock.kind === "dead" || damagedFile !== undefined;
-  const unsettled = isLeft || (lock.kind === "free" && (await findUntold(runsDir, spec.name)).length > 0);
+  const unsettled = isUnsettled(loaded) || (lock.kind === "free" && (await findUntold(runsDir, spec.name)).length > 0);
   const isOwnRun = (run: string) => existsSync(runFiles.journal(resolve(runsDir, run)));
   const atWork = workElsewhere(loaded, record, { ...spec, isOwnRun });
   const diagnostics = [

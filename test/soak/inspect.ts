@@ -12,12 +12,17 @@ import { apply, OUTPUT, PIPELINE, processesOf, start, type Trial, waitFor } from
 
 /** Everything that must be so when a disturbed pipeline has come to its end. */
 
+/** What a taking of a lock that was killed leaves may be another's: the next one removes it when it is a minute old. */
+const YOUNG_LOCK = /\.lock(?:\.claim-[0-9a-f]+)?\.[0-9a-f]{8}\.\d+\.tmp$/;
+
 /** SHA-256 by path below the output folder: of checkpoints, and of what training states hold but for their markers. */
 export type Outputs = Readonly<Record<string, string>>;
 
 export async function hashOutputs({ project }: Trial): Promise<Outputs> {
   const names = await project.list(OUTPUT);
-  const kept = names.filter((name) => !name.startsWith("archive/") && !name.endsWith("/wan22.json"));
+  const kept = names.filter(
+    (name) => !name.startsWith("archive/") && !name.endsWith("/wan22.json") && !YOUNG_LOCK.test(name),
+  );
   const hashes = kept.map(async (name) => {
     const bytes = await readFile(project.path(`${OUTPUT}/${name}`));
     return [name, createHash("sha256").update(bytes).digest("hex")] as const;
@@ -85,7 +90,8 @@ async function findUnrecorded(trial: Trial): Promise<readonly string[]> {
   const request = { root: project.folder, cacheDirs: [], outputDirs: [OUTPUT], stateDir: project.path(".wan22") };
   const { outputs, states } = await observeDisk(request);
   const recorded = new Set([...checkpoints.map(({ file }) => file), ...training_states.map(({ dir }) => dir)]);
-  const there = new Set([...Object.keys(outputs), ...states.map(({ dir }) => dir)]);
+  const files = Object.keys(outputs).filter((file) => !YOUNG_LOCK.test(file));
+  const there = new Set([...files, ...states.map(({ dir }) => dir)]);
   return [
     ...[...recorded].filter((path) => !there.has(path)).map((path) => `${path} is recorded and not there`),
     ...[...there].filter((path) => !recorded.has(path)).map((path) => `${path} is there and not recorded`),
@@ -110,9 +116,6 @@ function withoutSerial({ serial: _entries, ...state }: State): Omit<State, "seri
 
 /** A run's own stop file stays with the run: it says that its trainer was asked. */
 const LEFT = /\.tmp$|\.lock$|^\.wan22\/state\/.*\.stop$|\.claim|\.damaged-/;
-/** What a taking of a lock that was killed leaves may be another's: the next one removes it when it is a minute old. */
-const YOUNG_LOCK = /\.lock(?:\.claim-[0-9a-f]+)?\.[0-9a-f]{8}\.\d+\.tmp$/;
-
 async function findLeftovers({ project }: Trial): Promise<readonly string[]> {
   const names = await project.list(".");
   return names.filter((name) => LEFT.test(name) && !YOUNG_LOCK.test(name));

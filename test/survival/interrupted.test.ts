@@ -1,4 +1,4 @@
-import { stat } from "node:fs/promises";
+import { rm, stat } from "node:fs/promises";
 import { hostname } from "node:os";
 import { describe, expect, it } from "vitest";
 import type { ApplyEvent } from "../../src/core/apply-event.ts";
@@ -221,6 +221,16 @@ describe("an apply that is interrupted", () => {
   });
 });
 
+const goneOwner = {
+  version: 1,
+  who: "ada",
+  host: hostname(),
+  pid: 1,
+  boot_id: "b",
+  start_time: "1",
+  since: "yesterday",
+};
+
 describe("what a killed runner left is put in order by the next apply", () => {
   it("also where the pipeline can't be planned any more", async () => {
     const project = await longQuickstart();
@@ -243,19 +253,35 @@ describe("what a killed runner left is put in order by the next apply", () => {
     expect((await project.run(["apply", FILE, "--auto-approve"])).exitCode).toBe(0);
   });
 
+  it("also an end that is in the journal and not in the state yet, where nothing is to do", async () => {
+    const project = await longQuickstart();
+    const applying = startApply(project);
+    await applying.until(stepFrom(130));
+    const before = await project.read(".wan22/state/quickstart.json");
+    expect(await applying.ended).toBe(0);
+    const whole = await readState(project);
+    const runDir = `.wan22/runs/${whole.run}`;
+    const journal = (await project.read(`${runDir}/journal.ndjson`)).trimEnd().split("\n");
+    await project.write(
+      `${runDir}/journal.ndjson`,
+      `${journal.filter((line) => !line.includes('"digest"')).join("\n")}\n`,
+    );
+    await rm(project.path(`${runDir}/result.json`));
+    await project.write(".wan22/state/quickstart.json", before);
+    await project.write(".wan22/cache/store/locks/0123456789abcdef.lock", JSON.stringify(goneOwner));
+
+    const { exitCode, stdout } = await project.run(["apply", FILE, "--auto-approve"]);
+
+    expect([exitCode, stdout]).toEqual([0, expect.stringContaining("No changes")]);
+    expect({ ...(await readState(project)), serial: 0 }).toEqual({ ...whole, serial: 0 });
+    expect(JSON.parse(await project.read(`${runDir}/result.json`))).toMatchObject({ outcome: "finished" });
+    expect(await project.list(".wan22/cache/store/locks")).toEqual([]);
+  });
+
   it("also its lock, where nothing is to do", async () => {
     const project = await makeQuickstart();
     expect((await project.run(["apply", FILE, "--auto-approve"])).exitCode).toBe(0);
-    const owner = {
-      version: 1,
-      who: "ada",
-      host: hostname(),
-      pid: 1,
-      boot_id: "b",
-      start_time: "1",
-      since: "yesterday",
-    };
-    await project.write(".wan22/state/quickstart.lock", JSON.stringify(owner));
+    await project.write(".wan22/state/quickstart.lock", JSON.stringify(goneOwner));
     const { exitCode, stdout, stderr } = await project.run(["apply", FILE, "--auto-approve"]);
     expect([exitCode, stdout]).toEqual([0, expect.stringContaining("No changes")]);
     expect(stderr).toContain("its lock was taken over");
