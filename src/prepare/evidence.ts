@@ -1,7 +1,7 @@
 import { basename, join, relative, resolve } from "node:path";
 import { lastCheckpoints } from "../core/provenance/last-checkpoints.ts";
 import type { Provenance, ProvenanceOutput } from "../core/provenance/record.ts";
-import { statementFile } from "../core/provenance/statement.ts";
+import { readStatement, statementFile } from "../core/provenance/statement.ts";
 import type { Evidence } from "../core/provenance/verification.ts";
 import type { JournalEntry } from "../core/state/journal.ts";
 import { hashFile, sha256 } from "../host/hash.ts";
@@ -40,20 +40,33 @@ export async function findRun(run: string, folder: string, environment: Environm
 
 /** What there is of each output of a run, wherever it was moved since. */
 export async function evidenceOfRun(found: FoundRun, record: Provenance): Promise<readonly Evidence[]> {
-  const { root, stateDir } = found;
-  const runs = await listRuns(statePaths(stateDir, record.pipeline).runsDir, record.pipeline);
-  const later = runs.filter((runDir) => basename(runDir) > found.run);
-  const moves = (await Promise.all(later.map(readJournal))).flat().flatMap(movesIn);
+  const moves = await movesAfter(found, record.pipeline);
   const evidence: Evidence[] = [];
   for (const output of record.outputs) {
-    const file = moves.reduce((at, { from, to }) => (at === from ? to : at), output.file);
-    const path = resolve(root, file);
+    const file = whereNow(output.file, moves);
+    const path = resolve(found.root, file);
     evidence.push(await evidenceOf({ path, file, digest: await digestOf(path) }, { ...found, record, output }));
   }
   return evidence;
 }
 
-function movesIn(entry: JournalEntry) {
+interface Move {
+  readonly from: string;
+  readonly to: string;
+}
+
+/** What later runs of the pipeline have archived and renamed, in the order in which they did. */
+async function movesAfter({ stateDir, run }: FoundRun, pipeline: string): Promise<readonly Move[]> {
+  const runs = await listRuns(statePaths(stateDir, pipeline).runsDir, pipeline);
+  const later = runs.filter((runDir) => basename(runDir) > run);
+  return (await Promise.all(later.map(readJournal))).flat().flatMap(movesIn);
+}
+
+function whereNow(file: string, moves: readonly Move[]): string {
+  return moves.reduce((at, { from, to }) => (at === from ? to : at), file);
+}
+
+function movesIn(entry: JournalEntry): readonly Move[] {
   if (entry.type === "archived") return entry.files;
   return entry.type === "renamed" ? [{ from: entry.from, to: entry.to }] : [];
 }
@@ -63,6 +76,7 @@ export async function evidenceOfFile(file: string, folder: string, environment: 
   const path = resolve(folder, file);
   const digest = await digestOf(path);
   const roots = [...new Set([findRoot(path), findRoot(join(folder, "pipeline.yaml"))])];
+  const writers: Known[] = [];
   let namesake: Known | undefined;
   let knownTo: string | undefined;
   let unreadRun: string | undefined;
@@ -77,15 +91,35 @@ export async function evidenceOfFile(file: string, folder: string, environment: 
         }
         const known = { root, stateDir, runDir, run: record.run, record };
         const output = record.outputs.find(({ sha256 }) => sha256 === digest);
-        if (output !== undefined) return evidenceOf({ path, file, digest }, { ...known, output });
+        if (output !== undefined) writers.push({ ...known, output });
         const other = record.outputs.find((one) => resolve(root, one.file) === path);
         if (other !== undefined) namesake ??= { ...known, output: other };
       }
       if (digest !== undefined && (await stateKnows(digest, { stateDir, pipeline }))) knownTo ??= pipeline;
     }
   }
+  const writer = await writerOf(path, writers);
+  if (writer !== undefined) return evidenceOf({ path, file, digest }, writer);
   const evidence = await evidenceOf({ path, file, digest }, namesake);
   return { ...evidence, knownTo, unreadRun };
+}
+
+/**
+ * Which of the runs that wrote the same bytes, the newest first: what is made again from the same comes out the same. It is the one
+ * that the statement beside the file names, else the one whose file lies there by the records.
+ */
+async function writerOf(path: string, writers: readonly Known[]): Promise<Known | undefined> {
+  const [newest] = writers;
+  if (writers.length < 2) return newest;
+  const statement = readStatement(await readTextFile(statementFile(path)).catch(() => undefined));
+  const named = statement?.predicate.runDetails.metadata.invocationId;
+  const byStatement = writers.find(({ run }) => run === named);
+  if (byStatement !== undefined) return byStatement;
+  for (const writer of writers) {
+    const moves = await movesAfter(writer, writer.record.pipeline);
+    if (resolve(writer.root, whereNow(writer.output.file, moves)) === path) return writer;
+  }
+  return newest;
 }
 
 /** Whether a run whose record is there and can't be read says in its journal that it wrote these bytes. */

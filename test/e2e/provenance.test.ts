@@ -241,6 +241,31 @@ it("a statement goes where its checkpoint goes: to its epoch's name, away with i
   expect(archived.files.every(({ file }) => file.includes("/archive/"))).toBe(true);
 });
 
+it("a checkpoint of which two runs wrote the same bytes belongs to the one whose place it has", async () => {
+  const project = await makeGitQuickstart(short);
+  const first = await train(project);
+  const { exitCode } = await project.run(["apply", "--replace", "train", "--auto-approve", PIPELINE]);
+  expect(exitCode).toBe(0);
+  const second = await recordOf(project);
+  const digests = ({ outputs }: Provenance) => outputs.map(({ sha256 }) => sha256);
+  expect(digests(second)).toEqual(digests(first));
+
+  const archive = `output/quickstart/archive/${second.run}`;
+  for (const name of ["quickstart.safetensors", "quickstart-000001.safetensors"]) {
+    const archived = await verify(project, `${archive}/${name}`);
+    expect(archived.others).toEqual([]);
+    expect(archived.files.map(({ run }) => run)).toEqual([first.run]);
+    const now = await verify(project, `output/quickstart/${name}`);
+    expect(now.others).toEqual([]);
+    expect(now.files.map(({ run }) => run)).toEqual([second.run]);
+  }
+  // Elsewhere, with its statement, it is still known whose it is.
+  const [from, to] = [`${archive}/quickstart.safetensors`, "copy.safetensors"];
+  await copyFile(project.path(from), project.path(to));
+  await copyFile(project.path(`${from}.intoto.json`), project.path(`${to}.intoto.json`));
+  expect((await verify(project, "copy.safetensors")).files.map(({ run }) => run)).toEqual([first.run]);
+});
+
 /** Every file but Git's own and the index of the clips, with its text. */
 async function everything(project: Project): Promise<ReadonlyMap<string, string>> {
   const files = (await project.list(".")).filter((file) => !file.startsWith(".git/") && !file.includes("/index/"));

@@ -56,6 +56,16 @@ export const statementSchema = z.strictObject({
 export type Statement = z.infer<typeof statementSchema>;
 type Resource = z.infer<typeof resource>;
 
+/** What lies beside a checkpoint; undefined of what is no statement of this program's. */
+export function readStatement(text: string | undefined): Statement | undefined {
+  if (text === undefined) return undefined;
+  try {
+    return statementSchema.safeParse(JSON.parse(text)).data;
+  } catch {
+    return undefined;
+  }
+}
+
 /** The statement of one output of a run. Undefined where there is no commit that it could be traced to. */
 export function statementOf(record: Provenance, output: ProvenanceOutput): Statement | undefined {
   const { source, stages, made_from, tool, python, machine, started, ended, run, plan_digest } = record;
@@ -78,7 +88,7 @@ export function statementOf(record: Provenance, output: ProvenanceOutput): State
           ...(stage === undefined ? {} : stageParameters(stage)),
           ...(python === undefined ? {} : { python }),
           platform: machine.platform,
-          ...(machine.driver === undefined ? {} : { driver: machine.driver }),
+          ...(machine.driver === undefined ? {} : { gpu_driver: machine.driver }),
           gpus: machine.gpus.map(({ name, vram_gib }) => ({ name, vram_gib })),
         },
         resolvedDependencies: dependenciesOf(record, source),

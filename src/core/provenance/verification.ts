@@ -2,7 +2,7 @@ import * as z from "zod";
 import { baseName } from "../paths.ts";
 import { canonicalJson } from "../plan/canonical.ts";
 import { beyondCommit, type Provenance, type ProvenanceOutput } from "./record.ts";
-import { statementOf, statementSchema } from "./statement.ts";
+import { readStatement, statementOf } from "./statement.ts";
 
 /** What is proved of a checkpoint, and what is not: `wan22 verify` as data. */
 
@@ -163,15 +163,6 @@ function ofStatement({ statement, record, output, isLast, sha256 }: Evidence): r
           text: `The statement beside it was edited, or is another file's: it differs in ${moved.slice(0, 5).join(", ")}.`,
         },
       ];
-}
-
-function readStatement(text: string | undefined) {
-  if (text === undefined) return undefined;
-  try {
-    return statementSchema.safeParse(JSON.parse(text)).data;
-  } catch {
-    return undefined;
-  }
 }
 
 /** Dotted paths at which two values differ. */

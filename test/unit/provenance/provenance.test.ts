@@ -99,6 +99,7 @@ describe("a statement", () => {
     // Each descriptor has to say by what a thing is known.
     for (const { uri, digest } of buildDefinition.resolvedDependencies) expect(uri ?? digest).toBeDefined();
     expect(runDetails.metadata.invocationId).toBe(record.run);
+    expect(buildDefinition.internalParameters).toMatchObject({ driver: "rehearsal", gpu_driver: "550.54" });
     expect(runDetails.byproducts).toEqual([{ name: "fox-000001.safetensors", digest: { sha256: ONE } }]);
   });
 
