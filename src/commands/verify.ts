@@ -3,7 +3,7 @@ import { type Diagnostic, diagnose } from "../core/diagnostic.ts";
 import { PROVENANCE_CODES } from "../core/provenance/codes.ts";
 import { checkpointOfStatement } from "../core/provenance/statement.ts";
 import { type Evidence, type VerifiedFile, verificationOf, verifyFile } from "../core/provenance/verification.ts";
-import { isFile, isThere } from "../host/read-file.ts";
+import { isFile, isFolder, isThere } from "../host/read-file.ts";
 import { readProvenance, runFiles } from "../host/run-store.ts";
 import { evidenceOfFile, evidenceOfRun, findRun } from "../prepare/evidence.ts";
 import { viewVerification } from "../views/human/verification.ts";
@@ -23,6 +23,7 @@ async function whyNoCheckpoint(word: string, folder: string): Promise<string | u
   if (checkpoint !== undefined && (await isThere(path)))
     return `${word} is the statement of a checkpoint, and is proved with it: \`wan22 verify ${checkpoint}\`.`;
   if ((await isFile(path)) || !(await isThere(path))) return undefined;
+  if (!(await isFolder(path))) return `${word} is a pipe or a device. ${PROVENANCE_CODES.noCheckpoint.mend}`;
   if (await isThere(join(path, "wan22.json")))
     return `${word} is a training state, of which no run records the bytes. Name a checkpoint, or a run by its id.`;
   return `${word} is a folder. Name the checkpoints in it: \`wan22 verify ${word.replace(/\/$/, "")}/*.safetensors\`.`;
@@ -42,11 +43,11 @@ export async function runVerify(
     else files.push(...found.map(verifyFile));
   }
   showDiagnostics(diagnostics, terminal, { format });
-  const verification = verificationOf(files);
+  const verification = verificationOf(files, { found: diagnostics.length === 0 });
   const { width, colour } = terminal;
   if (format === "json") terminal.out(viewVerificationJson(verification));
   else if (files.length > 0) terminal.out(viewVerification(verification, { width, colour }));
-  return verification.proved && diagnostics.length === 0 ? EXIT.fine : EXIT.error;
+  return verification.proved ? EXIT.fine : EXIT.error;
 }
 
 async function look(word: string, { folder, environment }: Terminal): Promise<readonly Evidence[] | Diagnostic> {

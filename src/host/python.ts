@@ -1,5 +1,6 @@
-import { readdir, readFile, stat } from "node:fs/promises";
+import { readdir, readFile } from "node:fs/promises";
 import { dirname, isAbsolute, join, resolve } from "node:path";
+import { isFolder } from "./read-file.ts";
 
 /** What can be known of a Python without starting it. */
 
@@ -116,13 +117,5 @@ async function readText(file: string): Promise<string> {
     return await readFile(file, "utf8");
   } catch {
     return "";
-  }
-}
-
-async function isFolder(path: string): Promise<boolean> {
-  try {
-    return (await stat(path)).isDirectory();
-  } catch {
-    return false;
   }
 }

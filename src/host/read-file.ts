@@ -58,6 +58,15 @@ export async function isFile(path: string): Promise<boolean> {
   }
 }
 
+/** Whether a folder is at a path; no where nobody may look. */
+export async function isFolder(path: string): Promise<boolean> {
+  try {
+    return (await stat(path)).isDirectory();
+  } catch {
+    return false;
+  }
+}
+
 /** A file's text. Unlike Node's own, every system error names the file: that of a folder read as a file does not. */
 export async function readTextFile(file: string): Promise<string> {
   try {

@@ -114,6 +114,9 @@ it("a run of a committed pipeline records what it was made from, and proves what
     others: [["bytes", "refuted"]],
   });
   expect((await project.run(["verify", "20200101T000000Z-fox-0000"])).stderr).toContain("E1");
+  const half = await project.run(["verify", LAST, "output/none.safetensors"]);
+  expect([half.exitCode, half.stdout.trimEnd().split("\n").at(-1)]).toEqual([1, "Not all of it is proved."]);
+  expect((await project.run(["verify", "/dev/null"])).stderr).toContain("is a pipe or a device");
 
   // What is no checkpoint is said to be none, with what to name instead.
   for (const [named, instead] of [

@@ -17,7 +17,7 @@ const findingSchema = z.strictObject({
 export const verificationSchema = z
   .strictObject({
     format_version: z.literal("1.0"),
-    proved: z.boolean().describe("Whether every finding of every file is"),
+    proved: z.boolean().describe("Whether all that was named was found, and every finding of every file is"),
     files: z.array(
       z.strictObject({
         file: z.string().describe("As it was named, or relative to the root where inside it"),
@@ -72,9 +72,10 @@ export function verifyFile(evidence: Evidence): VerifiedFile {
   return { file, ...known, ...(source === undefined ? {} : { commit: source.commit }), findings };
 }
 
-export function verificationOf(files: readonly VerifiedFile[]): Verification {
+/** `found`: whether there was something to look at for each thing that was named. */
+export function verificationOf(files: readonly VerifiedFile[], { found }: { readonly found: boolean }): Verification {
   const proved = files.every(({ findings }) => findings.every(({ verdict }) => verdict === "proved"));
-  return { format_version: "1.0", proved: proved && files.length > 0, files: [...files] };
+  return { format_version: "1.0", proved: proved && found && files.length > 0, files: [...files] };
 }
 
 function ofBytes(evidence: Evidence): readonly VerifyFinding[] {

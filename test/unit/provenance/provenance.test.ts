@@ -155,11 +155,12 @@ describe("of a file", () => {
     const evidence = { ...sound, ...change };
 
     expect(verdicts(evidence)).toEqual(expected);
-    expect(verificationOf([verifyFile(evidence)]).proved).toBe(expected.length === 0);
+    expect(verificationOf([verifyFile(evidence)], { found: true }).proved).toBe(expected.length === 0);
   });
 
   it("nothing at all is not proved", () => {
-    expect(verificationOf([]).proved).toBe(false);
+    expect(verificationOf([], { found: true }).proved).toBe(false);
+    expect(verificationOf([verifyFile(sound)], { found: false }).proved).toBe(false);
   });
 });
 
