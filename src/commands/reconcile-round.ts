@@ -1,24 +1,22 @@
-import { relative, resolve } from "node:path";
 import { type Diagnostic, diagnose } from "../core/diagnostic.ts";
 import { isOpen, nextOpening } from "../core/opening-hours.ts";
 import { findNews, seeing } from "../core/plan/news.ts";
 import { type Circumstances, decide } from "../core/plan/reconcile.ts";
 import { type Attempt, newReconcileRecord, type ReconcileRecord, whyHeld } from "../core/plan/reconcile-record.ts";
-import { readAddress } from "../core/spec/cell.ts";
 import type { WatchRules } from "../core/spec/spec.ts";
 import { nowSeconds, wallClock } from "../host/clock.ts";
-import { type FollowedBranch, filesOf, headOf } from "../host/followed-branch.ts";
+import { type FollowedBranch, headOf } from "../host/followed-branch.ts";
 import { isProcessAlive } from "../host/process.ts";
-import { PROJECT_FILE } from "../host/project.ts";
 import { readReconcileRecord, readSeen, writeReconcileRecord, writeSeen } from "../host/reconcile-store.ts";
 import { WATCH_CODES } from "../host/watch-codes.ts";
 import { type Prepared, prepare } from "../prepare/prepare.ts";
 import { readPipelines } from "../prepare/read.ts";
 import { observeCandidate, rulesOf } from "../prepare/reconcile-facts.ts";
 import { carryOutVerdicts } from "./carry-out-verdicts.ts";
+import { committedFiles } from "./committed-files.ts";
 import { EXIT, type ExitCode, planExitCode } from "./exit-code.ts";
 import { followTip, type Round, type RoundOptions, type Telling } from "./follow-tip.ts";
-import { projectOf, yamlFilesOf } from "./pipeline-files.ts";
+import { yamlFilesOf } from "./pipeline-files.ts";
 import type { ReconcileOptions } from "./reconcile-options.ts";
 import { openStandings, type Standings, tellWatch } from "./tell-watch.ts";
 import type { Terminal } from "./terminal.ts";
@@ -153,29 +151,6 @@ function rulesChanged(held: string, from: string, to: string, { git }: Reconcile
   const look = `\`git diff ${from.slice(0, 7)} ${to.slice(0, 7)}\``;
   const mend = `Look at it with ${look}, and let it count with \`wan22 watch --apply --git ${git} --accept-rules\`.`;
   return diagnose(kind, `Nothing of ${to.slice(0, 7)} is begun: ${held}. ${kind.why} ${mend}`);
-}
-
-/** What a commit holds itself, of the pipelines that are here. */
-async function committedFiles(
-  files: readonly string[],
-  followed: FollowedBranch,
-  commit: string,
-  { folder }: Terminal,
-): Promise<{ readonly chosen: readonly string[]; readonly problems: readonly Diagnostic[] }> {
-  const kind = WATCH_CODES.notInCommit;
-  const named = files.length > 0 ? files : await yamlFilesOf(folder);
-  const pathOf = (file: string) =>
-    relative(followed.top, resolve(folder, readAddress(file).file)).replaceAll("\\", "/");
-  const project = pathOf(resolve(projectOf(folder), PROJECT_FILE));
-  const held = await filesOf(followed, commit, [project, ...named.map(pathOf)]);
-  const strays = [
-    ...named.filter((file) => held.get(pathOf(file)) !== "file"),
-    ...(held.get(project) === "link" ? [project] : []),
-  ];
-  if (strays.length === 0) return { chosen: named, problems: [] };
-  const what = `${strays.join(", ")}: ${commit.slice(0, 7)} has no such file of its own.`;
-  const chosen = held.get(project) === "link" ? [] : named.filter((file) => !strays.includes(file));
-  return { chosen, problems: [diagnose(kind, `${what} ${kind.why} ${kind.mend}`)] };
 }
 
 function hoursNow(rules: WatchRules | undefined, standings: Standings): Circumstances["hours"] {

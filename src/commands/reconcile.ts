@@ -43,7 +43,7 @@ export async function runReconcile(
       : await onAndOn(followed, options, terminal);
   } catch (error) {
     // Where nothing can be written down nothing is begun.
-    const diagnostic = await explainSystemError(error, followed.gitDir);
+    const diagnostic = await explainSystemError(error, followed.top);
     if (diagnostic === undefined) throw error;
     showDiagnostics([diagnostic], terminal, options);
     return EXIT.error;

@@ -1,21 +1,16 @@
-import { readdir } from "node:fs/promises";
 import { resolve } from "node:path";
-import { joinPath } from "../core/paths.ts";
 import type { StagePlan } from "../core/plan/plan.ts";
 import { lastCheckpoints } from "../core/provenance/last-checkpoints.ts";
 import { provenanceOf, withOutputs } from "../core/provenance/record-of.ts";
 import { statementFile, statementOf } from "../core/provenance/statement.ts";
-import { readAddress } from "../core/spec/cell.ts";
-import { lockFileOf } from "../core/spec/lock-file.ts";
-import type { Spec } from "../core/spec/spec.ts";
 import type { State } from "../core/state/state.ts";
 import { writeWholeFile } from "../host/atomic-file.ts";
 import { nowSeconds } from "../host/clock.ts";
-import { PROJECT_FILE } from "../host/project.ts";
 import { isThere } from "../host/read-file.ts";
 import { readEvents, readJournal, readProvenance, runFiles } from "../host/run-store.ts";
 import { observeSource } from "../host/source-commit.ts";
 import { observeTrainingMachine } from "../host/training-machine.ts";
+import { sourceTexts } from "../prepare/source-texts.ts";
 import type { ApplyInput } from "./apply-input.ts";
 import { stageCommand } from "./command.ts";
 import { removeFiles } from "./make-room.ts";
@@ -38,7 +33,7 @@ export async function beginProvenance(
   const { resolved, trainer, pythonDir, gpus, madeFrom, tool } = start;
   const { spec } = resolved;
   const { source, texts } = await observeSource(root, {
-    texts: await textsOf(spec, root),
+    texts: await sourceTexts(spec, root),
     except: [stateDir, resolve(root, spec.cacheDir), resolve(root, spec.output.dir.path)],
   });
   const environmentOf = (stage: StagePlan) => {
@@ -65,16 +60,6 @@ export async function beginProvenance(
     ...(await observeTrainingMachine(spec.trainer.backend, gpus)),
   });
   await write(runFiles.provenance(runDir), record);
-}
-
-/** Everything of the project that a plan is read from, from the root. */
-async function textsOf(spec: Spec, root: string): Promise<readonly string[]> {
-  const own = spec.templatesDir?.path;
-  const found = own === undefined ? [] : await readdir(resolve(root, own), { recursive: true }).catch(() => []);
-  const templates = found
-    .filter((name) => /\.(?:hbs|ya?ml)$/.test(name))
-    .map((name) => joinPath(own ?? ".", name.replaceAll("\\", "/")));
-  return [...spec.files.map((file) => readAddress(file).file), PROJECT_FILE, lockFileOf(spec), ...templates];
 }
 
 export interface EndedRun {

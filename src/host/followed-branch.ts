@@ -186,19 +186,46 @@ async function isLoose(git: Git, commit: string): Promise<boolean> {
 /** With LFS the clips themselves are fetched. */
 const CHECKOUT_MS = 3_600_000;
 
-/** Files of a commit, from the top, that are what they seem: no links. */
+export interface CommittedFile {
+  readonly kind: "file" | "link";
+  readonly object: string;
+}
+
+/** What of these a commit has, from the top: files that are what they seem, and links. */
 export async function filesOf(
   { git }: FollowedBranch,
   commit: string,
   paths: readonly string[],
-): Promise<ReadonlyMap<string, "file" | "link">> {
+): Promise<ReadonlyMap<string, CommittedFile>> {
   const listed = await runGit(git, ["ls-tree", "-r", "-z", "--full-tree", commit, "--", ...paths]);
   const lines = isDone(listed) ? listed.stdout.split("\0") : [];
   return new Map(
-    lines.flatMap((line): [string, "file" | "link"][] => {
+    lines.flatMap((line): [string, CommittedFile][] => {
       const [entry = "", name] = line.split("\t");
       if (name === undefined) return [];
-      return [[name, entry.startsWith("100") ? "file" : "link"]];
+      return [[name, { kind: entry.startsWith("100") ? "file" : "link", object: entry.split(" ")[2] ?? "" }]];
     }),
   );
+}
+
+/**
+ * Files that are here and not as a commit has them, also where Git was told to overlook that, or to ignore them; those that can't be
+ * compared too. From the top; what does not lie there is no affair of a commit's.
+ */
+export async function differingFiles(
+  followed: FollowedBranch,
+  commit: string,
+  paths: readonly string[],
+): Promise<readonly string[]> {
+  const { top, git } = followed;
+  const here = [...new Set(paths)].filter((path) => !path.startsWith("../") && existsSync(join(top, path)));
+  if (here.length === 0) return [];
+  const held = await filesOf(followed, commit, here);
+  // As they would be committed, with whatever line ends they have here.
+  const hashed = await runGit(git, ["hash-object", "--", ...here]);
+  const objects = isDone(hashed) ? hashed.stdout.split("\n") : [];
+  return here.filter((path, index) => {
+    const file = held.get(path);
+    return file?.kind !== "file" || file.object !== objects[index];
+  });
 }

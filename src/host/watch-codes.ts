@@ -87,7 +87,7 @@ export const WATCH_CODES = {
     severity: "warning",
     summary: "A pipeline is not what the commit has there",
     why: "Only what a commit holds as a file of its own is applied: neither what merely lies here nor what a link leads to.",
-    mend: "Commit the file itself.",
+    mend: "Commit the file itself. Of one that Git was told to overlook, `git ls-files -v` tells (`S`, or a small letter).",
     example: "ln -s /srv/fox.yaml pipelines/fox.yaml",
   },
   noTimeZone: {

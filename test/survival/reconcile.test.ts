@@ -203,6 +203,36 @@ describe("commits that mean harm, or none that anybody can read", () => {
     expect((await at.look()).filter((line) => line.startsWith("quickstart "))).toEqual(["quickstart begun"]);
   });
 
+  it("are carried out as they are, without what Git ignores here or was told to overlook", async () => {
+    const at = await copyFollowing(template);
+    await at.gpu.write("output/base.yaml", "train: { seed: 7 }\n");
+    await at.edit("name: quickstart\n", "name: quickstart\nextends: ../output/base.yaml\n");
+    const ignored = await at.look();
+    expect(ignored[1]).toMatch(/^W11: pipelines\/quickstart\.yaml is read from output\/base\.yaml, /);
+    expect(ignored.slice(2).join()).not.toContain("begun");
+    await git(at, "revert", "--no-edit", "HEAD");
+    await git(at, "push", "--quiet", "origin", "HEAD:main");
+    expect((await at.look(...CLOSED)).slice(-2)).toEqual(["no more W11", "exit 0"]);
+
+    for (const flag of ["skip-worktree", "assume-unchanged"]) {
+      await runGitIn(at.gpu.folder, "update-index", `--${flag}`, FILE);
+      const yaml = await at.gpu.read(FILE);
+      await at.gpu.write(FILE, yaml.replace("network_dim: 16", "network_dim: 4"));
+      const overlooked = await at.look();
+      expect(overlooked[0]).toMatch(/^W11: pipelines\/quickstart\.yaml is read from pipelines\/quickstart\.yaml, /);
+      expect(overlooked.join()).not.toContain("begun");
+      await at.gpu.write(FILE, yaml);
+      await runGitIn(at.gpu.folder, "update-index", `--no-${flag}`, FILE);
+      await at.look(...CLOSED);
+    }
+    // With the line ends that this machine writes it is still the commit's.
+    await runGitIn(at.gpu.folder, "config", "core.autocrlf", "true");
+    await rm(at.gpu.path(FILE));
+    await runGitIn(at.gpu.folder, "checkout", "--", FILE);
+    expect(await at.gpu.read(FILE)).toContain("\r\n");
+    expect((await at.look()).at(-2)).toBe("quickstart begun");
+  });
+
   it("that bring records along, or put a link in their place, are not checked out", async () => {
     const at = await copyFollowing(template);
     const record = "what lies here";
@@ -344,6 +374,14 @@ describe("what is in the way", () => {
     expect(await asked("--apply", "--git", "main")).toBe("1 W3");
     expect(await asked("--apply", "--git", "origin/-x y")).toBe("1 W3");
     expect(await asked("--apply", "--git", "origin/main", "--only", "train")).toMatch(/^1 error: /);
+  });
+
+  it("is one that could not be remembered: where is said as from the checkout", async () => {
+    const at = await copyFollowing(template);
+    await at.gpu.write(".git/wan22", "");
+    const { exitCode, stderr } = await at.gpu.run(["watch", "--apply", "--git", "origin/main", "--once"]);
+    expect(exitCode).toBe(1);
+    expect(stderr.replace(/\s+/g, " ")).toMatch(/error\[A18\].* \.git\/wan22 is a file/);
   });
 });
 
