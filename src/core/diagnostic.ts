@@ -1,4 +1,5 @@
 /** Diagnostics: what is wrong, why, and how to mend it, as plain data. Printing them is the views' work. */
+import { withoutCredentials } from "./credentials.ts";
 import { printable } from "./printable.ts";
 
 export type Severity = "error" | "warning" | "note";
@@ -63,10 +64,11 @@ export interface DiagnosticOptions {
 
 /**
  * Makes a diagnostic of a kind. `text` is full sentences: what, why, how to mend. The names in it come from disks: a line
- * break in one would begin a line that looks like this program's own, so none is left.
+ * break in one would begin a line that looks like this program's own, so none is left. Nor are passwords in addresses: what is
+ * found goes into comments and logs.
  */
 export function diagnose(kind: DiagnosticKind, text: string, options: DiagnosticOptions = {}): Diagnostic {
-  const detail = `${printable(text)}${options.below ?? ""}`;
+  const detail = withoutCredentials(`${printable(text)}${options.below ?? ""}`);
   return {
     severity: options.severity ?? kind.severity,
     code: kind.code,
@@ -75,7 +77,10 @@ export function diagnose(kind: DiagnosticKind, text: string, options: Diagnostic
     message: `${kind.summary}: ${detail}`,
     ...(options.at === undefined ? {} : { file: options.at.file }),
     ...(options.at?.range === undefined ? {} : { range: options.at.range }),
-    related: (options.related ?? []).map((place) => ({ ...place, message: printable(place.message) })),
+    related: (options.related ?? []).map((place) => ({
+      ...place,
+      message: withoutCredentials(printable(place.message)),
+    })),
     ...(options.path === undefined ? {} : { path: options.path }),
   };
 }

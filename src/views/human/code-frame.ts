@@ -1,3 +1,4 @@
+import { hideCredentials } from "../../core/credentials.ts";
 import type { SourceRange } from "../../core/diagnostic.ts";
 import { printable } from "../../core/printable.ts";
 import { graphemes, textColumns } from "../text/width.ts";
@@ -86,7 +87,7 @@ interface DrawnLine {
 /** A line as it is printed and where its underlining goes; cut to `columns` around the marked part. */
 function drawLine(line: string, marked: Units, columns: number): DrawnLine {
   const cutStart = line.length <= MAX_LINE_UNITS ? 0 : Math.max(0, marked.start - MAX_LINE_UNITS / 4);
-  const cut = line.slice(cutStart, cutStart + MAX_LINE_UNITS);
+  const cut = withoutSecrets(line, cutStart);
   const cells = layCells(cut, cutStart);
   const total = cells.at(-1)?.end ?? 0;
   const isCut = { before: cutStart > 0, after: cutStart + MAX_LINE_UNITS < line.length };
@@ -108,6 +109,13 @@ function drawLine(line: string, marked: Units, columns: number): DrawnLine {
   const shownStart = Math.max(markStart - offset, leading);
   const shownEnd = Math.max(shownStart + 1, Math.min(markEnd - offset, columns - trailing));
   return { text, markStart: shownStart, markColumns: shownEnd - shownStart };
+}
+
+/** What is looked at of a line. An address is known by its beginning, which may lie before that. */
+function withoutSecrets(line: string, start: number): string {
+  const from = Math.max(0, start - MAX_LINE_UNITS);
+  const around = hideCredentials(line.slice(from, start + 2 * MAX_LINE_UNITS));
+  return around.slice(start - from, start - from + MAX_LINE_UNITS);
 }
 
 /** A printed character: its place in the line's UTF-16 units and in columns. */
