@@ -14,11 +14,14 @@ export interface CommittedFiles {
   readonly problems: readonly Diagnostic[];
 }
 
-/** Of the pipelines that are here those that a commit holds itself, with all that they are read from. */
+/**
+ * Of the pipelines that are here those that a commit holds itself, with all that they are read from. Where nothing begins anyhow, what
+ * they are read from is not compared: that the checkout is not as its commit has it is said by then.
+ */
 export async function committedFiles(
   files: readonly string[],
   followed: FollowedBranch,
-  commit: string,
+  { commit, blocked }: { readonly commit: string; readonly blocked: boolean },
   { folder, environment }: Terminal,
 ): Promise<CommittedFiles> {
   const kind = WATCH_CODES.notInCommit;
@@ -36,7 +39,7 @@ export async function committedFiles(
       : [diagnose(kind, `${strays.join(", ")}: ${id} has no such file of its own. ${kind.why} ${kind.mend}`)];
   const chosen: string[] = [];
   for (const file of isLinked ? [] : named.filter((one) => !strays.includes(one))) {
-    const read = await readPipelines([file], { folder, environment });
+    const read = blocked ? [] : await readPipelines([file], { folder, environment });
     const texts = await Promise.all(
       read.map(async ({ root, spec }) =>
         spec === undefined ? [] : (await sourceTexts(spec, root)).map((text) => pathOf(resolve(root, text))),

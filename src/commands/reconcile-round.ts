@@ -89,7 +89,7 @@ async function planAndBegin(
   const { folder, environment } = terminal;
   const head = await headOf(followed);
   if (head === undefined) return { record, exitCode: EXIT.error };
-  const { chosen, problems } = await committedFiles(files, followed, head, terminal);
+  const { chosen, problems } = await committedFiles(files, followed, { commit: head, blocked }, terminal);
   for (const problem of problems) standings.problem(problem);
   const prepared = await prepare(chosen, { folder, environment, history: "read", lock: "apply", ...options.choices });
   await tellNews(prepared, followed, { options, terminal });
@@ -114,7 +114,11 @@ async function planAndBegin(
     ),
   );
   const beginnings = blocked || held !== undefined ? ("held" as const) : ("free" as const);
-  const circumstances: Circumstances = { hours, beginnings, slots: options.choices.gpuPool?.length ?? 1 };
+  // A commit takes a pipeline away, renames it or spoils its file, and what was begun of it goes on.
+  const names = new Set(prepared.pipelines.map(({ spec }) => spec.name));
+  const others = await countAlive(Object.entries(record.attempts).filter(([name]) => !names.has(name)));
+  const slots = (options.choices.gpuPool?.length ?? 1) - others;
+  const circumstances: Circumstances = { hours, beginnings, slots };
   const verdicts = decide(candidates, circumstances);
   const after = await carryOutVerdicts({
     record: Object.keys(inForce.projects).length === 0 ? record : { ...record, rules: inForce },
@@ -132,6 +136,13 @@ async function planAndBegin(
     verdicts.some((verdict) => verdict.kind === "leave" && verdict.why === "failed") ||
     prepared.pipelines.some(({ spec }) => after.attempts[spec.name]?.failed !== undefined);
   return { record: after, exitCode: isBlocked ? EXIT.error : hasFailed ? EXIT.stageFailed : planned };
+}
+
+async function countAlive(attempts: readonly (readonly [string, Attempt])[]): Promise<number> {
+  const alive = await Promise.all(
+    attempts.map(([, { process: runner }]) => runner !== undefined && isProcessAlive(runner)),
+  );
+  return alive.filter((lives) => lives).length;
 }
 
 async function tellNews(

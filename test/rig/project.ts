@@ -136,6 +136,9 @@ export async function runInTerminal(project: Project, args: readonly string[]): 
 
 async function listFiles(folder: string): Promise<readonly string[]> {
   const found = await readdir(folder, { recursive: true }).catch(() => []);
-  const files = await Promise.all(found.map(async (name) => ((await stat(join(folder, name))).isFile() ? [name] : [])));
+  // What is at work there makes files of a moment.
+  const files = await Promise.all(
+    found.map(async (name) => ((await stat(join(folder, name)).catch(() => undefined))?.isFile() ? [name] : [])),
+  );
   return files.flat().sort();
 }

@@ -458,6 +458,27 @@ describe("a watch", () => {
     expect(history.at(-1)).toMatchObject({ stage: "train", action: "resume", outcome: "stopped" });
   });
 
+  it("begins nothing beside what still trains, also where a commit has renamed that or spoiled its file", async () => {
+    const at = await copyFollowing(template);
+    await at.edit("max_train_epochs: 1", "max_train_epochs: 3000\n  save_every_n_steps: 24");
+    onTestFinished(async () => void (await at.gpu.run(["stop", "quickstart", "--now"])));
+    const words = ["watch", "--apply", "--git", "origin/main", "--once"];
+    expect((await at.gpu.run(words)).exitCode).toBe(0);
+    while ((await at.gpu.list("output/quickstart")).every((name) => !name.includes("state"))) await once(at);
+    await at.edit("name: quickstart", "name: fox");
+    expect((await at.look()).at(-2)).toBe("fox queued");
+    const long = await at.ann.read(FILE);
+    await at.ann.write("pipelines/second.yaml", second(long.replace("name: fox", "name: quickstart")));
+    await at.ann.write(FILE, "name: [");
+    await at.push("Spoiled");
+    expect((await at.look()).at(-2)).toBe("second queued");
+    await at.gpu.run(["stop", "quickstart", "--now"]);
+    await at.ann.write(FILE, long.replace("3000", "1"));
+    await rm(at.ann.path("pipelines/second.yaml"));
+    await at.push("Sound");
+    expect((await at.look()).at(-2)).toBe("fox begun");
+  });
+
   it("leaves alone what somebody has stopped, until it changes", async () => {
     const at = await copyFollowing(template);
     await at.edit("max_train_epochs: 1", "max_train_epochs: 3000");

@@ -33,7 +33,7 @@ export interface Circumstances {
   readonly hours: { readonly kind: "open" } | { readonly kind: "closed"; readonly until: string };
   /** Whether anything may begin at all. */
   readonly beginnings: "free" | "held";
-  /** Runners that may be at work at the same time. */
+  /** Runners of these pipelines that may be at work at the same time; none, or fewer, while those of others are. */
   readonly slots: number;
 }
 
