@@ -3,6 +3,7 @@ import { isOpen, nextOpening } from "../core/opening-hours.ts";
 import { findNews, seeing } from "../core/plan/news.ts";
 import { type Circumstances, decide } from "../core/plan/reconcile.ts";
 import { type Attempt, newReconcileRecord, type ReconcileRecord, whyHeld } from "../core/plan/reconcile-record.ts";
+import { present } from "../core/present.ts";
 import type { WatchRules } from "../core/spec/spec.ts";
 import { nowSeconds, wallClock } from "../host/clock.ts";
 import { type FollowedBranch, headOf } from "../host/followed-branch.ts";
@@ -34,7 +35,9 @@ export async function runRound(
   const { remote, branch, gitDir } = followed;
   const found = await readReconcileRecord(gitDir);
   const isSame = found?.remote === remote && found.branch === branch;
-  const before = isSame ? found : { ...newReconcileRecord({ remote, branch }), attempts: found?.attempts ?? {} };
+  // Where the last branch was left may be where its rules were not accepted.
+  const kept = { attempts: found?.attempts ?? {}, ...present({ rules: found?.rules }) };
+  const before = isSame ? found : { ...newReconcileRecord({ remote, branch }), ...kept };
   const standings = openStandings(before.said, (happening) => tellWatch(happening, options, terminal));
   const asked = options.retry ? { ...before, attempts: await forgetEnded(before) } : before;
   const ruled = await withRules(asked, files, followed, { options, terminal });

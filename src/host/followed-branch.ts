@@ -56,9 +56,12 @@ export async function openFollowed({
   return { top, gitDir: dir.stdout.replace(/\n$/, ""), git: { ...bare, sshCommand }, remote, branch };
 }
 
-/** Where the tip is kept that was fetched last, in reach of no other command. */
+/**
+ * Where the tip is kept that was fetched last, in reach of no other command. All are in one folder: where `fox` was there would be no
+ * room for `fox/two`.
+ */
 function refOf({ remote, branch }: FollowedBranch): string {
-  return `refs/wan22/watch/${remote}/${branch}`;
+  return `refs/wan22/watch/${`${remote}/${branch}`.replaceAll("%", "%25").replaceAll("/", "%2F")}`;
 }
 
 const FETCH_MS = 120_000;

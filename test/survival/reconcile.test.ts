@@ -363,6 +363,20 @@ describe("what is in the way", () => {
     expect(await at.look("--allow", "00:00-24:00")).toEqual(["quickstart begun", "exit 0"]);
   });
 
+  it("is a commit's own rules until they are accepted, also by another branch", async () => {
+    const at = await copyFollowing(template);
+    await at.look(...CLOSED);
+    const rules = await at.ann.read("wan22.yaml");
+    await at.ann.write("wan22.yaml", rules.replace("output_roots: [output]", "output_roots: [output, pipelines]"));
+    await at.push("Rules");
+    expect((await at.look()).at(-2)).toMatch(/^W8: /);
+    await runGitIn(join(at.folder, "remote.git"), "branch", "fox", "main");
+    const words = ["watch", "--apply", "--git", "origin/fox", "--once", "--format", "json"];
+    const { exitCode, stdout } = await at.gpu.run(words);
+    expect([exitCode, stdout]).toEqual([1, expect.stringMatching(/"W8"/)]);
+    expect(stdout).not.toMatch(/"begun"/);
+  });
+
   it("is nothing that was not asked for: branches, other watches", async () => {
     const at = await copyFollowing(template);
     const asked = async (...args: readonly string[]) => {
@@ -374,6 +388,17 @@ describe("what is in the way", () => {
     expect(await asked("--apply", "--git", "main")).toBe("1 W3");
     expect(await asked("--apply", "--git", "origin/-x y")).toBe("1 W3");
     expect(await asked("--apply", "--git", "origin/main", "--only", "train")).toMatch(/^1 error: /);
+  });
+
+  it("is no branch that was followed before, under whose name another lies now", async () => {
+    const at = await copyFollowing(template);
+    const remote = (...args: readonly string[]) => runGitIn(join(at.folder, "remote.git"), ...args);
+    const follow = (branch: string) =>
+      at.gpu.run(["watch", "--apply", "--git", `origin/${branch}`, "--once", ...CLOSED]);
+    await remote("branch", "fox", "main");
+    expect((await follow("fox")).exitCode).toBe(0);
+    await remote("branch", "--move", "fox", "fox/two");
+    expect(await follow("fox/two")).toMatchObject({ exitCode: 0, stderr: expect.not.stringMatching(/W\d/) });
   });
 
   it("is one that could not be remembered: where is said as from the checkout", async () => {
