@@ -56,10 +56,11 @@ function toHours(text: string, previous: readonly OpeningHours[] = []): readonly
   return [...previous, hours];
 }
 
-/** Between two looks. */
+/** Between two looks. Node takes weeks for no time at all. */
 function toPause(text: string): number {
   const milliseconds = toMilliseconds(text);
-  if (milliseconds < 100) throw new InvalidArgumentError("It is a tenth of a second or more, such as 5s.");
+  if (milliseconds < 100 || milliseconds > 86_400_000)
+    throw new InvalidArgumentError("It is a tenth of a second to a day, such as 5s.");
   return milliseconds;
 }
 

@@ -385,6 +385,8 @@ describe("what is in the way", () => {
     };
     expect(await asked("--apply")).toMatch(/^1 error: --apply needs/);
     expect(await asked("--once")).toMatch(/^1 error: .* belong to --apply/);
+    for (const pause of ["0", "1ms", "50d"])
+      expect(await asked("--apply", "--git", "origin/main", "--interval", pause)).toMatch(/^1 error: .*--interval/);
     expect(await asked("--apply", "--git", "main")).toBe("1 W3");
     expect(await asked("--apply", "--git", "origin/-x y")).toBe("1 W3");
     expect(await asked("--apply", "--git", "origin/main", "--only", "train")).toMatch(/^1 error: /);
