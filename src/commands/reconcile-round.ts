@@ -1,7 +1,7 @@
 import { type Diagnostic, diagnose } from "../core/diagnostic.ts";
 import { isOpen, nextOpening } from "../core/opening-hours.ts";
 import { findNews, seeing } from "../core/plan/news.ts";
-import { type Circumstances, decide } from "../core/plan/reconcile.ts";
+import { type Circumstances, decide, type Hours } from "../core/plan/reconcile.ts";
 import { type Attempt, newReconcileRecord, type ReconcileRecord, whyHeld } from "../core/plan/reconcile-record.ts";
 import { present } from "../core/present.ts";
 import type { WatchRules } from "../core/spec/spec.ts";
@@ -106,22 +106,20 @@ async function planAndBegin(
   ) {
     standings.problem(diagnose(WATCH_CODES.noPolicy, `${WATCH_CODES.noPolicy.why} ${WATCH_CODES.noPolicy.mend}`));
   }
-  const hours = hoursNow(options.allow ?? prepared.known[0]?.spec.watch, standings);
   const candidates = await Promise.all(
-    prepared.pipelines.map((pipeline) =>
-      observeCandidate(
-        pipeline,
-        prepared.known.find(({ spec }) => spec === pipeline.spec),
-        record.attempts[pipeline.spec.name],
-      ),
-    ),
+    prepared.pipelines.map((pipeline) => {
+      const known = prepared.known.find(({ spec }) => spec === pipeline.spec);
+      const attempt = record.attempts[pipeline.spec.name];
+      const hours = hoursNow(options.allow ?? pipeline.spec.watch, standings);
+      return observeCandidate(pipeline, known, { attempt, hours });
+    }),
   );
   const beginnings = blocked || held !== undefined ? ("held" as const) : ("free" as const);
   // A commit takes a pipeline away, renames it or spoils its file, and what was begun of it goes on.
   const names = new Set(prepared.pipelines.map(({ spec }) => spec.name));
   const others = await countAlive(Object.entries(record.attempts).filter(([name]) => !names.has(name)));
   const slots = (options.choices.gpuPool?.length ?? 1) - others;
-  const circumstances: Circumstances = { hours, beginnings, slots };
+  const circumstances: Circumstances = { beginnings, slots };
   const verdicts = decide(candidates, circumstances);
   const after = await carryOutVerdicts({
     record: Object.keys(inForce.projects).length === 0 ? record : { ...record, rules: inForce },
@@ -167,7 +165,7 @@ function rulesChanged(held: string, from: string, to: string, { git }: Reconcile
   return diagnose(kind, `Nothing of ${to.slice(0, 7)} is begun: ${held}. ${kind.why} ${mend}`);
 }
 
-function hoursNow(rules: WatchRules | undefined, standings: Standings): Circumstances["hours"] {
+function hoursNow(rules: WatchRules | undefined, standings: Standings): Hours {
   if (rules === undefined || rules.allow.length === 0) return { kind: "open" };
   const clock = wallClock(rules.timezone);
   if (clock === undefined) {

@@ -1,7 +1,7 @@
 import { basename, relative, resolve } from "node:path";
 import { canonicalJson } from "../core/plan/canonical.ts";
 import type { Candidate } from "../core/plan/reconcile.ts";
-import type { Attempt, Rules } from "../core/plan/reconcile-record.ts";
+import type { Rules } from "../core/plan/reconcile-record.ts";
 import type { Spec } from "../core/spec/spec.ts";
 import type { State } from "../core/state/state.ts";
 import { sha256 } from "../host/hash.ts";
@@ -20,7 +20,7 @@ export interface ObservedCandidate extends Candidate {
 export async function observeCandidate(
   pipeline: PreparedPipeline,
   known: KnownPipeline | undefined,
-  attempt: Attempt | undefined,
+  { attempt, hours }: Pick<Candidate, "attempt" | "hours">,
 ): Promise<ObservedCandidate> {
   const { spec, root, plan, state, alive, filesElsewhere } = pipeline;
   const { runsDir } = statePaths(resolve(root, spec.stateDir), spec.name);
@@ -39,6 +39,7 @@ export async function observeCandidate(
     message: attempt?.failed ?? Object.values(state?.stages ?? {}).find(({ status }) => status === "failed")?.message,
     elsewhere: (known?.atWork ?? filesElsewhere)?.summary,
     attempt,
+    hours,
     lastRun,
   };
 }

@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { chmod, mkdir, rename, rm, symlink } from "node:fs/promises";
+import { chmod, cp, mkdir, rename, rm, symlink } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { copyFollowing, FILE, type Following, makeFollowingFolder } from "../rig/following.ts";
@@ -360,7 +360,18 @@ describe("what is in the way", () => {
     await at.push("Hours");
     expect((await at.look("--accept-rules")).slice(1)).toEqual(["plan of quickstart", "quickstart closed", "exit 0"]);
     expect(await at.look()).toEqual(["exit 0"]);
-    expect(await at.look("--allow", "00:00-24:00")).toEqual(["quickstart begun", "exit 0"]);
+    // Of two projects each has its own.
+    await mkdir(at.ann.path("one"));
+    await git(at, "mv", "wan22.yaml", "pipelines", "one");
+    await cp(at.ann.path("one"), at.ann.path("two"), { recursive: true });
+    await at.ann.write("two/pipelines/quickstart.yaml", second(await at.ann.read(`one/${FILE}`)));
+    await at.ann.write("two/wan22.yaml", rules);
+    await at.push("Two projects");
+    const files = [`one/${FILE}`, `two/${FILE}`];
+    const both = await at.look(...files.toReversed(), "--accept-rules");
+    expect(both.slice(-2)).toEqual(["second begun", "exit 0"]);
+    expect(both).not.toContain("quickstart begun");
+    expect(await at.look(...files, "--allow", "00:00-24:00")).toContain("quickstart begun");
   });
 
   it("is a commit's own rules until they are accepted, also by another branch", async () => {

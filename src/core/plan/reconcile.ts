@@ -26,11 +26,14 @@ export interface Candidate {
   readonly elsewhere: string | undefined;
   /** What was begun for it last. */
   readonly attempt: Attempt | undefined;
+  /** By the rules of its project. */
+  readonly hours: Hours;
 }
 
+/** Whether something may begin at this hour. */
+export type Hours = { readonly kind: "open" } | { readonly kind: "closed"; readonly until: string };
+
 export interface Circumstances {
-  /** Whether the hours are such that something may begin. */
-  readonly hours: { readonly kind: "open" } | { readonly kind: "closed"; readonly until: string };
   /** Whether anything may begin at all. */
   readonly beginnings: "free" | "held";
   /** Runners of these pipelines that may be at work at the same time; none, or fewer, while those of others are. */
@@ -52,13 +55,10 @@ type Standing = (typeof STANDINGS)[number];
 const MAX_BEGINNINGS = 3;
 
 /** In the order of the pipelines. Slots go to those that come first. */
-export function decide(
-  candidates: readonly Candidate[],
-  { hours, beginnings, slots }: Circumstances,
-): readonly Verdict[] {
+export function decide(candidates: readonly Candidate[], { beginnings, slots }: Circumstances): readonly Verdict[] {
   let free = slots - candidates.filter(({ ours }) => ours).length;
   return candidates.map((candidate) => {
-    const verdict = judge(candidate, { hours, beginnings });
+    const verdict = judge(candidate, { beginnings });
     if (verdict.kind !== "begin") return verdict;
     free -= 1;
     if (free >= 0) return verdict;
@@ -67,8 +67,8 @@ export function decide(
 }
 
 function judge(
-  { plan, key, attended, ours, trains, progress, outcome, message, elsewhere, attempt }: Candidate,
-  { hours, beginnings }: Pick<Circumstances, "hours" | "beginnings">,
+  { plan, key, attended, ours, trains, progress, outcome, message, elsewhere, attempt, hours }: Candidate,
+  { beginnings }: Pick<Circumstances, "beginnings">,
 ): Verdict {
   if (ours || attended) return leave("at-work", "is at work");
   if (!plan.stages.some(isCarriedOut)) return { kind: "nothing" };

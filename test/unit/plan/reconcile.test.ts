@@ -21,6 +21,7 @@ function aCandidate(given: Partial<Candidate> = {}): Candidate {
     message: undefined,
     elsewhere: undefined,
     attempt: undefined,
+    hours: { kind: "open" },
     ...given,
   };
 }
@@ -28,7 +29,7 @@ function aCandidate(given: Partial<Candidate> = {}): Candidate {
 const attempt = (given = {}) => ({ key: "this", begun: 1, progress: 0, ...given });
 
 function verdicts(candidates: readonly Candidate[], given: Partial<Circumstances> = {}): readonly string[] {
-  return decide(candidates, { hours: { kind: "open" }, beginnings: "free", slots: 1, ...given }).map((verdict) =>
+  return decide(candidates, { beginnings: "free", slots: 1, ...given }).map((verdict) =>
     verdict.kind === "leave" ? verdict.why : verdict.kind === "begin" ? `begin ${verdict.attempt.begun}` : verdict.kind,
   );
 }
@@ -45,7 +46,7 @@ describe("a pipeline", () => {
     expect(verdict({ plan: refused })).toBe("refused");
     expect(verdict({ elsewhere: "it trains on another machine" })).toBe("elsewhere");
     expect(verdict({}, { beginnings: "held" })).toBe("held");
-    expect(verdict({}, { hours: { kind: "closed", until: "Mon 22:00" } })).toBe("closed");
+    expect(verdict({ hours: { kind: "closed", until: "Mon 22:00" } })).toBe("closed");
   });
 
   it("that failed is begun again when it is another request, and not before", () => {
@@ -54,7 +55,6 @@ describe("a pipeline", () => {
     // What failed before there was a watch is tried once.
     expect(verdict({ outcome: "failed" })).toBe("begin 1");
     const [first] = decide([aCandidate({ outcome: "failed", message: "out of memory", attempt: attempt() })], {
-      hours: { kind: "open" },
       beginnings: "free",
       slots: 1,
     });
@@ -76,8 +76,8 @@ describe("a pipeline", () => {
   });
 
   it("that trains without a runner gets one, whatever the hour", () => {
-    const closed: Partial<Circumstances> = { hours: { kind: "closed", until: "Mon 22:00" } };
-    expect(verdict({ trains: true, outcome: "failed", attempt: attempt() }, closed)).toBe("begin 2");
+    const hours = { kind: "closed" as const, until: "Mon 22:00" };
+    expect(verdict({ trains: true, outcome: "failed", attempt: attempt(), hours })).toBe("begin 2");
     expect(verdict({ trains: true, outcome: "stopped", attempt: attempt() })).toBe("begin 2");
   });
 });
@@ -89,6 +89,9 @@ describe("several pipelines", () => {
     expect(verdicts(three, { slots: 2 })).toEqual(["begin 1", "begin 1", "queued"]);
     const atWork = aCandidate({ ours: true, attempt: attempt() });
     expect(verdicts([aCandidate(), atWork])).toEqual(["queued", "at-work"]);
+    const closed = aCandidate({ hours: { kind: "closed", until: "Mon 22:00" } });
+    expect(verdicts([aCandidate(), closed])).toEqual(["begin 1", "closed"]);
+    expect(verdicts([closed, aCandidate()])).toEqual(["closed", "begin 1"]);
     // What somebody else began takes no turn of the watch's.
     expect(verdicts([aCandidate(), aCandidate({ attended: true })])).toEqual(["begin 1", "at-work"]);
   });
