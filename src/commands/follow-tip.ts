@@ -1,12 +1,15 @@
 import { hostname } from "node:os";
+import { resolve } from "node:path";
 import { diagnose } from "../core/diagnostic.ts";
 import type { ReconcileRecord } from "../core/plan/reconcile-record.ts";
 import { present } from "../core/present.ts";
+import { readAddress } from "../core/spec/cell.ts";
 import { isCaching } from "../core/vocabulary.ts";
 import { stopRunner } from "../execute/launch-runner.ts";
 import { loadPlace } from "../execute/take-over.ts";
 import { checkOut, describeMove, type FollowedBranch, fetchTip, headOf, whyUnclean } from "../host/followed-branch.ts";
 import { isProcessAlive } from "../host/process.ts";
+import { findRoot } from "../host/project.ts";
 import { writeReconcileRecord } from "../host/reconcile-store.ts";
 import { findRecorded, findStateDirs } from "../host/state-folders.ts";
 import { WATCH_CODES } from "../host/watch-codes.ts";
@@ -31,6 +34,7 @@ export type Telling = Round & { readonly standings: Standings };
 /** Fetches, and checks out what is new, where nothing is in the way of that. */
 export async function followTip(
   record: ReconcileRecord,
+  files: readonly string[],
   followed: FollowedBranch,
   { options, terminal, standings }: Telling,
 ): Promise<ReconcileRecord & { readonly blocked: boolean }> {
@@ -44,9 +48,8 @@ export async function followTip(
   // What merely is checked out here is no commit of the branch.
   if (tip === undefined || unclean !== undefined) return { ...asked, blocked: true };
   if (tip === head) return { ...asked, commit: tip, blocked: false };
-  const root = projectOf(terminal.folder);
-  const stateDirs = await findStateDirs(root, terminal.environment);
-  const open = await whoIsOpen(asked, { root, stateDirs });
+  const projects = await stateDirsOf(files, terminal);
+  const open = await whoIsOpen(asked, projects);
   if (open !== undefined) {
     standings.problem(diagnose(WATCH_CODES.notCheckedOut, `${tip.slice(0, 7)} waits: ${open.why}.`));
     return { ...(open.ours === undefined ? asked : await withdraw(asked, open.ours, followed)), blocked: true };
@@ -55,6 +58,7 @@ export async function followTip(
   const moving = { ...asked, commit: tip, ...present({ left: head }) };
   await writeReconcileRecord(followed.gitDir, moving);
   const ours = [asked.commit, asked.left].filter((commit) => commit !== undefined);
+  const stateDirs = projects.flatMap((project) => project.stateDirs);
   const refused = await checkOut(followed, { tip, head, followed: ours, stateDirs });
   if (refused !== undefined) {
     standings.problem(refused);
@@ -70,6 +74,21 @@ export async function followTip(
   return { ...moving, blocked: false };
 }
 
+interface ProjectStates {
+  readonly root: string;
+  readonly stateDirs: readonly string[];
+}
+
+/** Of the project around the folder, and of each that a named file lies in. */
+function stateDirsOf(
+  files: readonly string[],
+  { folder, environment }: Round["terminal"],
+): Promise<readonly ProjectStates[]> {
+  const named = files.map((file) => findRoot(resolve(folder, readAddress(file).file)));
+  const roots = [...new Set([projectOf(folder), ...named])];
+  return Promise.all(roots.map(async (root) => ({ root, stateDirs: await findStateDirs(root, environment) })));
+}
+
 interface OpenPipeline {
   /** A main clause without a full stop. */
   readonly why: string;
@@ -83,17 +102,19 @@ interface OpenPipeline {
  */
 async function whoIsOpen(
   { attempts }: ReconcileRecord,
-  { root, stateDirs }: { readonly root: string; readonly stateDirs: readonly string[] },
+  projects: readonly ProjectStates[],
 ): Promise<OpenPipeline | undefined> {
-  for (const { stateDir, pipeline } of await findRecorded(stateDirs)) {
-    const { alive, lock } = await loadPlace({ root, stateDir, pipeline, host: hostname() });
-    const caching = alive.find(isCaching);
-    if (caching !== undefined) return { why: `${caching} of ${pipeline} reads clips of this checkout` };
-    if (lock.kind !== "held" || alive.length > 0) continue;
-    const runner = attempts[pipeline]?.process;
-    if (runner === undefined || !(await isProcessAlive(runner))) return { why: `an apply of ${pipeline} is open` };
-    const why = `${pipeline}, begun for an earlier commit, has not come to train and is withdrawn`;
-    return { why, ours: pipeline };
+  for (const { root, stateDirs } of projects) {
+    for (const { stateDir, pipeline } of await findRecorded(stateDirs)) {
+      const { alive, lock } = await loadPlace({ root, stateDir, pipeline, host: hostname() });
+      const caching = alive.find(isCaching);
+      if (caching !== undefined) return { why: `${caching} of ${pipeline} reads clips of this checkout` };
+      if (lock.kind !== "held" || alive.length > 0) continue;
+      const runner = attempts[pipeline]?.process;
+      if (runner === undefined || !(await isProcessAlive(runner))) return { why: `an apply of ${pipeline} is open` };
+      const why = `${pipeline}, begun for an earlier commit, has not come to train and is withdrawn`;
+      return { why, ours: pipeline };
+    }
   }
   return undefined;
 }

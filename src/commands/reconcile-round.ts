@@ -41,7 +41,7 @@ export async function runRound(
   const standings = openStandings(before.said, (happening) => tellWatch(happening, options, terminal));
   const asked = options.retry ? { ...before, attempts: await forgetEnded(before) } : before;
   const ruled = await withRules(asked, files, followed, { options, terminal });
-  const moved = await followTip(ruled, followed, { options, terminal, standings });
+  const moved = await followTip(ruled, files, followed, { options, terminal, standings });
   if (options.cancel.aborted) return EXIT.stopped;
   const done = await planAndBegin(moved, files, followed, { options, terminal, standings });
   await writeReconcileRecord(gitDir, { ...done.record, said: standings.close(), looked: nowSeconds() });

@@ -326,6 +326,14 @@ describe("what is in the way", () => {
     expect(waits.filter((line) => /^W|^origin/.test(line))).toEqual([
       expect.stringMatching(/^W7: \w+ waits: an apply of quickstart is open/),
     ]);
+    // Also where the watch is begun in another project, and the file is named.
+    await at.gpu.write("output/wan22.yaml", "version: 1\n");
+    const words = ["watch", "--apply", "--git", "origin/main", "--once", ...CLOSED, `../${FILE}`];
+    const elsewhere = await at.gpu.run(words, { folder: at.gpu.path("output") });
+    expect(elsewhere.stderr.replace(/\s+/g, " ")).not.toMatch(/No more: W7/);
+    expect(elsewhere.exitCode).toBe(1);
+    expect(await runGitIn(at.gpu.folder, "log", "-1", "--format=%s")).toBe("A pipeline");
+    await rm(at.gpu.path("output/wan22.yaml"));
     const { pid, boot_id, start_time } = JSON.parse(await at.gpu.read(lock));
     const record = JSON.parse(await at.gpu.read(".git/wan22/watch.json"));
     const attempt = { key: "before", begun: 1, progress: 0, process: { pid, boot_id, start_time } };
