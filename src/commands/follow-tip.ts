@@ -12,6 +12,7 @@ import { isProcessAlive } from "../host/process.ts";
 import { findRoot } from "../host/project.ts";
 import { writeReconcileRecord } from "../host/reconcile-store.ts";
 import { findRecorded, findStateDirs } from "../host/state-folders.ts";
+import { undoCheckOut } from "../host/undo-checkout.ts";
 import { WATCH_CODES } from "../host/watch-codes.ts";
 import { projectOf } from "./pipeline-files.ts";
 import type { ReconcileOptions } from "./reconcile-options.ts";
@@ -39,10 +40,15 @@ export async function followTip(
   { options, terminal, standings }: Telling,
 ): Promise<ReconcileRecord & { readonly blocked: boolean }> {
   const { tip, problem } = await fetchTip(followed, options.cancel);
-  const asked = { ...record, unheard: problem === undefined ? 0 : record.unheard + 1 };
+  const { moving: wasMoving, ...settled } = record;
+  const asked = { ...settled, unheard: problem === undefined ? 0 : record.unheard + 1 };
   if (options.cancel.aborted) return { ...record, blocked: true };
   if (problem !== undefined) standings.problem(problem);
   const head = await headOf(followed);
+  // The machine went down meanwhile.
+  if (wasMoving === true && head !== undefined && head === record.left && record.commit !== undefined) {
+    await undoCheckOut({ ...followed, head, tip: record.commit, except: [] });
+  }
   const unclean = head === undefined ? undefined : await whyUnclean(followed, head);
   if (unclean !== undefined) standings.problem(unclean);
   // What merely is checked out here is no commit of the branch.
@@ -56,7 +62,7 @@ export async function followTip(
   }
   // On disk first: HEAD at either is no commit of anybody's that would be lost.
   const moving = { ...asked, commit: tip, ...present({ left: head }) };
-  await writeReconcileRecord(followed.gitDir, moving);
+  await writeReconcileRecord(followed.gitDir, { ...moving, moving: true });
   const ours = [asked.commit, asked.left].filter((commit) => commit !== undefined);
   const stateDirs = projects.flatMap((project) => project.stateDirs);
   const refused = await checkOut(followed, { tip, head, followed: ours, stateDirs });

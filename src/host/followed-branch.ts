@@ -4,6 +4,7 @@ import { type Diagnostic, diagnose } from "../core/diagnostic.ts";
 import { BRING_NOTHING_ELSE, type Git, isDone, runGit, whyNot } from "./git.ts";
 import { changedPaths } from "./git-changes.ts";
 import { findRepository } from "./repository.ts";
+import { pathsInTheWay, undoCheckOut } from "./undo-checkout.ts";
 import { WATCH_CODES } from "./watch-codes.ts";
 
 /** A branch of a remote that this checkout follows: its tip is fetched, and checked out where nothing is lost by that. */
@@ -174,10 +175,13 @@ export async function checkOut(
   if (records.length > 0 && name !== undefined && name !== "") {
     return refuse(`it holds ${name}, and what lies there is recorded by wan22 alone`);
   }
+  const except = head === undefined ? [] : await pathsInTheWay({ top, git }, head, tip);
   const done = await runGit(git, ["checkout", "--quiet", "--detach", "--no-overwrite-ignore", tip], {
     timeoutMs: CHECKOUT_MS,
   });
-  return isDone(done) ? undefined : refuse(whyNot(done));
+  if (isDone(done)) return undefined;
+  if (head !== undefined) await undoCheckOut({ top, git, head, tip, except });
+  return refuse(whyNot(done));
 }
 
 /** Whether no branch, tag or remote's branch comes from a commit: HEAD alone has it. */

@@ -41,6 +41,8 @@ export const reconcileRecordSchema = z.strictObject({
   commit: z.string().optional(),
   /** The one that was left for it: where a look was killed, HEAD may be there still. */
   left: z.string().optional(),
+  /** Whether that was under way when this was written: if it still is, some files may be the one's and some the other's. */
+  moving: z.boolean().optional(),
   rules: rulesSchema.optional(),
   /** By pipeline. */
   attempts: z.record(z.string(), attemptSchema),
