@@ -325,6 +325,23 @@ describe("a lock of a real training", () => {
     });
   });
 
+  it("keeps a policy elsewhere whose roots have variables", async () => {
+    const { project, here, elsewhere } = await makeTraining();
+    const roots = ["pipelines/quickstart", "../musubi", '"${MODELS}"'].join(", ");
+    await project.write("wan22.yaml", `version: 1\npolicy: { input_roots: [${roots}], require_lock: true }\n`);
+    await lock(project, here);
+    expect((await planOf(project, here)).pipelines[0]?.policy).toMatchObject([
+      { verdict: "kept" },
+      { verdict: "kept" },
+    ]);
+    await rename(project.path("../musubi"), project.path("../musubi-elsewhere"));
+
+    const plan = await planOf(project, elsewhere);
+
+    expect(plan.diagnostics.filter(({ severity }) => severity === "error")).toEqual([]);
+    expect(plan.pipelines[0]?.policy).toMatchObject([{ verdict: "kept" }, { verdict: "kept" }]);
+  });
+
   it("is kept part by part where only the clips are, and tells another model and another card", async () => {
     const { project, here, elsewhere } = await makeTraining();
     await lock(project, here);

@@ -127,6 +127,18 @@ describe("a policy that is broken", () => {
     expect(await project.list("output/quickstart")).toContain("quickstart.safetensors");
   });
 
+  it("takes a root whose variable is not set for one that holds nothing, and says so where something lies outside", async () => {
+    const project = await withPolicy(ROOTS.replace("quickstart]", 'quickstart, "${NO_SUCH_MODELS}"]'));
+    expect(await project.run(["validate"])).toMatchObject({ exitCode: 0 });
+    expect(await verdictsOf(project)).toMatchObject({ input_roots: "kept" });
+
+    await project.write("wan22.yaml", 'version: 1\npolicy: { input_roots: ["${NO_SUCH_MODELS}"] }\n');
+
+    await expectRefused(project, "Y5");
+    const { stdout } = await project.run(["validate", "--format", "json"]);
+    expect(stdout).toContain("`input_roots` has ${NO_SUCH_MODELS} (NO_SUCH_MODELS is not set), and");
+  });
+
   it("is no business of the background", async () => {
     const project = await withPolicy("policy: { tasks: [i2v-A14B] }\n");
     expect((await project.run(["apply", FILE, "--detach", "--auto-approve"])).exitCode).toBe(5);

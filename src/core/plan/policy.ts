@@ -206,7 +206,9 @@ function within(
     const why = `${namesText(texts, MAX_NAMED)}: where that lies can't be seen, for want of permission or since links lead in a circle, so nobody knows whether it is within \`${rule}\` (${limit.join(", ")}). Make it readable here, or name something else.`;
     return { ...base, verdict: "unknown", why };
   }
-  const why = `\`${rule}\` has ${limit.join(", ")}, and ${countText(texts.length, "path")} that ${texts.length === 1 ? "is" : "are"} ${verb} ${texts.length === 1 ? "lies" : "lie"} outside: ${namesText(texts, MAX_NAMED)}. ${POLICY_CODES[rule].mend}`;
+  const unset = [...new Set(roots.flatMap((root) => root.unset))];
+  const missing = unset.length === 0 ? "" : ` (${unset.join(" and ")} ${unset.length === 1 ? "is" : "are"} not set)`;
+  const why = `\`${rule}\` has ${limit.join(", ")}${missing}, and ${countText(texts.length, "path")} that ${texts.length === 1 ? "is" : "are"} ${verb} ${texts.length === 1 ? "lies" : "lie"} outside: ${namesText(texts, MAX_NAMED)}. ${POLICY_CODES[rule].mend}`;
   return { ...base, found, verdict: "broken", why };
 }
 

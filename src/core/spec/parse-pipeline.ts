@@ -198,16 +198,21 @@ function byPosition(a: Diagnostic, b: Diagnostic): number {
   );
 }
 
-/** `backend: musubi` in one file, `path` in the other. */
-/** A project can be rehearsed before its models are there, and before anybody has set where they will be. */
+/**
+ * A project can be rehearsed before its models are there, and before anybody has set where they will be. A root of a policy
+ * whose variable is not set holds nothing but what is written with the same variable: nobody can get around a rule by that, and
+ * what is missing is said where something lies outside.
+ */
 function unreadPaths(pipeline: ShapedFile | undefined, project: ShapedFile | undefined): JudgeOptions["isUnread"] {
   const valueAt = (path: KeyPath) =>
     [pipeline, project].flatMap((file) => (file === undefined ? [] : [nodeAt(file.root, path)])).find(Boolean);
   const backend = valueAt(["trainer", "backend"]);
   const isRehearsal = backend?.kind === "scalar" && backend.value === "rehearsal";
-  return ([section, key]) => isRehearsal && (section === "models" || (section === "trainer" && key === "path"));
+  return ([section, key]) =>
+    section === "policy" || (isRehearsal && (section === "models" || (section === "trainer" && key === "path")));
 }
 
+/** `backend: musubi` in one file, `path` in the other. */
 function checkBackend(pipeline: ShapedFile | undefined, project: ShapedFile | undefined): Diagnostic[] {
   const files = [pipeline, project].filter(
     (file) => file !== undefined && file.trustedUntil.size === 0 && file.isWhole,

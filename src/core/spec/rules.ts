@@ -26,7 +26,7 @@ export interface RuleInput {
   readonly environment: Environment;
   /** Whether a later file replaces the value at this path: what does not count needs no variable. */
   readonly isOverridden: (path: KeyPath) => boolean;
-  /** Whether nobody reads what is at this path: the rehearsal has no use for models. */
+  /** Whether what is at this path may go without its variables: the rehearsal has no use for models. */
   readonly isUnread: (path: KeyPath) => boolean;
 }
 
