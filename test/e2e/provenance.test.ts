@@ -274,3 +274,23 @@ async function everything(project: Project): Promise<ReadonlyMap<string, string>
   const files = (await project.list(".")).filter((file) => !file.startsWith(".git/") && !file.includes("/index/"));
   return new Map(await Promise.all(files.map(async (file) => [file, await project.read(file)] as const)));
 }
+
+it("the same bytes of two runs belong to the one that the statement beside them names", async () => {
+  const project = await makeGitQuickstart(short);
+  const first = await train(project);
+  await project.run(["apply", "--auto-approve", "--replace", "train", PIPELINE]);
+  const second = await recordOf(project);
+  expect(second.outputs.at(-1)?.sha256).toBe(first.outputs.at(-1)?.sha256);
+  const archived = `output/quickstart/archive/${second.run}/quickstart.safetensors`;
+
+  expect((await verify(project, archived, LAST)).files).toMatchObject([{ run: first.run }, { run: second.run }]);
+  expect(await verify(project, archived, LAST)).toMatchObject({ exitCode: 0, others: [] });
+
+  await rm(project.path(`.wan22/runs/${first.run}`), { recursive: true });
+
+  const { exitCode, findings, others } = await verify(project, archived);
+  expect({ exitCode, others }).toEqual({ exitCode: 1, others: [["statement", "unknown"]] });
+  expect(findings.find(({ about }) => about === "statement")?.text).toBe(
+    `The statement beside it says that run ${first.run} wrote these same bytes; that run was cleared away or is of another project, so that nothing here bears it out.`,
+  );
+});

@@ -130,9 +130,8 @@ function unrecorded({ statement, sha256, unreadRun }: Evidence, knownTo: string 
     const text = `The statement beside it is of other bytes (run ${run}), and no run of this project wrote these.`;
     return { about: "bytes", verdict: "refuted", text };
   }
-  const cleared = `was cleared away or is of another project, so that nothing here bears it out`;
   if (run !== undefined) {
-    const text = `The statement beside it says that run ${run} wrote these bytes; that run ${cleared}.`;
+    const text = `The statement beside it says that run ${run} wrote these bytes; that run ${CLEARED}.`;
     return { about: "bytes", verdict: "unknown", text };
   }
   if (knownTo !== undefined) {
@@ -141,6 +140,8 @@ function unrecorded({ statement, sha256, unreadRun }: Evidence, knownTo: string 
   }
   return { about: "bytes", verdict: "refuted", text: "No run that is recorded in this project wrote these bytes." };
 }
+
+const CLEARED = "was cleared away or is of another project, so that nothing here bears it out";
 
 function ofStatement({ statement, record, output, isLast, sha256 }: Evidence): readonly VerifyFinding[] {
   if (record === undefined || output === undefined || sha256 !== output.sha256) return [];
@@ -152,6 +153,12 @@ function ofStatement({ statement, record, output, isLast, sha256 }: Evidence): r
   const said = readStatement(statement);
   if (said === undefined) {
     return [{ about: "statement", verdict: "refuted", text: "The statement beside it can't be understood." }];
+  }
+  const run = said.predicate.runDetails.metadata.invocationId;
+  if (run !== record.run && said.subject.some(({ digest }) => digest.sha256 === sha256)) {
+    // The same seed makes the same bytes: a checkpoint that was archived when its stage was started over, say.
+    const text = `The statement beside it says that run ${run} wrote these same bytes; that run ${CLEARED}.`;
+    return [{ about: "statement", verdict: "unknown", text }];
   }
   const own = statementOf(record, output);
   const moved = own === undefined ? ["all of it"] : differingKeys(said, own);
