@@ -21,15 +21,21 @@ export function describeCommit({ ref, commit }: PlanBase): string {
   return `${printable(ref)} (${commit.slice(0, 7)})`;
 }
 
+/** Without estimates that have moved by less than is shown of them: `0.2 to 1.8 MiB → 0.2 to 1.8 MiB` tells nobody anything. */
+export function visible(differences: readonly Difference[]): readonly Difference[] {
+  return differences.filter((one) => one.subject !== "estimate" || ends(one, "from") !== ends(one, "to"));
+}
+
 /** `3 differences from origin/main` */
 export function describeChange({ change, problem, differences }: BasePipeline, { ref }: PlanBase): string {
+  const shown = visible(differences).length;
   switch (change) {
     case "new":
       return "new";
     case "same":
       return `as in ${printable(ref)}`;
     case "changed":
-      return `${count(differences.length, "difference")} from ${printable(ref)}`;
+      return shown === 0 ? `as in ${printable(ref)}` : `${count(shown, "difference")} from ${printable(ref)}`;
     case "removed":
       return REMOVED;
     case "unknown":

@@ -28,7 +28,16 @@ export function seeing(plan: Plan, before?: Seen): Seen {
     const last = valid ? comparable(pipeline) : findSeen(pipeline, before?.pipelines ?? [])?.plan;
     return { name, file, valid, ...present({ plan: last }) };
   });
-  return { pipelines, diagnostics: plan.diagnostics };
+  return { pipelines, diagnostics: [...plan.diagnostics, ...unjudged(plan, before?.diagnostics ?? [])] };
+}
+
+/**
+ * Warnings and notes of before that nobody can say any more whether they hold: what can't be planned is not looked at to the
+ * end. Each stays known, so that a file that is broken for a moment has none of them told as gone, and then told anew.
+ */
+function unjudged(now: Plan, before: Plan["diagnostics"]): Plan["diagnostics"] {
+  const isWhole = now.pipelines.every(({ valid }) => valid);
+  return isWhole ? [] : without(before, now.diagnostics).filter(({ severity }) => severity !== "error");
 }
 
 /** What is told of a plan; `undefined` where somebody who has seen the others learns nothing from it. */
@@ -45,7 +54,7 @@ export function findNews(seen: Seen, now: Plan): PlanNews | undefined {
   const news: PlanNews = {
     pipelines: [...pipelines, ...removed],
     appeared: without(now.diagnostics, seen.diagnostics),
-    gone: without(seen.diagnostics, now.diagnostics),
+    gone: without(without(seen.diagnostics, now.diagnostics), unjudged(now, seen.diagnostics)),
   };
   return news.pipelines.length + news.appeared.length + news.gone.length === 0 ? undefined : news;
 }

@@ -1,5 +1,5 @@
 import type { BasePipeline, Difference, PlanBase } from "../../core/plan/base.ts";
-import { DIFFERENCE_SIGNS, describeCommit, describeDifference } from "../plan-base.ts";
+import { DIFFERENCE_SIGNS, describeCommit, describeDifference, visible } from "../plan-base.ts";
 import { type Cell, layoutTable } from "../text/columns.ts";
 import { count } from "../text/quantity.ts";
 import { type PlanContext, ROW_INDENT, section } from "./plan-context.ts";
@@ -16,7 +16,7 @@ export function viewBase({ differences }: BasePipeline, base: PlanBase, context:
 
 /** A row for each difference, `shown` at most, and one that counts the others. */
 export function differenceRows(
-  differences: readonly Difference[],
+  all: readonly Difference[],
   { style, shown: most }: Pick<PlanContext, "style"> & { readonly shown: number },
 ): readonly (readonly Cell[])[] {
   const colours: Readonly<Record<Difference["how"], (text: string) => string>> = {
@@ -24,6 +24,7 @@ export function differenceRows(
     removed: style.removed,
     changed: style.changed,
   };
+  const differences = visible(all);
   const shown = differences.slice(0, most);
   const rows = shown.map((difference): readonly Cell[] => [
     { text: DIFFERENCE_SIGNS[difference.how], colour: colours[difference.how] },

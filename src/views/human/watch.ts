@@ -1,5 +1,6 @@
 import type { PipelineNews, PlanNews, WatchEvent } from "../../core/plan/watch-event.ts";
 import { printable } from "../../core/printable.ts";
+import { visible } from "../plan-base.ts";
 import { layoutTable } from "../text/columns.ts";
 import { tidy } from "../text/printable.ts";
 import { count } from "../text/quantity.ts";
@@ -90,7 +91,7 @@ function viewPipeline(news: PipelineNews, options: NewsViewOptions, style: Style
   const { name, file, change, differences, plan } = news;
   const { colour, width, sources, details } = options;
   const mark = change === "broken" || change === "removed" ? style.removed : style.strong;
-  const same = change === "mended" && differences.length === 0 && plan === undefined ? ", as it was" : "";
+  const same = change === "mended" && visible(differences).length === 0 && plan === undefined ? ", as it was" : "";
   const head = wrapText(printable(`${name || file}: ${CHANGES[change]}${same}`), width).map(mark);
   const rows = differenceRows(differences, { style, shown: details === "full" ? differences.length : SHOWN });
   const whole =

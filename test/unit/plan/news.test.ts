@@ -73,6 +73,19 @@ describe("the news of a plan", () => {
     expect(story(aPlan([broken], [finding(1)]), aPlan([fox(1)]))).toEqual(["fox mended whole, -X1"]);
   });
 
+  it("call no note gone while nobody can say whether it holds, and tell none twice", () => {
+    const note = { ...finding(2, "It follows."), severity: "note" as const, code: "N1" };
+    expect(story(aPlan([fox(1)], [note]), aPlan([broken], [finding(1)]), aPlan([fox(1)], [note]))).toEqual([
+      "fox broken, +X1",
+      "fox mended, -X1",
+    ]);
+    expect(story(aPlan([fox(1)], [note]), aPlan([broken], [finding(1)]), aPlan([fox(1)]))).toEqual([
+      "fox broken, +X1",
+      "fox mended, -X1, -N1",
+    ]);
+    expect(story(aPlan([fox(1)], [note]), aPlan([fox(1)]))).toEqual(["-N1"]);
+  });
+
   it("tell what comes and goes, and know a pipeline by its name, or by its file", () => {
     const owl = fox(1, { name: "owl", file: "owl.yaml" });
     expect(story(aPlan([fox(1)]), aPlan([fox(1), owl]), aPlan([owl]))).toEqual(["owl new whole", "fox removed"]);
