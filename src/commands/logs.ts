@@ -7,6 +7,7 @@ import { createLogScreen, type LogScreen } from "../views/human/log-screen.ts";
 import { theOneAtWork } from "./attach.ts";
 import { EXIT, type ExitCode } from "./exit-code.ts";
 import { findPipelines } from "./find-pipelines.ts";
+import { elsewhereOf } from "./on-branch.ts";
 import { showDiagnostics } from "./show-diagnostics.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -49,7 +50,8 @@ export async function runLogs(
   } finally {
     out.close();
   }
-  showDiagnostics([diagnose(kind, missing)], terminal);
+  const elsewhere = await elsewhereOf(pipeline.file ?? name, terminal);
+  showDiagnostics([diagnose(kind, elsewhere === undefined ? missing : `${missing} ${elsewhere}`)], terminal);
   return EXIT.error;
 }
 

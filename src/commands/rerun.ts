@@ -4,12 +4,13 @@ import type { Provenance } from "../core/provenance/record.ts";
 import { DEFAULT_STATE_DIR } from "../core/spec/state-dir.ts";
 import { readState } from "../core/state/migrate.ts";
 import { readTextFile } from "../host/read-file.ts";
-import { readProvenance, statePaths } from "../host/run-store.ts";
+import { pipelineOfRun, readProvenance, statePaths } from "../host/run-store.ts";
 import { type FoundRun, findRun } from "../prepare/evidence.ts";
 import { compareMade, prepareRerun, type Rerun, setApart } from "../prepare/rerun.ts";
 import { viewDifferences, viewOutputs } from "../views/human/rerun.ts";
 import { runApply } from "./apply.ts";
 import { EXIT, type ExitCode } from "./exit-code.ts";
+import { elsewhereOf } from "./on-branch.ts";
 import { showDiagnostics } from "./show-diagnostics.ts";
 import type { OnSignal } from "./signals.ts";
 import type { Terminal } from "./terminal.ts";
@@ -32,7 +33,8 @@ export async function runRerun(run: string, options: RerunCommandOptions, termin
   if (found === undefined || record === undefined) {
     const kind = found === undefined ? noSuchRun : noRecord;
     const what = found === undefined ? `There is no run ${run} in this project.` : `Run ${run}: ${kind.why}`;
-    showDiagnostics([diagnose(kind, `${what} ${kind.mend}`)], terminal);
+    const elsewhere = found === undefined ? await elsewhereOf(pipelineOfRun(run) ?? run, terminal) : undefined;
+    showDiagnostics([diagnose(kind, `${what} ${elsewhere ?? kind.mend}`)], terminal);
     return EXIT.error;
   }
   if (options.manner === "apply" && record.outputs.length === 0) {

@@ -5,6 +5,7 @@ import { viewRuns } from "../views/human/runs.ts";
 import { viewRunsJson } from "../views/json.ts";
 import { EXIT, type ExitCode } from "./exit-code.ts";
 import { findPipelines } from "./find-pipelines.ts";
+import { findElsewhere } from "./on-branch.ts";
 import { sayNoPipeline } from "./pipeline-files.ts";
 import { showDiagnostics } from "./show-diagnostics.ts";
 import type { Terminal } from "./terminal.ts";
@@ -47,7 +48,11 @@ export async function runRuns(
   }
   const { colour, width } = terminal;
   const list: RunList = { format_version: "1.0", pipelines };
+  const without = pipelines.filter(({ runs }) => runs.length === 0).map(({ name }) => name);
   if (format === "json") terminal.out(viewRunsJson(list));
-  else if (pipelines.length > 0) terminal.out(viewRuns(list, { colour, width, details }));
+  else if (pipelines.length > 0) {
+    const elsewhere = without.length === 0 ? new Map<string, string>() : await findElsewhere(without, terminal);
+    terminal.out(viewRuns(list, { colour, width, details, elsewhere }));
+  }
   return code;
 }

@@ -6,6 +6,7 @@ import { findRoot } from "../host/project.ts";
 import { statePaths } from "../host/run-store.ts";
 import { findRecorded, findStateDirs, pipelineNameOf, type Recorded } from "../host/state-folders.ts";
 import type { StateRequest } from "../host/state-store.ts";
+import { elsewhereOf } from "./on-branch.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** Which record a `wan22 state` command is about: by a pipeline's name or file, whatever is wrong with that file. */
@@ -42,8 +43,11 @@ export async function findRecord(
   const recorded = (await findRecorded(stateDirs)).find((one) => one.pipeline === pipeline);
   if (recorded !== undefined) return requestOf(recorded, terminal);
   const shown = stateDirs.map((dir) => pathInside(rootOf(terminal), join(dir, "state"))).join(", ");
+  const elsewhere = options.stateDir === undefined ? await elsewhereOf(word, terminal) : undefined;
   terminal.err(
-    `Nothing is recorded of a pipeline ${pipeline} in ${shown}. \`wan22 state list\` shows what is; \`--state-dir\` names another folder.`,
+    `Nothing is recorded of a pipeline ${pipeline} in ${shown}. ${
+      elsewhere ?? "`wan22 state list` shows what is; `--state-dir` names another folder."
+    }`,
   );
   return undefined;
 }

@@ -1,3 +1,4 @@
+import { hostname } from "node:os";
 import { withoutRepeats } from "../core/diagnostic.ts";
 import { present } from "../core/present.ts";
 import type { PipelineStatus } from "../core/status.ts";
@@ -39,7 +40,7 @@ export async function runStatus(
   const pipelines = standings.map(({ status }) => status);
   const { colour, width } = terminal;
   const watch = await lookAtWatch(terminal.folder);
-  const options = { colour, width, now: nowSeconds() };
+  const options = { colour, width, now: nowSeconds(), host: hostname() };
   if (format === "json") terminal.out(viewStatusJson({ format_version: "1.0", pipelines, ...present({ watch }) }));
   else if (pipelines.length > 0) terminal.out(viewStatusHuman(pipelines, options));
   else if (unknown.length + unread.length === 0) sayNoPipeline("status", terminal);

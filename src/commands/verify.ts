@@ -4,11 +4,12 @@ import { PROVENANCE_CODES } from "../core/provenance/codes.ts";
 import { checkpointOfStatement } from "../core/provenance/statement.ts";
 import { type Evidence, type VerifiedFile, verificationOf, verifyFile } from "../core/provenance/verification.ts";
 import { isFile, isFolder, isThere } from "../host/read-file.ts";
-import { readProvenance, runFiles } from "../host/run-store.ts";
+import { pipelineOfRun, readProvenance, runFiles } from "../host/run-store.ts";
 import { evidenceOfFile, evidenceOfRun, findRun } from "../prepare/evidence.ts";
 import { viewVerification } from "../views/human/verification.ts";
 import { viewVerificationJson } from "../views/json.ts";
 import { EXIT, type ExitCode } from "./exit-code.ts";
+import { elsewhereOf } from "./on-branch.ts";
 import { showDiagnostics } from "./show-diagnostics.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -50,14 +51,20 @@ export async function runVerify(
   return verification.proved ? EXIT.fine : EXIT.error;
 }
 
-async function look(word: string, { folder, environment }: Terminal): Promise<readonly Evidence[] | Diagnostic> {
+async function look(word: string, terminal: Terminal): Promise<readonly Evidence[] | Diagnostic> {
+  const { folder, environment } = terminal;
   const run = await findRun(word, folder, environment);
   if (run === undefined) {
     const other = await whyNoCheckpoint(word, folder);
     if (other !== undefined) return diagnose(PROVENANCE_CODES.noCheckpoint, other);
     if (await isThere(resolve(folder, word))) return [await evidenceOfFile(word, folder, environment)];
     const kind = PROVENANCE_CODES.noSuchRun;
-    return diagnose(kind, `There is no file ${word}, nor a run of this name in this project. ${kind.mend}`);
+    const pipeline = pipelineOfRun(word);
+    const elsewhere = pipeline === undefined ? undefined : await elsewhereOf(pipeline, terminal);
+    return diagnose(
+      kind,
+      `There is no file ${word}, nor a run of this name in this project. ${elsewhere ?? kind.mend}`,
+    );
   }
   const record = await readProvenance(run.runDir);
   const kind = PROVENANCE_CODES.noRecord;

@@ -97,7 +97,10 @@ export function findStored(
 export function storedReason({ files, makers }: Stored, pending: number): readonly Reason[] {
   const [taken, encoded] = [files.length, pending - files.length];
   if (taken === 0) return [];
-  const from = makers.length === 0 ? "the store" : `the store, which ${listWords(makers)} ${makers.length === 1 ? "fills" : "fill"} before`;
+  const from =
+    makers.length === 0
+      ? "the store"
+      : `the store, which ${listWords(makers)} ${makers.length === 1 ? "fills" : "fill"} before`;
   const are = (count: number) => (count === 1 ? "is" : "are");
   const one = pending === 1 ? "it is" : `all ${pending} are`;
   const text =

@@ -9,6 +9,7 @@ import { tidy } from "../text/printable.ts";
 import { count } from "../text/quantity.ts";
 import { createStyle, type Style } from "../text/style.ts";
 import { formatTime } from "../text/time.ts";
+import { wrapText } from "../text/wrap.ts";
 import { pipelineFileText } from "./pipeline-file.ts";
 
 /** Runs, what they have archived, and what of it may go. */
@@ -21,10 +22,16 @@ export interface RunsViewOptions {
 
 const INDENT = 4;
 
+export interface RunsElsewhere {
+  readonly details: Details;
+  /** A sentence for pipelines that have run elsewhere and not here, by their names. */
+  readonly elsewhere: ReadonlyMap<string, string>;
+}
+
 /** Every run and every archive folder of each pipeline; what lies in one is named whole with all details. */
 export function viewRuns(
   { pipelines }: RunList,
-  { colour, width, details }: RunsViewOptions & { readonly details: Details },
+  { colour, width, details, elsewhere }: RunsViewOptions & RunsElsewhere,
 ): string {
   const style = createStyle({ colour });
   const blocks = pipelines.map(({ name, file, renamed, runs, archives }) => {
@@ -50,6 +57,9 @@ export function viewRuns(
     return [
       style.strong(`${printable(name)} (${pipelineFileText({ file, renamed })})`),
       ...part(`${count(runs.length, "run")}, ${formatBytes(total)}`, runRows, { style, width }),
+      ...(elsewhere.has(name)
+        ? wrapText(printable(elsewhere.get(name) ?? ""), width - INDENT).map((line) => " ".repeat(INDENT) + line)
+        : []),
       ...(archives.length === 0
         ? []
         : part(`${count(archives.length, "archive folder")}, ${formatBytes(archived)}`, archiveRows, { style, width })),

@@ -17,6 +17,8 @@ export interface StatusViewOptions {
   readonly width: number;
   /** Unix time in seconds. */
   readonly now: number;
+  /** This machine, as records call it. */
+  readonly host: string;
 }
 
 /** More than a stage's line, which is no continuation of the one above. */
@@ -46,7 +48,7 @@ function viewPipeline(pipeline: PipelineStatus, options: StatusViewOptions): str
   const facts = [
     pipelineFileText({ file, renamed }),
     ...(stages.length === 0 ? ["nothing was run yet"] : []),
-    ...(here ? [] : [`its record is of ${printable(host ?? "")}, whose processes can't be seen from here`]),
+    ...(here ? [] : [`its record is of ${recorderText(host ?? "", options)}, whose processes can't be seen from here`]),
     ...(waits === undefined
       ? lockFacts(lock, options.now)
       : [`waits in the queue of process ${waits.pid}, as number ${waits.position}`]),
@@ -55,6 +57,11 @@ function viewPipeline(pipeline: PipelineStatus, options: StatusViewOptions): str
   const head = wrapSpans(spans, { columns: options.width, hanging: HANGING });
   const rows = stages.map((stage) => cellsOf(stage, options.now, style));
   return `${[...head, ...layoutTable(rows, { columns: options.width, indent: 2 })].join("\n")}\n`;
+}
+
+/** A record of the state branch may be of this very machine. */
+function recorderText(host: string, { host: own }: StatusViewOptions): string {
+  return `${host === own ? "another checkout on " : ""}${printable(host)}`;
 }
 
 function lockFacts({ kind, who = "", host = "", pid, since = "" }: LockStatus, now: number): readonly string[] {

@@ -45,7 +45,12 @@ const RUNNING: PipelineStatus = {
 };
 
 const view = (status: PipelineStatus) =>
-  viewStatusHuman([status], { colour: false, width: 200, now: Date.parse("2026-07-01T10:05:10Z") / 1000 });
+  viewStatusHuman([status], {
+    colour: false,
+    width: 200,
+    host: "here",
+    now: Date.parse("2026-07-01T10:05:10Z") / 1000,
+  });
 
 describe("the status of a pipeline", () => {
   test("is a line for who is at work, and one a stage", () => {
@@ -61,6 +66,7 @@ describe("the status of a pipeline", () => {
     const text = viewStatusHuman([RUNNING], {
       colour: false,
       width: 50,
+      host: "here",
       now: Date.parse("2026-07-01T10:05:10Z") / 1000,
     });
     expect(text.split("\n").slice(0, 4)).toEqual([
@@ -69,7 +75,7 @@ describe("the status of a pipeline", () => {
       "  cache-latents  finished  item 24/24",
       "  train          running",
     ]);
-    const coloured = viewStatusHuman([RUNNING], { colour: true, width: 50, now: 0 }).split("\n");
+    const coloured = viewStatusHuman([RUNNING], { colour: true, width: 50, now: 0, host: "here" }).split("\n");
     expect(coloured[0]).toBe("\u001b[1mfox:\u001b[22m pipelines/fox.yaml · in the hands of ann");
     expect(text.split("\n").every((line) => line.length <= 50)).toBe(true);
   });
