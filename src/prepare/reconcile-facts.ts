@@ -37,7 +37,7 @@ export async function observeCandidate(
     outcome:
       attempt?.failed !== undefined ? "failed" : last !== undefined && isOfAttempt ? await readResult(last) : undefined,
     message: attempt?.failed ?? Object.values(state?.stages ?? {}).find(({ status }) => status === "failed")?.message,
-    elsewhere: (known?.atWork ?? filesElsewhere)?.summary,
+    elsewhere: (known?.atWork ?? filesElsewhere)?.detail,
     attempt,
     hours,
     lastRun,

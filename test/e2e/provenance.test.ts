@@ -104,7 +104,7 @@ it("a run of a committed pipeline records what it was made from, and proves what
   await writeFile(project.path(LAST), bytes);
   expect(await verify(project, LAST)).toMatchObject({ exitCode: 1, others: [["bytes", "refuted"]] });
   const human = await project.run(["verify", LAST]);
-  expect(human.stdout).toContain("other bytes under this name");
+  expect(human.stdout).toContain("wrote other bytes under this");
   expect(human.stdout).toContain("Not all of it is proved.");
 
   // Nobody's.

@@ -22,7 +22,7 @@ export interface Candidate {
   readonly outcome: ApplyOutcome | undefined;
   /** Why it failed, where it did. */
   readonly message: string | undefined;
-  /** Why another machine has to do it. */
+  /** Why another machine has to do it, in sentences that say what can be done here. */
   readonly elsewhere: string | undefined;
   /** What was begun for it last. */
   readonly attempt: Attempt | undefined;
@@ -73,7 +73,7 @@ function judge(
   if (ours || attended) return leave("at-work", "is at work");
   if (!plan.stages.some(isCarriedOut)) return { kind: "nothing" };
   if (isRefused(plan)) return leave("refused", "is not applied: the policy refuses it");
-  if (elsewhere !== undefined) return leave("elsewhere", `is not applied here: ${elsewhere}`);
+  if (elsewhere !== undefined) return leave("elsewhere", `is not applied here. ${elsewhere}`);
   const isSame = attempt === undefined || attempt.key === key;
   if (isSame && !trains) {
     if (outcome === "failed" && attempt !== undefined) return leave("failed", failedText(message));

@@ -42,7 +42,7 @@ function stageText(record: NonNullable<State["stages"]["train"]>): string {
   return [
     status,
     ...(done_steps === undefined ? [] : [`step ${done_steps}`]),
-    ...(caches === undefined ? [] : [`${Object.keys(caches).length} caches`]),
+    ...(caches === undefined ? [] : [`${Object.keys(caches).length} cache files`]),
     `in ${run}`,
     `fingerprint ${fingerprint.slice(0, 8)}`,
   ].join(", ");

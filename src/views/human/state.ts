@@ -180,12 +180,13 @@ function describeStage({ action, started, ended, doneSteps, message }: StageInRu
 /** What a restored record would say otherwise. */
 export function viewStateChanges(changes: readonly StateChange[], options: StateViewOptions): string {
   const style = createStyle(options);
-  const rows = changes.map(({ what, from, to }): readonly Cell[] => {
+  const rows = changes.map(({ what: data, from, to }): readonly Cell[] => {
+    const what = withLocalTimes(data);
     if (from === undefined)
       return [{ text: "+", colour: style.added }, { text: printable(what) }, { text: printable(to ?? "") }];
     if (to === undefined)
       return [{ text: "-", colour: style.removed }, { text: printable(what) }, { text: printable(from) }];
     return [{ text: "~", colour: style.changed }, { text: printable(what) }, { text: printable(`${from} → ${to}`) }];
   });
-  return tidy(layoutTable(rows, { columns: options.width, indent: 2, maxCellColumns: 60 }).join("\n"));
+  return tidy(layoutTable(rows, { columns: options.width, indent: 2, maxCellColumns: 24 }).join("\n"));
 }

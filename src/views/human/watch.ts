@@ -5,7 +5,7 @@ import { layoutTable } from "../text/columns.ts";
 import { tidy } from "../text/printable.ts";
 import { count } from "../text/quantity.ts";
 import { createStyle, type Style } from "../text/style.ts";
-import { formatClock } from "../text/time.ts";
+import { formatClock, withLocalTimes } from "../text/time.ts";
 import { wrapText } from "../text/wrap.ts";
 import { formatPlace, sortDiagnostics, viewDiagnostics } from "./diagnostics.ts";
 import { viewPlanHuman } from "./plan.ts";
@@ -68,7 +68,7 @@ export function viewReconciled(
       const { name, standing, text } = event;
       const isBad = standing === "failed" || standing === "refused";
       const isGood = standing === "begun" || standing === "finished";
-      return line(`${name}: ${text}`, isBad ? style.error : isGood ? style.added : (same) => same);
+      return line(`${name}: ${withLocalTimes(text)}`, isBad ? style.error : isGood ? style.added : (same) => same);
     }
     case "problem":
       return viewDiagnostics([event.diagnostic], { colour, width, texts: sources });

@@ -20,10 +20,10 @@ export function formatClock(unixSeconds: number): string {
     .join(":");
 }
 
-/** Of sentences that name the holder of a lock. */
-const SINCE = /\bsince (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z)/g;
+/** Of sentences that name the holder of a lock, or the end of a run. */
+const WHEN = /\b(since|at) (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z)/g;
 
 /** A finding's or note's sentences as people read them: these are data too, and name times as data does. */
 export function withLocalTimes(text: string): string {
-  return text.replaceAll(SINCE, (_, iso: string) => `since ${formatTime(iso)}`);
+  return text.replaceAll(WHEN, (_, word: string, iso: string) => `${word} ${formatTime(iso)}`);
 }

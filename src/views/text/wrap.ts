@@ -3,14 +3,17 @@ import { graphemes, isNarrow, textColumns } from "./width.ts";
 /**
  * Breaks a text into lines of at most `columns`. Line breaks of the text stay; lines that begin with two spaces (a patch,
  * a list of files) are kept as they are. Breaks at spaces and between wide characters; a longer word stays whole, so that
- * a path can be copied, and so does a `wan22` command, of which a shell would run the first half.
+ * a path can be copied, and so do a number with its unit and a `wan22` command, of which a shell would run the first half.
  */
 export function wrapText(text: string, columns: number): readonly string[] {
   return text.split("\n").flatMap((line) => (line.startsWith("  ") ? [line.trimEnd()] : wrapLine(line, columns)));
 }
 
-/** A space, but not one before a dot that separates: the dot stays with what it ends. */
-const BREAK = / (?!·)/;
+/**
+ * A space, but not one before a dot that separates, which stays with what it ends, nor one between a number and its unit: who
+ * reads `up to 0.3` at a line's end takes it for all.
+ */
+const BREAK = /(?!(?<=\d) (?:ms|s|min|h|[kMG]?B|[KMG]iB)(?![\p{L}\d])) (?!·)/u;
 
 function wrapLine(line: string, columns: number): readonly string[] {
   const lines: string[] = [];

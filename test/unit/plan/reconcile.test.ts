@@ -44,7 +44,7 @@ describe("a pipeline", () => {
     expect(verdict({ attended: true })).toBe("at-work");
     expect(verdict({ ours: true, attempt: attempt() })).toBe("at-work");
     expect(verdict({ plan: refused })).toBe("refused");
-    expect(verdict({ elsewhere: "it trains on another machine" })).toBe("elsewhere");
+    expect(verdict({ elsewhere: "It trains on another machine." })).toBe("elsewhere");
     expect(verdict({}, { beginnings: "held" })).toBe("held");
     expect(verdict({ hours: { kind: "closed", until: "Mon 22:00" } })).toBe("closed");
   });

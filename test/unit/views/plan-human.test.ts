@@ -139,8 +139,8 @@ describe("a first plan", () => {
               create: nothing is recorded yet
               64 steps in 4 epochs
 
-        Checkpoints in output/fox (4 files, 2.5
-        GB)
+        Checkpoints in output/fox (4 files,
+        2.5 GB)
           +  fox-t2v-000001.safetensors
               epoch 1, step 16, 613 MB
           +  fox-t2v-000002.safetensors

@@ -74,6 +74,11 @@ describe("wrapText", () => {
     ]);
   });
 
+  it("keeps a number and its unit together", () => {
+    expect(wrapText("it takes up to 0.3 s of 48 h", 18)).toEqual(["it takes up to", "0.3 s of 48 h"]);
+    expect(wrapText("all 12 sources", 6)).toEqual(["all 12", "sources"]);
+  });
+
   it("leaves a separating dot at the end of a line", () => {
     expect(wrapText("aaaa · bbbb · cccc", 8)).toEqual(["aaaa ·", "bbbb ·", "cccc"]);
   });
