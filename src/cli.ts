@@ -1,5 +1,6 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { parseDuration } from "./commands/duration.ts";
+import { examplesText } from "./commands/examples.ts";
 import { EXIT, type ExitCode } from "./commands/exit-code.ts";
 import type { GpuRequest } from "./commands/gpu-pool.ts";
 import type { SchemaName } from "./commands/schema.ts";
@@ -136,6 +137,10 @@ function detailsOf(isAsked: boolean | undefined): "full" | "summary" {
   return isAsked ? "full" : "summary";
 }
 
+function formatOption(description: string, formats: readonly string[]): Option {
+  return new Option("--format <format>", description).choices(formats).default("human");
+}
+
 function changedSinceOption(): Option {
   return new Option(
     "--changed-since <ref>",
@@ -164,7 +169,7 @@ function buildProgram(run: (work: () => Promise<ExitCode> | ExitCode) => Promise
     .command("validate")
     .description("check pipeline files, and everything they name; nothing is changed")
     .argument("[files...]", "pipeline files; all in pipelines/ if left out")
-    .addOption(new Option("--format <format>").choices(VALIDATE_FORMATS).default("human"))
+    .addOption(formatOption("github prints annotations for a workflow's log", VALIDATE_FORMATS))
     .addOption(changedSinceOption())
     .action((files: string[], { format, changedSince }) =>
       run(async () => (await import("./commands/validate.ts")).runValidate(files, { format, changedSince }, terminal)),
@@ -191,7 +196,12 @@ function buildProgram(run: (work: () => Promise<ExitCode> | ExitCode) => Promise
   addChoices(program.command("plan"))
     .description("say exactly what `apply` would do")
     .argument("[files...]", "pipeline files; all in pipelines/ if left out")
-    .addOption(new Option("--format <format>").choices(PLAN_FORMATS).default("human"))
+    .addOption(
+      formatOption(
+        "json is as `wan22 schema plan` describes it, markdown the comment of a pull request; github prints annotations for a workflow's log",
+        PLAN_FORMATS,
+      ),
+    )
     .option("--details", "show every parameter, checkpoint, file and argument list")
     .option("--detailed-exitcode", "exit with 2 where there is something to do")
     .option(
@@ -225,11 +235,7 @@ function buildProgram(run: (work: () => Promise<ExitCode> | ExitCode) => Promise
     )
     .argument("[files...]", "pipeline files, or saved plans; all pipelines in pipelines/ if left out")
     .option("--auto-approve", "do not ask before the plan is carried out")
-    .addOption(
-      new Option("--format <format>", "json is an event a line, as `wan22 schema apply-events` describes it")
-        .choices(DATA_FORMATS)
-        .default("human"),
-    )
+    .addOption(formatOption("json is an event a line, as `wan22 schema apply-events` describes it", DATA_FORMATS))
     .addOption(lockTimeoutOption())
     .option(
       "--detach-on-signal",
@@ -268,11 +274,7 @@ function buildProgram(run: (work: () => Promise<ExitCode> | ExitCode) => Promise
       "plan again as files change, and show what changed; with --apply, plan and apply the commits of a branch; Ctrl-C ends it, and what trains goes on",
     )
     .argument("[files...]", "pipeline files; all in pipelines/ if left out, also those that come later")
-    .addOption(
-      new Option("--format <format>", "json is an event a line, as `wan22 schema watch-events` describes it")
-        .choices(DATA_FORMATS)
-        .default("human"),
-    )
+    .addOption(formatOption("json is an event a line, as `wan22 schema watch-events` describes it", DATA_FORMATS))
     .option("--details", "show every parameter, checkpoint, file and difference")
     .addOption(
       new Option("--poll <duration>", "look at the files that often, where the system tells of no changes").argParser(
@@ -363,7 +365,7 @@ function buildProgram(run: (work: () => Promise<ExitCode> | ExitCode) => Promise
     .description("say how pipelines stand: how far each stage is, whether its trainer lives, who is at work on it")
     .argument("[files...]", "pipeline files or names; all of the project if left out")
     .option("--queue", "what is at work on which GPU and what waits, of all projects on this machine")
-    .addOption(new Option("--format <format>").choices(DATA_FORMATS).default("human"))
+    .addOption(formatOption("json is as `wan22 schema status` describes it, or `queue`", DATA_FORMATS))
     .action((files: string[], { queue, format }) =>
       run(async () =>
         queue
@@ -430,11 +432,7 @@ function buildProgram(run: (work: () => Promise<ExitCode> | ExitCode) => Promise
     .command("attach")
     .description("follow what is at work on a pipeline to its end, as its `apply` does; nothing new is started")
     .argument("[file]", "a pipeline file or name; the one at work if left out")
-    .addOption(
-      new Option("--format <format>", "json is an event a line, as `wan22 schema apply-events` describes it")
-        .choices(DATA_FORMATS)
-        .default("human"),
-    )
+    .addOption(formatOption("json is an event a line, as `wan22 schema apply-events` describes it", DATA_FORMATS))
     .option("--detach-on-signal", "Ctrl-C and SIGTERM end the watching alone, instead of stopping the trainer")
     .action((file: string | undefined, { format, detachOnSignal }) =>
       run(async () =>
@@ -450,7 +448,7 @@ function buildProgram(run: (work: () => Promise<ExitCode> | ExitCode) => Promise
     .command("runs")
     .description("list the runs of pipelines, and the archive folders that they left")
     .argument("[files...]", "pipeline files or names; all of the project if left out")
-    .addOption(new Option("--format <format>").choices(DATA_FORMATS).default("human"))
+    .addOption(formatOption("json is as `wan22 schema runs` describes it", DATA_FORMATS))
     .option("--details", "name every file of an archive folder")
     .action((files: string[], { format, details }) =>
       run(async () =>
@@ -462,7 +460,7 @@ function buildProgram(run: (work: () => Promise<ExitCode> | ExitCode) => Promise
     .command("verify")
     .description("prove that checkpoints belong to a run and a commit; exits with 1 where anything can't be proved")
     .argument("<what...>", "runs, as `wan22 runs` lists them, or files of checkpoints")
-    .addOption(new Option("--format <format>").choices(DATA_FORMATS).default("human"))
+    .addOption(formatOption("json is as `wan22 schema verification` describes it", DATA_FORMATS))
     .action((words: string[], { format }) =>
       run(async () => (await import("./commands/verify.ts")).runVerify(words, { format }, terminal)),
     );
@@ -527,7 +525,7 @@ function buildProgram(run: (work: () => Promise<ExitCode> | ExitCode) => Promise
     .command("show")
     .description("print a saved plan as it was saved, also a stale one")
     .argument("<file>", "what `wan22 plan --out` saved")
-    .addOption(new Option("--format <format>").choices(SHOW_FORMATS).default("human"))
+    .addOption(formatOption("as `wan22 plan` has them", SHOW_FORMATS))
     .option("--details", "show every parameter, checkpoint, file and argument list")
     .action((file: string, { format, details }) =>
       run(async () =>
@@ -541,7 +539,7 @@ function buildProgram(run: (work: () => Promise<ExitCode> | ExitCode) => Promise
       "look at this machine as pipelines need it: trainer, Python, GPU, models, disk; and what to do about each",
     )
     .argument("[files...]", "pipeline files; all in pipelines/ if left out")
-    .addOption(new Option("--format <format>").choices(DATA_FORMATS).default("human"))
+    .addOption(formatOption("json is for programs", DATA_FORMATS))
     .action((files: string[], { format }) =>
       run(async () => (await import("./commands/doctor.ts")).runDoctor(files, { format }, terminal)),
     );
@@ -577,7 +575,7 @@ function buildProgram(run: (work: () => Promise<ExitCode> | ExitCode) => Promise
     .command("show")
     .description("one record; json is as `wan22 schema state` describes it")
     .argument("<pipeline>", "its name or file")
-    .addOption(new Option("--format <format>").choices(DATA_FORMATS).default("human"))
+    .addOption(formatOption("json is as `wan22 schema state` describes it", DATA_FORMATS))
     .option("--details", "name every checkpoint and training state")
     .addOption(stateDir())
     .action((word: string, { format, details, stateDir }) =>
@@ -658,15 +656,18 @@ function buildProgram(run: (work: () => Promise<ExitCode> | ExitCode) => Promise
     .addArgument(program.createArgument("<name>", "which one").choices(Object.keys(SCHEMAS)))
     .addHelpText("after", `\nSchemas:\n${listSchemas()}`)
     .action((name: SchemaName) => run(async () => (await import("./commands/schema.ts")).runSchema(name, terminal)));
-  pointToHelp(program, "wan22");
+  completeHelp(program, "");
   return program;
 }
 
-/** Whoever mistypes an option is sent to the help that has it. */
-function pointToHelp(command: Command, words: string): void {
+/** Each command gets its examples, and whoever mistypes an option of it is sent to the help that has it. */
+function completeHelp(command: Command, parent: string): void {
   for (const one of command.commands) {
-    one.showHelpAfterError(`(${words} ${one.name()} --help shows what there is)`);
-    pointToHelp(one, `${words} ${one.name()}`);
+    const words = `${parent}${one.name()}`;
+    one.showHelpAfterError(`(wan22 ${words} --help shows what there is)`);
+    const examples = examplesText(words);
+    if (examples !== "") one.addHelpText("after", examples);
+    completeHelp(one, `${words} `);
   }
 }
 
