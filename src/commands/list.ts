@@ -30,6 +30,8 @@ export async function runList(
   if (format === "json") terminal.out(viewPipelineListJson(list));
   else if (list.include.length > 0) terminal.out(viewPipelineList(list, { colour, width }));
   else terminal.err(`No pipeline is touched by what changed since ${review?.changes.ref}.`);
+  if (format === "human" && list.include.some(({ valid }) => !valid))
+    terminal.err("What is not valid, and why: wan22 validate");
   // A pipeline that is wrong is in the list as such; a file that is none can't be.
   const unread = read.filter(({ root }) => root === "").flatMap(({ diagnostics }) => diagnostics);
   showDiagnostics(unread, terminal);

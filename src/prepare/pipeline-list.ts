@@ -1,7 +1,7 @@
 import { relative, resolve } from "node:path";
-import { hasErrors } from "../core/diagnostic.ts";
 import type { ListedPipeline } from "../core/pipeline-list.ts";
 import { readAddress } from "../core/spec/cell.ts";
+import { isFault } from "../core/spec/sound-part.ts";
 import type { HardwareRequest } from "../core/spec/spec.ts";
 import type { ReadPipeline } from "./read.ts";
 import { folderInRepository } from "./review.ts";
@@ -14,7 +14,8 @@ export function listPipeline({ root, file, name, spec, diagnostics }: ReadPipeli
     address,
     file: readAddress(address).file,
     project: folderInRepository(root === "" ? folder : root),
-    valid: spec !== undefined && !hasErrors(diagnostics),
+    // A variable that is not set here is no fault of the file: what it names may be taken from the lock.
+    valid: spec !== undefined && !diagnostics.some(isFault),
     task: spec?.task ?? "",
     noise: spec?.noise ?? "",
     hardware: spec === undefined ? "" : hardwareText(spec.hardware),

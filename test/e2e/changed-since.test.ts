@@ -45,7 +45,14 @@ it("a list is one line of JSON for a workflow's matrix, or a table", async () =>
   ]);
   const table = await project.run(["list", QUICKSTART], { environment: { COLUMNS: "200" } });
   expect(table.stdout.replace(/ +/g, " ").split("\n")[0]).toContain("quickstart-dim-4 t2v-A14B");
+  expect(table.stderr).toBe("");
   expect((await project.run(["list", "--json", "--changed-since", "HEAD", QUICKSTART])).stdout).toBe('{"include":[]}');
+  // What is not set on this machine is no fault of the file.
+  const yaml = await project.read(QUICKSTART);
+  await project.write(QUICKSTART, yaml.replace(/dir: .*/, `dir: \${NO_SUCH_FOLDER}/quickstart`));
+  const all = await project.run(["list"]);
+  expect(all.stdout.match(/not valid/g)).toHaveLength(1);
+  expect(all.stderr).toBe("What is not valid, and why: wan22 validate");
 });
 
 it("a project further in is named from the repository's top, in lists, annotations and the comment's mark", async () => {
