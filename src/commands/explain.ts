@@ -6,6 +6,7 @@ import { DERIVED, LEFT_OUT } from "../core/trainer/left-out.ts";
 import { findParameter, PARAMETERS } from "../core/trainer/parameters.ts";
 import { SECTION_OF, STAGE_IDS } from "../core/vocabulary.ts";
 import { readBuiltInPresets } from "../prepare/built-in.ts";
+import { fitText } from "../views/text/wrap.ts";
 import { DIAGNOSTIC_CHAPTERS, findDiagnosticKind } from "./diagnostic-kinds.ts";
 import { EXIT, type ExitCode } from "./exit-code.ts";
 import { type ExplainedKey, findKeys, listKeys } from "./explain-key.ts";
@@ -23,12 +24,13 @@ export async function runExplain(word: string | undefined, terminal: Terminal): 
   const { value: presets, diagnostics } = await readBuiltInPresets();
   if (presets === undefined) throw new Error(diagnostics.map(({ message }) => message).join("\n"));
   if (word === undefined) {
-    terminal.out(listWordsToExplain(presets));
+    terminal.out(fitText(listWordsToExplain(presets), terminal.width));
     return EXIT.fine;
   }
   const text = explain(word.replace(/^-+/, ""), presets);
   if (text !== undefined) {
-    terminal.out(/\p{Script=Han}/u.test(text) ? `${text}\n\n${ABOUT_CHINESE}` : text);
+    const whole = /\p{Script=Han}/u.test(text) ? `${text}\n\n${ABOUT_CHINESE}` : text;
+    terminal.out(fitText(whole, terminal.width));
     return EXIT.fine;
   }
   terminal.err(
@@ -123,20 +125,23 @@ function moreFigures(path: string, presets: Presets): readonly string[] {
       return section("Both models instead of one", [
         { label: "cost GPU memory", value: `${valueText(percent)} % more`, reason },
       ]);
-    case "policy":
-      return section(
-        "Rules",
-        listKeys().flatMap(({ path: key, description }) =>
-          key.startsWith("policy.") ? [{ label: key.slice("policy.".length), value: description }] : [],
-        ),
-      );
     case "dataset":
     case "dataset.sources":
       return [
+        ...keysIn(path),
         "",
         "`wan22 explain sizes` has the manual's figures by the number of files, `wan22 explain hints` its advice on clips and captions.",
       ];
     default:
-      return [];
+      return keysIn(path);
   }
+}
+
+/** What may be written under a key, in the words of each. */
+function keysIn(path: string): readonly string[] {
+  const figures = listKeys().flatMap(({ path: key, description: value }) => {
+    const [, label] = key.startsWith(path) ? (/^(?:\[\])?\.([^.[]+)$/.exec(key.slice(path.length)) ?? []) : [];
+    return label === undefined ? [] : [{ label, value }];
+  });
+  return section("Keys", figures);
 }

@@ -10,6 +10,25 @@ export function wrapText(text: string, columns: number): readonly string[] {
 }
 
 /**
+ * Wraps a text of several lines, each under its own indent; what is behind a label (`key: …`) hangs by two more. Lines that are
+ * indented by four are kept: they show what stands in a file.
+ */
+export function fitText(text: string, columns: number): string {
+  const lines = text.split("\n").flatMap((line) => {
+    const body = line.trimStart();
+    const indent = line.length - body.length;
+    if (indent === 4 || columns <= 0) return [line];
+    const hanging = indent > 0 && LABEL.test(body) ? indent + 2 : indent;
+    const wrapped = wrapText(body, Math.max(NARROWEST, columns - hanging));
+    return wrapped.map((part, index) => " ".repeat(index === 0 ? indent : hanging) + part);
+  });
+  return lines.map((line) => line.trimEnd()).join("\n");
+}
+
+const NARROWEST = 30;
+const LABEL = /^[\w.-]+: /;
+
+/**
  * A space, but not one before a dot that separates, which stays with what it ends, nor one between a number and its unit: who
  * reads `up to 0.3` at a line's end takes it for all.
  */

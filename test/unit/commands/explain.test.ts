@@ -97,6 +97,16 @@ describe("a word may be", () => {
     expect(explained("noise")).toContain("Where memory is short, the low-noise model alone will do.");
   });
 
+  test("a key that has others, with what each of them says", () => {
+    for (const key of ["policy", "state", "watch", "notify", "dataset.sources"]) {
+      const own = listKeys().filter(({ path }) => path.replace("[]", "").startsWith(`${key}.`));
+      expect(own.length).toBeGreaterThan(1);
+      for (const { path, description } of own)
+        expect(explained(key)).toContain(`  ${path.slice(path.lastIndexOf(".") + 1)}: ${description}`);
+    }
+    expect(explained("tasks")).not.toContain("Keys");
+  });
+
   test("a tier", () => {
     const text = explained("professional");
     expect(text).toContain("GPU memory used: 45 to 50 GB");

@@ -5,7 +5,7 @@ import { printableLines } from "../../../src/views/text/printable.ts";
 import { count, formatBytes, formatDuration, formatNumber, listWords } from "../../../src/views/text/quantity.ts";
 import { formatTime, withLocalTimes } from "../../../src/views/text/time.ts";
 import { textColumns } from "../../../src/views/text/width.ts";
-import { wrapText } from "../../../src/views/text/wrap.ts";
+import { fitText, wrapText } from "../../../src/views/text/wrap.ts";
 
 describe("textColumns", () => {
   it.each([
@@ -81,6 +81,23 @@ describe("wrapText", () => {
 
   it("leaves a separating dot at the end of a line", () => {
     expect(wrapText("aaaa · bbbb · cccc", 8)).toEqual(["aaaa ·", "bbbb ·", "cccc"]);
+  });
+});
+
+describe("fitText", () => {
+  it("wraps each line under its own indent, a label's text by two more, and keeps what stands in a file", () => {
+    const file = `    learning_rate: 2e-4 # ${"long ".repeat(8)}enough`;
+    const text = `rules\n  They hold for every pipeline of the project.\n\n  max_hours: Hours that a training may take.\n${file}`;
+    expect(fitText(text, 30).split("\n")).toEqual([
+      "rules",
+      "  They hold for every pipeline",
+      "  of the project.",
+      "",
+      "  max_hours: Hours that a",
+      "    training may take.",
+      file,
+    ]);
+    expect(fitText(text, 0)).toBe(text);
   });
 });
 
