@@ -1,5 +1,6 @@
 import type { Diagnostic } from "../diagnostic.ts";
 import { present } from "../present.ts";
+import { readAddress } from "../spec/cell.ts";
 import { findDifferences } from "./differences.ts";
 import type { PipelinePlan, Plan } from "./plan.ts";
 import type { PipelineNews, PlanNews } from "./watch-event.ts";
@@ -23,10 +24,12 @@ export interface SeenPipeline {
 
 /** What is known after a plan was shown. */
 export function seeing(plan: Plan, before?: Seen): Seen {
-  const pipelines = plan.pipelines.map((pipeline): SeenPipeline => {
+  const pipelines = plan.pipelines.flatMap((pipeline): readonly SeenPipeline[] => {
     const { name, file, valid } = pipeline;
+    const cells = hiddenCells(pipeline, before?.pipelines ?? []);
+    if (cells.length > 0) return cells.map((cell) => ({ ...cell, valid: false }));
     const last = valid ? comparable(pipeline) : findSeen(pipeline, before?.pipelines ?? [])?.plan;
-    return { name, file, valid, ...present({ plan: last }) };
+    return [{ name, file, valid, ...present({ plan: last }) }];
   });
   return { pipelines, diagnostics: [...plan.diagnostics, ...unjudged(plan, before?.diagnostics ?? [])] };
 }
@@ -43,13 +46,20 @@ function unjudged(now: Plan, before: Plan["diagnostics"]): Plan["diagnostics"] {
 /** What is told of a plan; `undefined` where somebody who has seen the others learns nothing from it. */
 export function findNews(seen: Seen, now: Plan): PlanNews | undefined {
   const known = new Set<SeenPipeline>();
-  const pipelines = now.pipelines.flatMap((pipeline) => {
+  const pipelines = now.pipelines.flatMap((pipeline): readonly PipelineNews[] => {
+    const cells = hiddenCells(pipeline, seen.pipelines);
+    for (const cell of cells) known.add(cell);
+    const { name, file } = pipeline;
+    if (cells.length > 0)
+      return cells.some(({ valid }) => valid) ? [{ name, file, change: "broken", differences: [] }] : [];
     const before = findSeen(pipeline, seen.pipelines);
     if (before !== undefined) known.add(before);
-    return newsOf(pipeline, before) ?? [];
+    const news = newsOf(pipeline, before);
+    return news === undefined ? [] : [news];
   });
+  const files = new Set(now.pipelines.map(({ file }) => readAddress(file).file));
   const removed = seen.pipelines
-    .filter((one) => !known.has(one))
+    .filter((one) => !known.has(one) && !(isWholeFile(one) && !one.valid && files.has(one.file)))
     .map(({ name, file }): PipelineNews => ({ name, file, change: "removed", differences: [] }));
   const news: PlanNews = {
     pipelines: [...pipelines, ...removed],
@@ -57,6 +67,16 @@ export function findNews(seen: Seen, now: Plan): PlanNews | undefined {
     gone: without(without(seen.diagnostics, now.diagnostics), unjudged(now, seen.diagnostics)),
   };
   return news.pipelines.length + news.appeared.length + news.gone.length === 0 ? undefined : news;
+}
+
+/** The cells of a matrix that were seen of a file which says by now too little to tell them: it stands for all of them. */
+function hiddenCells({ file, valid }: Pick<PipelinePlan, "file" | "valid">, seen: readonly SeenPipeline[]) {
+  if (valid || !isWholeFile({ file })) return [];
+  return seen.filter((one) => !isWholeFile(one) && readAddress(one.file).file === file);
+}
+
+function isWholeFile({ file }: Pick<PipelinePlan, "file">): boolean {
+  return readAddress(file).cell === undefined;
 }
 
 function newsOf(pipeline: PipelinePlan, before: SeenPipeline | undefined): PipelineNews | undefined {

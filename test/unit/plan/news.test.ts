@@ -86,6 +86,22 @@ describe("the news of a plan", () => {
     expect(story(aPlan([fox(1)], [note]), aPlan([fox(1)]))).toEqual(["-N1"]);
   });
 
+  it("say of a matrix whose file can't be read that it is broken, once, and not that its cells are gone", () => {
+    const cell = (value: number, rate: number) =>
+      fox(rate, { name: `fox-dim-${value}`, file: `fox.yaml#fox-dim-${value}` });
+    const cells = aPlan([cell(4, 1), cell(8, 1)]);
+    expect(story(cells, aPlan([broken], [finding(1)]), aPlan([broken], [finding(2)]), cells)).toEqual([
+      "fox broken, +X1",
+      "fox-dim-4 mended, fox-dim-8 mended, -X1",
+    ]);
+    expect(story(cells, aPlan([broken]), aPlan([cell(4, 2)]))).toEqual([
+      "fox broken",
+      "fox-dim-4 mended rate 1 → 2, fox-dim-8 removed",
+    ]);
+    expect(story(aPlan([broken]), cells)).toEqual(["fox-dim-4 new whole, fox-dim-8 new whole"]);
+    expect(story(cells, aPlan([fox(1)]))).toEqual(["fox new whole, fox-dim-4 removed, fox-dim-8 removed"]);
+  });
+
   it("tell what comes and goes, and know a pipeline by its name, or by its file", () => {
     const owl = fox(1, { name: "owl", file: "owl.yaml" });
     expect(story(aPlan([fox(1)]), aPlan([fox(1), owl]), aPlan([owl]))).toEqual(["owl new whole", "fox removed"]);
