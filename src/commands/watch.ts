@@ -19,6 +19,9 @@ export interface WatchOptions extends TellOptions {
   readonly pollMs: number | undefined;
 }
 
+/** Plans that are passed over one after the other; where changes go on and on, something is told all the same. */
+const MOST_PASSED_OVER = 2;
+
 /** `wan22 watch`: plans again as files change, and shows what changed. Ends when it is asked to, which is no failure. */
 export async function runWatch(files: readonly string[], options: WatchOptions, terminal: Terminal): Promise<ExitCode> {
   const { folder, environment } = terminal;
@@ -30,6 +33,7 @@ export async function runWatch(files: readonly string[], options: WatchOptions, 
   });
   const end = listenForEnd(watch.close);
   let seen: Seen | undefined;
+  let passedOver = 0;
   try {
     while (!end.signal.aborted) {
       const chosen = files.length > 0 ? files : await yamlFilesOf(folder);
@@ -45,6 +49,13 @@ export async function runWatch(files: readonly string[], options: WatchOptions, 
         onScan: showScan(terminal),
       });
       terminal.transient("");
+      // Of what changes while it is read the half may be seen: a file that Git takes away to write it anew is not gone.
+      if (seen !== undefined && !watch.isQuiet() && !end.signal.aborted && passedOver < MOST_PASSED_OVER) {
+        passedOver += 1;
+        await watch.changed();
+        continue;
+      }
+      passedOver = 0;
       tell(prepared, seen, options, terminal);
       if (seen === undefined) {
         const what = chosen.length > 0 ? "Watching" : `There is no pipeline in ${project} yet; watching`;

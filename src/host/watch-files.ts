@@ -14,6 +14,8 @@ export interface FileWatch {
   readonly follow: (places: readonly string[]) => Promise<"same" | "anew">;
   /** Comes back when something has changed since it was asked last, and nothing more has for a moment; or when it is closed. */
   readonly changed: () => Promise<void>;
+  /** Whether nothing has changed since it was asked last. */
+  readonly isQuiet: () => boolean;
   readonly close: () => Promise<void>;
 }
 
@@ -40,6 +42,7 @@ export function watchFiles({ pollMs, onProblem }: FileWatchOptions): FileWatch {
   const quiet = openQuiet();
   return {
     changed: quiet.next,
+    isQuiet: quiet.isQuiet,
     follow: async (places) => {
       const folders = foldersOf(places);
       const key = JSON.stringify([places, [...folders]]);
@@ -170,6 +173,7 @@ function openQuiet() {
       });
       firstAt = undefined;
     },
+    isQuiet: () => firstAt === undefined,
     close: () => {
       closed = true;
       look();

@@ -1,6 +1,6 @@
 import type { PipelineNews, PlanNews, WatchEvent } from "../../core/plan/watch-event.ts";
 import { printable } from "../../core/printable.ts";
-import { visible } from "../plan-base.ts";
+import { REMOVED, visible } from "../plan-base.ts";
 import { layoutTable } from "../text/columns.ts";
 import { tidy } from "../text/printable.ts";
 import { count } from "../text/quantity.ts";
@@ -82,7 +82,7 @@ const MIN_COLUMNS = 30;
 const CHANGES: Readonly<Record<PipelineNews["change"], string>> = {
   new: "new",
   changed: "changed",
-  removed: "its file is gone; its record and checkpoints stay",
+  removed: REMOVED,
   broken: "can't be planned any more",
   mended: "can be planned again",
 };
