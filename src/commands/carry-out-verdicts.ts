@@ -106,7 +106,7 @@ async function begin(
   const running = { ...attempt, process: { ...identity }, log };
   const begun = await remember(noted, name, running, all);
   const follow = commandLine(["attach", file], terminal);
-  const text = `begun, by process ${identity.pid}. Follow it with: ${follow}`;
+  const text = `begun, by process ${identity.pid}. Follow it with \`${follow}\`.`;
   tellWatch({ ...about, standing: "begun", text, pid: identity.pid, log }, options, terminal);
   const beginning = await awaitBeginning(launched.process, placeOf(pipeline), {
     after: attempt.run,

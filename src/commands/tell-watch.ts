@@ -37,7 +37,9 @@ export function tellWatch(
     return;
   }
   const { colour, width } = terminal;
-  const options = { colour, width, details, sources, time: event.t };
+  // Who follows a branch writes a log, and each of its pipelines was reviewed before.
+  const sections = carriedOut === "by-itself" && details === "summary" ? "stages" : "all";
+  const options = { colour, width, details, sources, sections, time: event.t } as const;
   switch (event.type) {
     case "plan":
       terminal.out(

@@ -43,6 +43,8 @@ export interface PlanViewOptions {
   readonly details?: Details | undefined;
   /** The command that carries a plan of these files out; `none` where nobody needs to be told. `wan22 apply FILES` if left out. */
   readonly applyCommand?: ((files: readonly string[]) => string) | "none" | undefined;
+  /** `stages`: what is done and why, and which rules are broken; for a log, in which nobody weighs values. `all` if left out. */
+  readonly sections?: "all" | "stages" | undefined;
 }
 
 const DEFAULT_COLUMNS = 80;
@@ -62,10 +64,17 @@ export function viewPlanHuman(plan: Plan, options: PlanViewOptions): string {
       : plan.pipelines.filter(
           (pipeline) => changing.includes(pipeline) || (pipeline.valid && baseOf(pipeline, plan)?.change === "changed"),
         );
-  const blocks = shown.map((pipeline) => viewPipeline(pipeline, plan, context).join("\n"));
-  // Before a plan a note is worth reading; where nothing is to do it was read long ago.
+  const view = options.sections === "stages" ? viewDeeds : viewPipeline;
+  const blocks = shown.map((pipeline) => view(pipeline, plan, context).join("\n"));
+  // Before a plan a note is worth reading; where nothing is to do, or of a pipeline with nothing to do, it was read long ago.
   const quiet = blocks.length === 0 && plan.pipelines.every(({ valid }) => valid);
-  const found = sortDiagnostics(plan.diagnostics).filter(({ severity }) => !(quiet && severity === "note"));
+  const isUnchanged = (file: string) => {
+    const own = plan.pipelines.filter((one) => one.file === file);
+    return own.length > 0 && own.every((one) => one.valid && !shown.includes(one));
+  };
+  const isRead = ({ severity, file }: Diagnostic) =>
+    severity === "note" && (quiet || (file !== undefined && isUnchanged(file)));
+  const found = sortDiagnostics(plan.diagnostics).filter((one) => !isRead(one));
   const notes = found.filter(({ severity }) => severity === "note");
   const faults = found.filter(({ severity }) => severity !== "note");
   if (notes.length > 0) blocks.push(viewNotes(notes, context).join("\n"));
@@ -106,6 +115,15 @@ function viewPipeline(pipeline: PipelinePlan, plan: Plan, context: PlanContext):
           ...viewArguments(pipeline, context),
         ]
       : []),
+  ];
+}
+
+function viewDeeds(pipeline: PipelinePlan, plan: Plan, context: PlanContext): readonly string[] {
+  const broken = (pipeline.policy ?? []).filter(({ verdict }) => verdict !== "kept");
+  return [
+    ...viewHead(pipeline, plan, context),
+    ...viewStages(pipeline, context),
+    ...viewPolicy({ ...pipeline, policy: broken }, context),
   ];
 }
 

@@ -22,6 +22,8 @@ export interface NewsViewOptions {
   /** Texts of the files that findings point into, by the name they are shown with. */
   readonly sources: ReadonlyMap<string, string>;
   readonly details: "summary" | "full";
+  /** How much of a plan that is new. */
+  readonly sections: "all" | "stages";
 }
 
 /** Differences that are shown where nobody asked for all. */
@@ -89,7 +91,7 @@ const CHANGES: Readonly<Record<PipelineNews["change"], string>> = {
 
 function viewPipeline(news: PipelineNews, options: NewsViewOptions, style: Style): readonly string[] {
   const { name, file, change, differences, plan } = news;
-  const { colour, width, sources, details } = options;
+  const { colour, width, sources, details, sections } = options;
   const mark = change === "broken" || change === "removed" ? style.removed : style.strong;
   const same = change === "mended" && visible(differences).length === 0 && plan === undefined ? ", as it was" : "";
   const head = wrapText(printable(`${name || file}: ${CHANGES[change]}${same}`), width).map(mark);
@@ -99,7 +101,7 @@ function viewPipeline(news: PipelineNews, options: NewsViewOptions, style: Style
       ? []
       : viewPlanHuman(
           { format_version: "1.0", changes: true, pipelines: [plan], diagnostics: [] },
-          { colour, width, sources, details, applyCommand: "none" },
+          { colour, width, sources, details, sections, applyCommand: "none" },
         )
           .trimEnd()
           .split("\n");

@@ -120,6 +120,20 @@ describe("a first plan", () => {
     `);
   });
 
+  it("says what is done alone, and which rules are broken, where nobody weighs values", () => {
+    const [pipeline] = FIRST_PLAN.pipelines;
+    const policy = [
+      { rule: "tasks" as const, limit: ["t2v-A14B"], verdict: "kept" as const, found: ["t2v-A14B"] },
+      { rule: "require_lock" as const, limit: true, verdict: "broken" as const },
+    ];
+    const plan = aPlan(pipeline === undefined ? [] : [{ ...pipeline, policy }]);
+    const text = viewPlanHuman(plan, { colour: false, sections: "stages", applyCommand: "none" });
+    expect(text.match(/^ {2}[A-Z]\w+.*/gm)).toEqual(["  Stages", "  Policy"]);
+    expect(text).toContain("64 steps in 4 epochs");
+    expect(text).toContain("    require_lock  broken  there is no lock file\n");
+    expect(text).not.toContain("tasks");
+  });
+
   it("fits into a narrow terminal", () => {
     const text = view(FIRST_PLAN, { width: 44 });
     expect(text).toMatchInlineSnapshot(`
@@ -415,6 +429,24 @@ describe("the end of a plan", () => {
     expect(view(aPlan([done, aPipeline({ name: "owl" })], [note]))).toBe(
       "No changes. cat and owl are as described; nothing is to do.\n",
     );
+  });
+
+  it("has no notes of pipelines with nothing to do beside others", () => {
+    const owl = aPipeline({
+      name: "owl",
+      file: "pipelines/owl.yaml",
+      stages: [aStage({ id: "train", action: "create" })],
+    });
+    const notes = [
+      { ...note, file: "pipelines/fox.yaml" },
+      { ...note, file: "pipelines/owl.yaml", detail: "Of the owl." },
+      { ...note, file: "wan22.yaml", detail: "Of both." },
+    ];
+    const text = view(aPlan([done, owl], notes));
+    expect(text.match(/Clash resolved: .*/g)).toEqual([
+      "Clash resolved: Of the owl. (pipelines/owl.yaml)",
+      "Clash resolved: Of both. (wan22.yaml)",
+    ]);
   });
 
   it("keeps warnings in sight where nothing is to do", () => {
