@@ -132,11 +132,14 @@ describe("a policy that is broken", () => {
     expect(await project.run(["validate"])).toMatchObject({ exitCode: 0 });
     expect(await verdictsOf(project)).toMatchObject({ input_roots: "kept" });
 
-    await project.write("wan22.yaml", `version: 1\npolicy: { input_roots: ["\${NO_SUCH_MODELS}"] }\n`);
+    await project.write(
+      "wan22.yaml",
+      `version: 1\npolicy: { input_roots: ["\${NO_SUCH_MODELS}", "\${NO_SUCH_MODELS}/.."] }\n`,
+    );
 
     await expectRefused(project, "Y5");
     const { stdout } = await project.run(["validate", "--format", "json"]);
-    expect(stdout).toContain("{NO_SUCH_MODELS} (NO_SUCH_MODELS is not set), and 1 path that is read lies outside");
+    expect(stdout).toContain("{NO_SUCH_MODELS}/.. (NO_SUCH_MODELS is not set), and 1 path that is read lies outside");
   });
 
   it("is no business of the background", async () => {

@@ -34,8 +34,10 @@ export const PROJECT_ROOT = ".";
 export function judgeRoots({ paths, roots, realPaths, expanded }: RootsInput): RootsJudged {
   const realOf = (path: string): RealPath => (Object.hasOwn(realPaths, path) ? (realPaths[path] ?? {}) : {});
   const project = realOf(PROJECT_ROOT).real;
-  const allowed = roots.flatMap(({ path }) => {
+  const allowed = roots.flatMap(({ path, unset }) => {
     if (project === undefined) return [];
+    // `${DATA}/..` must not become the project's folder where DATA is not set.
+    if (unset.length > 0 && path.split("/").includes("..")) return [];
     const placed = joinPath(project, path);
     // A root in the project is the folder of that name, and no link that a pull request has put in its place. Links above
     // what lies elsewhere are the machine's.
