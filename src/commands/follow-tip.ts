@@ -40,10 +40,9 @@ export async function followTip(
   { options, terminal, standings }: Telling,
 ): Promise<ReconcileRecord & { readonly blocked: boolean }> {
   const { tip, problem } = await fetchTip(followed, options.cancel);
-  const { moving: wasMoving, ...settled } = record;
-  const asked = { ...settled, unheard: problem === undefined ? 0 : record.unheard + 1 };
   if (options.cancel.aborted) return { ...record, blocked: true };
   if (problem !== undefined) standings.problem(problem);
+  const { moving: wasMoving, ...settled } = record;
   const head = await headOf(followed);
   // The machine went down meanwhile.
   if (wasMoving === true && head !== undefined && head === record.left && record.commit !== undefined) {
@@ -51,6 +50,12 @@ export async function followTip(
   }
   const unclean = head === undefined ? undefined : await whyUnclean(followed, head);
   if (unclean !== undefined) standings.problem(unclean);
+  const asked = {
+    ...settled,
+    unheard: problem === undefined ? 0 : record.unheard + 1,
+    // What could not be undone yet.
+    ...present({ moving: unclean === undefined ? undefined : wasMoving }),
+  };
   // What merely is checked out here is no commit of the branch.
   if (tip === undefined || unclean !== undefined) return { ...asked, blocked: true };
   if (tip === head) return { ...asked, commit: tip, blocked: false };
@@ -68,7 +73,8 @@ export async function followTip(
   const refused = await checkOut(followed, { tip, head, followed: ours, stateDirs });
   if (refused !== undefined) {
     standings.problem(refused);
-    return { ...asked, blocked: true };
+    const isHalf = head !== undefined && (await whyUnclean(followed, head)) !== undefined;
+    return { ...(isHalf ? { ...moving, moving: true } : asked), blocked: true };
   }
   const from = asked.commit === undefined || asked.commit === tip ? head : asked.commit;
   const move = await describeMove(followed, from, tip);

@@ -36,9 +36,16 @@ export async function undoCheckOut({ top, git, head, tip, except }: HalfCheckOut
     if (!NONE.test(before) || except.includes(path) || !isHere(join(top, path))) continue;
     if (await isOf(git, top, path, after)) await rm(join(top, path), { force: true });
   }
-  if (differing.length === 0) return;
-  const names = differing.map((path) => `:(top,literal)${path}\0`).join("");
-  await runGit(git, ["checkout", "--quiet", head, "--pathspec-from-file=-", "--pathspec-file-nul"], { input: names });
+  // Git's own notes of what lies here first: a file that they call written would not be written any more.
+  const ours = [...moves.keys()].filter((path) => !except.includes(path));
+  await onPaths(git, ["reset", "--quiet", head], ours);
+  await onPaths(git, ["checkout", "--quiet", head], differing);
+}
+
+async function onPaths(git: Git, words: readonly string[], paths: readonly string[]): Promise<void> {
+  if (paths.length === 0) return;
+  const input = paths.map((path) => `:(top,literal)${path}\0`).join("");
+  await runGit(git, [...words, "--pathspec-from-file=-", "--pathspec-file-nul"], { input });
 }
 
 /** Paths from the top that a commit adds and that something has already. */

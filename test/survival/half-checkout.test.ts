@@ -40,6 +40,19 @@ testWithSmallDisk(
   },
 );
 
+it("to whose end HEAD could not be moved is undone", async () => {
+  const at = await copyFollowing(template);
+  await at.look();
+  await at.ann.write("notes.txt", "theirs\n");
+  await at.edit("network_dim: 16", "network_dim: 8");
+  await at.gpu.write(".git/HEAD.lock", "");
+  expect((await at.look())[0]).toMatch(/^W7: .*HEAD\.lock/);
+  expect(await runGitIn(at.gpu.folder, "status", "--porcelain")).toBe("");
+  await rm(at.gpu.path(".git/HEAD.lock"));
+  expect(await at.look()).toContain("quickstart begun");
+  expect(await runGitIn(at.gpu.folder, "status", "--porcelain")).toBe("");
+});
+
 it("with its machine is undone by the next look, and nothing of anybody's with it", async () => {
   const at = await copyFollowing(template);
   await at.look();
@@ -65,7 +78,11 @@ it("with its machine is undone by the next look, and nothing of anybody's with i
   await runGitIn(at.gpu.folder, "checkout", "--", ".");
   for (const name of ["aa.txt", "zz.txt"]) await rm(at.gpu.path(name));
 
+  // Git, killed too, left its lock: it is undone once that is gone.
   await cut();
+  await at.gpu.write(".git/index.lock", "");
+  expect((await at.look())[0]).not.toMatch(/^origin/);
+  await rm(at.gpu.path(".git/index.lock"));
   await at.gpu.write("notes.txt", "mine\n");
   expect((await at.look())[0]).toMatch(/^W7: .*notes\.txt/);
   expect(await at.gpu.read(FILE)).toBe(read);
