@@ -95,10 +95,11 @@ export async function isProcessAlive(identity: ProcessIdentity): Promise<boolean
   return (await readStartTime(identity.pid)) === identity.start_time;
 }
 
-/** Whether any process has this pid now; not whether it is the one that had it before. */
+/** Whether any process has this pid now and does something; not whether it is the one that had it before. */
 export function isPidInUse(pid: number): boolean {
   try {
-    return process.kill(pid, 0);
+    // One that has ended and that its parent has not heard of yet (`Z`) does nothing any more.
+    return process.kill(pid, 0) && !(process.platform === "linux" && readLinuxStat(pid)?.[0] === "Z");
   } catch (error) {
     return errorCode(error) === "EPERM";
   }

@@ -4,7 +4,7 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { identifyThisProcess, isProcessAlive, startDetached } from "../../../src/host/process.ts";
+import { identifyThisProcess, isPidInUse, isProcessAlive, startDetached } from "../../../src/host/process.ts";
 
 let folder: string;
 beforeAll(async () => {
@@ -76,6 +76,19 @@ describe("a detached process", () => {
     process.kill(identity.pid, "SIGKILL");
   });
 });
+
+test.runIf(process.platform === "linux")(
+  "one that has ended is not in use, though its parent has not heard of it",
+  async () => {
+    const fork = "import os, time; child = os.fork() or os._exit(0); print(child, flush=True); time.sleep(60)";
+    const parent = spawn("python3", ["-c", fork], { stdio: ["ignore", "pipe", "inherit"] });
+    const [said] = await once(parent.stdout, "data");
+    const child = Number(String(said));
+    await expect.poll(() => isPidInUse(child)).toBe(false);
+    expect(process.kill(child, 0)).toBe(true);
+    parent.kill("SIGKILL");
+  },
+);
 
 test("a program that is not there is said, not thrown", async () => {
   const logFile = join(folder, "none.log");
