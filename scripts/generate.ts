@@ -2,7 +2,7 @@
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import { DIAGNOSTIC_CHAPTERS } from "../src/commands/diagnostic-kinds.ts";
-import { typeText } from "../src/commands/parameter-text.ts";
+import { typeText } from "../src/commands/explain/parameter-text.ts";
 import { SCHEMAS, type SchemaName, schemaText } from "../src/commands/schema.ts";
 import type { DiagnosticKind } from "../src/core/diagnostic.ts";
 import { DERIVED, LEFT_OUT } from "../src/core/trainer/left-out.ts";

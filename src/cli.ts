@@ -308,7 +308,7 @@ function buildProgram(run: (work: () => Promise<ExitCode> | ExitCode) => Promise
           command.error("error: --git, --interval, --once, --allow, --accept-rules and --retry belong to --apply");
         }
         return run(async () =>
-          (await import("./commands/watch.ts")).runWatch(
+          (await import("./commands/watch/watch.ts")).runWatch(
             files,
             { format, details, carriedOut: "by-hand", choices: choicesOf(options), gpus, pollMs: poll },
             terminal,
@@ -323,7 +323,7 @@ function buildProgram(run: (work: () => Promise<ExitCode> | ExitCode) => Promise
         );
       }
       return run(async () =>
-        (await import("./commands/reconcile.ts")).runReconcile(
+        (await import("./commands/watch/reconcile.ts")).runReconcile(
           files,
           {
             format,
@@ -555,7 +555,7 @@ function buildProgram(run: (work: () => Promise<ExitCode> | ExitCode) => Promise
     )
     .allowUnknownOption()
     .action((word: string | undefined) =>
-      run(async () => (await import("./commands/explain.ts")).runExplain(word, terminal)),
+      run(async () => (await import("./commands/explain/explain.ts")).runExplain(word, terminal)),
     );
 
   const state = program
@@ -568,7 +568,7 @@ function buildProgram(run: (work: () => Promise<ExitCode> | ExitCode) => Promise
     .description("every record: how far it is, on which machine, who has its lock")
     .addOption(stateDir())
     .action(({ stateDir }) =>
-      run(async () => (await import("./commands/state-show.ts")).runStateList({ stateDir }, terminal)),
+      run(async () => (await import("./commands/state/state-show.ts")).runStateList({ stateDir }, terminal)),
     );
 
   state
@@ -580,7 +580,7 @@ function buildProgram(run: (work: () => Promise<ExitCode> | ExitCode) => Promise
     .addOption(stateDir())
     .action((word: string, { format, details, stateDir }) =>
       run(async () =>
-        (await import("./commands/state-show.ts")).runStateShow(
+        (await import("./commands/state/state-show.ts")).runStateShow(
           word,
           { format, details: detailsOf(details), stateDir },
           terminal,
@@ -594,7 +594,7 @@ function buildProgram(run: (work: () => Promise<ExitCode> | ExitCode) => Promise
     .argument("<pipeline>", "its name or file")
     .addOption(stateDir())
     .action((word: string, { stateDir }) =>
-      run(async () => (await import("./commands/state-show.ts")).runStateHistory(word, { stateDir }, terminal)),
+      run(async () => (await import("./commands/state/state-show.ts")).runStateHistory(word, { stateDir }, terminal)),
     );
 
   state
@@ -614,7 +614,7 @@ function buildProgram(run: (work: () => Promise<ExitCode> | ExitCode) => Promise
     .addOption(stateDir())
     .action((word: string, { from, autoApprove, lockTimeout, stateDir }) =>
       run(async () =>
-        (await import("./commands/state-restore.ts")).runStateRestore(
+        (await import("./commands/state/state-restore.ts")).runStateRestore(
           word,
           { from, approval: autoApprove ? "auto" : "ask", lockTimeoutMs: lockTimeout, stateDir },
           terminal,
@@ -630,7 +630,7 @@ function buildProgram(run: (work: () => Promise<ExitCode> | ExitCode) => Promise
     .option("--auto-approve", "do not ask before anything is replaced")
     .action((words: string[], { force, autoApprove }) =>
       run(async () =>
-        (await import("./commands/state-branch.ts")).runStatePush(
+        (await import("./commands/state/state-branch.ts")).runStatePush(
           words,
           { manner: force ? "force" : "newer", approval: autoApprove ? "auto" : "ask" },
           terminal,
@@ -646,7 +646,11 @@ function buildProgram(run: (work: () => Promise<ExitCode> | ExitCode) => Promise
     .addOption(stateDir())
     .action((word: string, { force, stateDir }) =>
       run(async () =>
-        (await import("./commands/state-unlock.ts")).runUnlock(word, { force: force === true, stateDir }, terminal),
+        (await import("./commands/state/state-unlock.ts")).runUnlock(
+          word,
+          { force: force === true, stateDir },
+          terminal,
+        ),
       ),
     );
 

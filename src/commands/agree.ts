@@ -1,11 +1,11 @@
 import { type Diagnostic, diagnose } from "../core/diagnostic.ts";
 import { driftDiagnostic } from "../core/lock/drift.ts";
 import { isCarriedOut } from "../core/plan/carried-out.ts";
-import { isRefused } from "../core/plan/policy.ts";
-import { staleDiagnostic, stateMoved } from "../core/plan/staleness.ts";
+import { isRefused } from "../core/plan/policy/policy.ts";
+import { staleDiagnostic, stateMoved } from "../core/plan/saved/staleness.ts";
 import { STAGE_IDS } from "../core/vocabulary.ts";
 import { EXECUTE_CODES } from "../execute/codes.ts";
-import { clearTakenUp } from "../execute/queue-file.ts";
+import { clearTakenUp } from "../execute/queue/queue-file.ts";
 import { HOST_CODES } from "../host/codes.ts";
 import { recordInForce } from "../prepare/branch-records.ts";
 import type { Prepared, PreparedPipeline } from "../prepare/prepare.ts";

@@ -1,8 +1,8 @@
 import { relative, resolve } from "node:path";
 import { type Diagnostic, diagnose } from "../core/diagnostic.ts";
 import { type Choices, choiceWords } from "../core/plan/choices.ts";
-import type { SavedPipeline } from "../core/plan/saved-plan.ts";
-import { SAVED_PLAN_CODES } from "../core/plan/saved-plan-codes.ts";
+import type { SavedPipeline } from "../core/plan/saved/saved-plan.ts";
+import { SAVED_PLAN_CODES } from "../core/plan/saved/saved-plan-codes.ts";
 import type { PrepareOptions } from "../prepare/prepare.ts";
 import { findSavedPlans, type ReadSavedPlan } from "../prepare/read-saved-plans.ts";
 import type { GpuRequest } from "./gpu-pool.ts";

@@ -2,7 +2,7 @@ import { relative } from "node:path";
 import { isCarriedOut } from "../core/plan/carried-out.ts";
 import { type Choices, choiceWords } from "../core/plan/choices.ts";
 import type { PipelinePlan } from "../core/plan/plan.ts";
-import { isRefused } from "../core/plan/policy.ts";
+import { isRefused } from "../core/plan/policy/policy.ts";
 import { type BackgroundStart, startInBackground } from "../execute/run-background.ts";
 import { explainSystemError } from "../execute/system-error.ts";
 import { placeOf } from "../execute/take-over.ts";

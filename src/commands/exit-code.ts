@@ -1,7 +1,7 @@
 import { PLAN_CODES } from "../core/plan/codes.ts";
 import type { Plan } from "../core/plan/plan.ts";
-import { isRefused } from "../core/plan/policy.ts";
-import { POLICY_CODES } from "../core/plan/policy-codes.ts";
+import { isRefused } from "../core/plan/policy/policy.ts";
+import { POLICY_CODES } from "../core/plan/policy/policy-codes.ts";
 import { BRANCH_CODES } from "../core/state/branch-codes.ts";
 import { EXECUTE_CODES } from "../execute/codes.ts";
 import type { RunEnd } from "../execute/run-result.ts";

@@ -5,7 +5,7 @@ import type { NotifyHook } from "../core/notification.ts";
 import { EXECUTE_CODES } from "../execute/codes.ts";
 import type { PipelinePlace } from "../execute/take-over.ts";
 import { findRoot } from "../host/project.ts";
-import { findRecorded, findStateDirs, type Recorded, recordedFile, stateDirOf } from "../host/state-folders.ts";
+import { findRecorded, findStateDirs, type Recorded, recordedFile, stateDirOf } from "../host/records/state-folders.ts";
 import { type ReadPipeline, readPipelines } from "../prepare/read.ts";
 import { findSavedPlans } from "../prepare/read-saved-plans.ts";
 import { yamlFilesOf } from "./pipeline-files.ts";

@@ -4,9 +4,9 @@ import type { State } from "../core/state/state.ts";
 import { tellUnseenEnd } from "../execute/notify.ts";
 import { settlePipeline, type UnseenEnd } from "../execute/settle.ts";
 import { giveBack, placeOf, type TakenOver, takeOver } from "../execute/take-over.ts";
-import type { Lock } from "../host/lock.ts";
+import type { Lock } from "../host/locks/lock.ts";
 import { observeRealPaths } from "../host/real-paths.ts";
-import { statePaths } from "../host/run-store.ts";
+import { statePaths } from "../host/records/run-store.ts";
 import type { KnownPipeline } from "../prepare/prepare.ts";
 import type { Terminal } from "./terminal.ts";
 

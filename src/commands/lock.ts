@@ -2,7 +2,7 @@ import { relative, resolve } from "node:path";
 import { type Diagnostic, diagnose } from "../core/diagnostic.ts";
 import { LOCK_CODES } from "../core/lock/codes.ts";
 import { driftText } from "../core/lock/drift.ts";
-import { POLICY_CODES } from "../core/plan/policy-codes.ts";
+import { POLICY_CODES } from "../core/plan/policy/policy-codes.ts";
 import { printable } from "../core/printable.ts";
 import { explainSystemError } from "../execute/system-error.ts";
 import { type PipelineLock, writeLock } from "../prepare/locks.ts";

@@ -1,6 +1,6 @@
 import { standOf } from "../core/state/standing.ts";
 import { loadPlace } from "../execute/take-over.ts";
-import { findOnBranch } from "./state-branch.ts";
+import { findOnBranch } from "./state/state-branch.ts";
 import type { Terminal } from "./terminal.ts";
 
 /**

@@ -1,7 +1,7 @@
 import { resolve } from "node:path";
 import type { Diagnostic } from "../core/diagnostic.ts";
 import { type Choices, choiceWords } from "../core/plan/choices.ts";
-import { isRefused } from "../core/plan/policy.ts";
+import { isRefused } from "../core/plan/policy/policy.ts";
 import { printable } from "../core/printable.ts";
 import type { Touched } from "../prepare/choose-touched.ts";
 import { type Prepared, prepare } from "../prepare/prepare.ts";

@@ -4,7 +4,7 @@ import type { Provenance } from "../core/provenance/record.ts";
 import { DEFAULT_STATE_DIR } from "../core/spec/state-dir.ts";
 import { readState } from "../core/state/migrate.ts";
 import { readTextFile } from "../host/read-file.ts";
-import { pipelineOfRun, readProvenance, statePaths } from "../host/run-store.ts";
+import { pipelineOfRun, readProvenance, statePaths } from "../host/records/run-store.ts";
 import { type FoundRun, findRun } from "../prepare/evidence.ts";
 import { compareMade, prepareRerun, type Rerun, setApart } from "../prepare/rerun.ts";
 import { viewDifferences, viewOutputs } from "../views/human/rerun.ts";

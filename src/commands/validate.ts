@@ -1,4 +1,4 @@
-import { isRefused } from "../core/plan/policy.ts";
+import { isRefused } from "../core/plan/policy/policy.ts";
 import { prepare } from "../prepare/prepare.ts";
 import { withoutPlaces } from "../prepare/review.ts";
 import { viewAnnotations } from "../views/github.ts";

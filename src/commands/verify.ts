@@ -4,7 +4,7 @@ import { PROVENANCE_CODES } from "../core/provenance/codes.ts";
 import { checkpointOfStatement } from "../core/provenance/statement.ts";
 import { type Evidence, type VerifiedFile, verificationOf, verifyFile } from "../core/provenance/verification.ts";
 import { isFile, isFolder, isThere } from "../host/read-file.ts";
-import { pipelineOfRun, readProvenance, runFiles } from "../host/run-store.ts";
+import { pipelineOfRun, readProvenance, runFiles } from "../host/records/run-store.ts";
 import { evidenceOfFile, evidenceOfRun, findRun } from "../prepare/evidence.ts";
 import { viewVerification } from "../views/human/verification.ts";
 import { viewVerificationJson } from "../views/json.ts";

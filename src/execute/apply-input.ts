@@ -2,16 +2,16 @@ import type { ApplyEvent, ApplyOutcome } from "../core/apply-event.ts";
 import type { Diagnostic } from "../core/diagnostic.ts";
 import type { GpuFacts, SourceFacts, TrainerFacts } from "../core/facts.ts";
 import type { NotifyHook } from "../core/notification.ts";
-import type { Binding } from "../core/plan/binding.ts";
 import type { PipelinePlan } from "../core/plan/plan.ts";
+import type { Binding } from "../core/plan/saved/binding.ts";
 import type { Advice } from "../core/resolve/advice.ts";
 import type { Resolved } from "../core/resolve/resolved.ts";
 import type { State } from "../core/state/state.ts";
 import type { DatasetItems } from "../core/trainer/dataset.ts";
 import type { StageId } from "../core/vocabulary.ts";
-import type { StateBranch } from "../host/state-branch.ts";
-import type { RemediedProblem } from "./failure.ts";
-import type { StopSignals } from "./follow.ts";
+import type { StateBranch } from "../host/git/state-branch.ts";
+import type { RemediedProblem } from "./stage/failure.ts";
+import type { StopSignals } from "./stage/follow.ts";
 
 /** What it takes to carry out one pipeline's plan. The caller holds the pipeline's lock. */
 export interface ApplyInput {

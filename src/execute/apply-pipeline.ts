@@ -10,14 +10,14 @@ import { foldState } from "../core/state/fold.ts";
 import type { JournalEntry } from "../core/state/journal.ts";
 import type { Driver } from "../core/vocabulary.ts";
 import { monotonicSeconds, nowSeconds } from "../host/clock.ts";
-import { statePaths } from "../host/run-store.ts";
-import { forgetToTell } from "../host/untold-end.ts";
+import { statePaths } from "../host/records/run-store.ts";
+import { forgetToTell } from "../host/records/untold-end.ts";
 import { type ApplyInput, type ApplyResult, startOf } from "./apply-input.ts";
 import { explainBesideLiving } from "./goes-on.ts";
 import { hearRequests, ON_REQUEST } from "./hear-requests.ts";
-import { removeDeadLocks } from "./lock-encoding.ts";
-import { findHeldOutput } from "./lock-output.ts";
-import { findExisting } from "./make-room.ts";
+import { removeDeadLocks } from "./locks/lock-encoding.ts";
+import { findHeldOutput } from "./locks/lock-output.ts";
+import { ignoreSystemError } from "./locks/stage-locks.ts";
 import { openNotifier } from "./notify.ts";
 import { adoptedRun, digestOf, openRun } from "./open-run.ts";
 import { endProvenance } from "./provenance.ts";
@@ -25,11 +25,11 @@ import { openPublisher, type Publisher } from "./publish-record.ts";
 import type { RecorderOptions } from "./recorder.ts";
 import { writeRunResult } from "./run-result.ts";
 import { runTurn, whyRefused } from "./run-turn.ts";
-import { isRunning, type NewApplyEvent } from "./stage.ts";
-import { ignoreSystemError } from "./stage-locks.ts";
+import { findExisting } from "./stage/make-room.ts";
+import { isRunning, type NewApplyEvent } from "./stage/stage.ts";
 
 export type { ApplyInput, ApplyResult } from "./apply-input.ts";
-export type { StopSignals } from "./follow.ts";
+export type { StopSignals } from "./stage/follow.ts";
 
 /** Carries out one pipeline's plan: turn after turn, until a stage does not finish. A user's mishap is a diagnostic, never thrown. */
 export async function applyPipeline(input: ApplyInput): Promise<ApplyResult> {

@@ -1,15 +1,20 @@
 import { join } from "node:path";
 import { type Diagnostic, diagnose } from "../core/diagnostic.ts";
 import type { StageId } from "../core/vocabulary.ts";
-import { lookAtLock } from "../host/lock.ts";
-import type { LockOwner } from "../host/lock-owner.ts";
+import { lookAtLock } from "../host/locks/lock.ts";
+import type { LockOwner } from "../host/locks/lock-owner.ts";
+import {
+  type StopManner,
+  type StopRequest,
+  withdrawStopRequest,
+  writeStopRequest,
+} from "../host/locks/stop-request.ts";
 import { ownerOfProcess, type ProcessIdentity } from "../host/process.ts";
 import { signalMembers } from "../host/process-group.ts";
-import { runFiles, stageMark, statePaths } from "../host/run-store.ts";
-import { type StopManner, type StopRequest, withdrawStopRequest, writeStopRequest } from "../host/stop-request.ts";
+import { runFiles, stageMark, statePaths } from "../host/records/run-store.ts";
 import { EXECUTE_CODES } from "./codes.ts";
-import { askTrainer } from "./follow.ts";
 import { recordedPlan } from "./recorded-plan.ts";
+import { askTrainer } from "./stage/follow.ts";
 import { explainSystemError } from "./system-error.ts";
 import { loadPlace, type PipelinePlace } from "./take-over.ts";
 

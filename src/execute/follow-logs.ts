@@ -3,10 +3,10 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import type { State } from "../core/state/state.ts";
 import { STAGE_IDS, type StageId } from "../core/vocabulary.ts";
-import { lookAtLock } from "../host/lock.ts";
+import { lookAtLock } from "../host/locks/lock.ts";
 import { isProcessAlive, type ProcessIdentity } from "../host/process.ts";
 import { errorCode } from "../host/read-file.ts";
-import { parseJournalLine, readRunResult, runFiles, statePaths } from "../host/run-store.ts";
+import { parseJournalLine, readRunResult, runFiles, statePaths } from "../host/records/run-store.ts";
 import { openTail } from "../host/tail.ts";
 import { loadPlace, type PipelinePlace } from "./take-over.ts";
 

@@ -3,9 +3,9 @@ import type { Diagnostic } from "../core/diagnostic.ts";
 import { pathInside } from "../core/paths.ts";
 import { listWords } from "../core/plan/wording.ts";
 import type { StageId } from "../core/vocabulary.ts";
-import { isAtWork, type LockWork } from "../host/lock-owner.ts";
-import { statePaths } from "../host/run-store.ts";
-import { loadState } from "../host/state-store.ts";
+import { isAtWork, type LockWork } from "../host/locks/lock-owner.ts";
+import { statePaths } from "../host/records/run-store.ts";
+import { loadState } from "../host/records/state-store.ts";
 import { explainSystemError } from "./system-error.ts";
 
 /** What to say where nothing can be written down any more, and what was started goes on all the same. */

@@ -1,5 +1,5 @@
-import { readStopRequest } from "../host/stop-request.ts";
-import type { StopSignals } from "./follow.ts";
+import { readStopRequest } from "../host/locks/stop-request.ts";
+import type { StopSignals } from "./stage/follow.ts";
 
 /** Joins what this process is told by signals with what another `wan22` asks it for. */
 

@@ -10,8 +10,8 @@ import {
   type StartResult,
   startDetached,
 } from "../host/process.ts";
-import { listRuns, statePaths } from "../host/run-store.ts";
-import { makeStateDir } from "../host/state-dir.ts";
+import { listRuns, statePaths } from "../host/records/run-store.ts";
+import { makeStateDir } from "../host/records/state-dir.ts";
 import type { PipelinePlace } from "./take-over.ts";
 
 /** Starts a runner in a session of its own, which no closed terminal and no Ctrl-C reaches. */

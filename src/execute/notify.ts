@@ -5,7 +5,7 @@ import { type Diagnostic, diagnose } from "../core/diagnostic.ts";
 import { describeHook, type Notification, type NotificationEvent, type NotifyHook } from "../core/notification.ts";
 import type { Spec } from "../core/spec/spec.ts";
 import { expandPath } from "../core/spec/variables.ts";
-import { readGitCommit } from "../host/git-commit.ts";
+import { readGitCommit } from "../host/git/git-commit.ts";
 import { postJson, sendToCommand } from "../host/send.ts";
 import type { ApplyInput, ApplyResult } from "./apply-input.ts";
 import { EXECUTE_CODES } from "./codes.ts";

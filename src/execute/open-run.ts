@@ -8,13 +8,13 @@ import type { State } from "../core/state/state.ts";
 import { copyWholeFile, writeWholeFile } from "../host/atomic-file.ts";
 import { newRunId, nowSeconds } from "../host/clock.ts";
 import { errorCode } from "../host/read-file.ts";
-import { runFiles, statePaths } from "../host/run-store.ts";
-import { textOfState } from "../host/state-store.ts";
-import { promiseToTell } from "../host/untold-end.ts";
+import { runFiles, statePaths } from "../host/records/run-store.ts";
+import { textOfState } from "../host/records/state-store.ts";
+import { promiseToTell } from "../host/records/untold-end.ts";
 import type { ApplyInput } from "./apply-input.ts";
 import { beginProvenance } from "./provenance.ts";
 import { openRecorder, type Recorder, type RecorderOptions, stamp } from "./recorder.ts";
-import { isRunning } from "./stage.ts";
+import { isRunning } from "./stage/stage.ts";
 import { loadPlace } from "./take-over.ts";
 
 /** Begins a run, or goes on with one whose trainer still runs. */

@@ -10,10 +10,10 @@ import type { JournalEntry } from "../core/state/journal.ts";
 import type { StageRecord, State } from "../core/state/state.ts";
 import type { LockStatus, PipelineStatus, StageStatus } from "../core/status.ts";
 import { STAGE_IDS, type StageId, scriptOf } from "../core/vocabulary.ts";
-import type { LockStanding } from "../host/lock.ts";
-import type { StoredQueue } from "../host/queue-store.ts";
-import { readEvents, readJournal, runFiles, statePaths } from "../host/run-store.ts";
-import type { LoadedState } from "../host/state-store.ts";
+import type { LockStanding } from "../host/locks/lock.ts";
+import type { StoredQueue } from "../host/records/queue-store.ts";
+import { readEvents, readJournal, runFiles, statePaths } from "../host/records/run-store.ts";
+import type { LoadedState } from "../host/records/state-store.ts";
 import { type BranchRecord, recordInForce } from "../prepare/branch-records.ts";
 import { loadPlace, type PipelinePlace } from "./take-over.ts";
 

@@ -6,14 +6,14 @@ import { statementFile, statementOf } from "../core/provenance/statement.ts";
 import type { State } from "../core/state/state.ts";
 import { writeWholeFile } from "../host/atomic-file.ts";
 import { nowSeconds } from "../host/clock.ts";
+import { observeSource } from "../host/git/source-commit.ts";
 import { isThere } from "../host/read-file.ts";
-import { readEvents, readJournal, readProvenance, runFiles } from "../host/run-store.ts";
-import { observeSource } from "../host/source-commit.ts";
-import { observeTrainingMachine } from "../host/training-machine.ts";
+import { readEvents, readJournal, readProvenance, runFiles } from "../host/records/run-store.ts";
+import { observeTrainingMachine } from "../host/trainer/training-machine.ts";
 import { sourceTexts } from "../prepare/source-texts.ts";
 import type { ApplyInput } from "./apply-input.ts";
-import { stageCommand } from "./command.ts";
-import { removeFiles } from "./make-room.ts";
+import { stageCommand } from "./stage/command.ts";
+import { removeFiles } from "./stage/make-room.ts";
 
 /** Writes down what a run is made from when it begins, and what it made when it has ended (docs/decisions/0019). */
 

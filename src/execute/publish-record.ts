@@ -6,8 +6,8 @@ import { stagesAtWork, whatMatters } from "../core/state/branch-record.ts";
 import { standOf } from "../core/state/standing.ts";
 import type { State } from "../core/state/state.ts";
 import { monotonicSeconds } from "../host/clock.ts";
-import { type PushResult, pushRecord } from "../host/push-record.ts";
-import { readBranchRecord, type StateBranch, seenAgain } from "../host/state-branch.ts";
+import { type PushResult, pushRecord } from "../host/git/push-record.ts";
+import { readBranchRecord, type StateBranch, seenAgain } from "../host/git/state-branch.ts";
 import { loadPlace, type PipelinePlace } from "./take-over.ts";
 
 /**

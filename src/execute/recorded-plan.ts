@@ -2,7 +2,7 @@ import { join } from "node:path";
 import type { PipelinePlan, StagePlan } from "../core/plan/plan.ts";
 import type { StageRecord, State } from "../core/state/state.ts";
 import type { StageId } from "../core/vocabulary.ts";
-import { readRunPlan, statePaths } from "../host/run-store.ts";
+import { readRunPlan, statePaths } from "../host/records/run-store.ts";
 import type { PipelinePlace } from "./take-over.ts";
 
 /** The plan that a run carries out, as it was written down when it began: the pipeline file may be another by now. */

@@ -5,8 +5,8 @@ import type { JournalEntry } from "../core/state/journal.ts";
 import type { State } from "../core/state/state.ts";
 import type { StageId } from "../core/vocabulary.ts";
 import { monotonicSeconds, nowSeconds } from "../host/clock.ts";
-import { appendJournal, runFiles } from "../host/run-store.ts";
-import { saveState } from "../host/state-store.ts";
+import { appendJournal, runFiles } from "../host/records/run-store.ts";
+import { saveState } from "../host/records/state-store.ts";
 
 /**
  * Writes a run down: journal first, then the state that follows from it. Stages that run at the same time write one after

@@ -6,8 +6,8 @@ import type { State } from "../core/state/state.ts";
 import { copyWholeFile, writeWholeFile } from "../host/atomic-file.ts";
 import { timeStamp } from "../host/clock.ts";
 import { errorCode } from "../host/read-file.ts";
-import { statePaths } from "../host/run-store.ts";
-import { loadState, recoverState, type StateRequest, textOfState } from "../host/state-store.ts";
+import { statePaths } from "../host/records/run-store.ts";
+import { loadState, recoverState, type StateRequest, textOfState } from "../host/records/state-store.ts";
 import { EXECUTE_CODES } from "./codes.ts";
 import { explainSystemError } from "./system-error.ts";
 

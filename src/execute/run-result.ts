@@ -2,7 +2,7 @@ import type { ApplyOutcome } from "../core/apply-event.ts";
 import type { Diagnostic } from "../core/diagnostic.ts";
 import type { State } from "../core/state/state.ts";
 import { writeWholeFile } from "../host/atomic-file.ts";
-import { runFiles } from "../host/run-store.ts";
+import { runFiles } from "../host/records/run-store.ts";
 
 /** `result.json` of a run, written by whoever sees its end. */
 

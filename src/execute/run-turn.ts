@@ -3,18 +3,18 @@ import type { StageOutcome } from "../core/apply-event.ts";
 import type { Diagnostic } from "../core/diagnostic.ts";
 import type { StagePlan } from "../core/plan/plan.ts";
 import { monotonicSeconds } from "../host/clock.ts";
-import type { LockWork } from "../host/lock-owner.ts";
+import type { LockWork } from "../host/locks/lock-owner.ts";
 import { startOf } from "./apply-input.ts";
-import { reportEnd } from "./end-stage.ts";
 import { explainLeftAtWork } from "./goes-on.ts";
-import { findOtherState } from "./resumed-state.ts";
-import { findNoRoom, warnOfLittleRoom } from "./room.ts";
-import { runStage } from "./run-stage.ts";
-import type { StageResult } from "./stage.ts";
-import { initialProgress, isRunning, type StageInput } from "./stage.ts";
-import { whyNotStartable } from "./start-stage.ts";
-import { workOf } from "./take-stage-locks.ts";
-import { findClosedFolder } from "./written-folders.ts";
+import { workOf } from "./locks/take-stage-locks.ts";
+import { reportEnd } from "./stage/end-stage.ts";
+import { findOtherState } from "./stage/resumed-state.ts";
+import { findNoRoom, warnOfLittleRoom } from "./stage/room.ts";
+import { runStage } from "./stage/run-stage.ts";
+import type { StageResult } from "./stage/stage.ts";
+import { initialProgress, isRunning, type StageInput } from "./stage/stage.ts";
+import { whyNotStartable } from "./stage/start-stage.ts";
+import { findClosedFolder } from "./stage/written-folders.ts";
 
 /** One turn of a run: a stage by itself, or the halves that are trained at the same time (`core/plan/turns.ts`). */
 

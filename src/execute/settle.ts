@@ -19,18 +19,18 @@ import {
   runFiles,
   stageMark,
   statePaths,
-} from "../host/run-store.ts";
-import { type LoadedState, loadState, saveState, setDamagedAside } from "../host/state-store.ts";
-import { findUntold, forgetToTell, promiseToTell } from "../host/untold-end.ts";
-import { outwaitWorkers } from "./follow.ts";
+} from "../host/records/run-store.ts";
+import { type LoadedState, loadState, saveState, setDamagedAside } from "../host/records/state-store.ts";
+import { findUntold, forgetToTell, promiseToTell } from "../host/records/untold-end.ts";
+import { storeEncoded } from "./caches/stored-caches.ts";
 import { explainBesideLiving } from "./goes-on.ts";
-import { removeDeadLocks } from "./lock-encoding.ts";
-import { removeDeadOutputLocks } from "./lock-output.ts";
-import { carryOutMoves, movesOf } from "./make-room.ts";
+import { removeDeadLocks } from "./locks/lock-encoding.ts";
+import { removeDeadOutputLocks } from "./locks/lock-output.ts";
 import { endProvenance } from "./provenance.ts";
 import { writeRunResult } from "./run-result.ts";
-import { storeEncoded } from "./stored-caches.ts";
-import { proveCheckpoints } from "./verify.ts";
+import { outwaitWorkers } from "./stage/follow.ts";
+import { carryOutMoves, movesOf } from "./stage/make-room.ts";
+import { proveCheckpoints } from "./stage/verify.ts";
 
 /** Puts in order what a runner left that was killed, before anything new is planned. The caller holds the lock. */
 

@@ -4,12 +4,12 @@ import type { Diagnostic } from "../core/diagnostic.ts";
 import { pathInside } from "../core/paths.ts";
 import type { Spec } from "../core/spec/spec.ts";
 import type { State } from "../core/state/state.ts";
-import type { Lock } from "../host/lock.ts";
+import type { Lock } from "../host/locks/lock.ts";
+import { removeStopRequest, withdrawStopRequest } from "../host/locks/stop-request.ts";
 import { identifyThisProcess } from "../host/process.ts";
-import { statePaths } from "../host/run-store.ts";
-import { type LoadedState, loadState } from "../host/state-store.ts";
-import { removeStopRequest, withdrawStopRequest } from "../host/stop-request.ts";
-import { lockPipeline } from "./lock-pipeline.ts";
+import { statePaths } from "../host/records/run-store.ts";
+import { type LoadedState, loadState } from "../host/records/state-store.ts";
+import { lockPipeline } from "./locks/lock-pipeline.ts";
 import { type SettleOptions, settlePipeline } from "./settle.ts";
 
 /** A pipeline in somebody's hands: its lock, with everything in order that a killed runner left. */

@@ -10,7 +10,7 @@ import type { JournalEntry } from "../core/state/journal.ts";
 import type { RunResult } from "../core/state/run-result.ts";
 import { type StageId, scriptOf } from "../core/vocabulary.ts";
 import { nowSeconds } from "../host/clock.ts";
-import { lookAtLock } from "../host/lock.ts";
+import { lookAtLock } from "../host/locks/lock.ts";
 import { isProcessAlive, isSuspended, type ProcessIdentity } from "../host/process.ts";
 import {
   listRuns,
@@ -20,10 +20,10 @@ import {
   readRunResult,
   runFiles,
   statePaths,
-} from "../host/run-store.ts";
+} from "../host/records/run-store.ts";
 import { openTail, type Tail } from "../host/tail.ts";
-import { findExisting } from "./make-room.ts";
-import { initialProgress, type NewApplyEvent, type Progress, takeUp } from "./stage.ts";
+import { findExisting } from "./stage/make-room.ts";
+import { initialProgress, type NewApplyEvent, type Progress, takeUp } from "./stage/stage.ts";
 import type { PipelinePlace } from "./take-over.ts";
 
 /** Watches a run that another `wan22` is at work on, by what that one writes down: the same events as its own, a moment later. */

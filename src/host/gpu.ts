@@ -1,6 +1,6 @@
 import { execFile } from "node:child_process";
 import type { GpuFacts } from "../core/facts.ts";
-import { findExecutable } from "./executable.ts";
+import { findExecutable } from "./trainer/executable.ts";
 
 /** A driver that hangs must not hang a plan; a healthy one answers in well under a second. */
 const TIMEOUT_MS = 5_000;

@@ -4,7 +4,7 @@ import { basename, dirname, isAbsolute, join, resolve } from "node:path";
 import type { Facts, FileProblem, ModelFacts } from "../core/facts.ts";
 import type { LocatedPath } from "../core/spec/spec.ts";
 import { MODEL_ROLES, type ModelRole } from "../core/vocabulary.ts";
-import { LFS_POINTER, LFS_PROBLEM } from "./git-lfs.ts";
+import { LFS_POINTER, LFS_PROBLEM } from "./git/git-lfs.ts";
 import { sha256 } from "./hash.ts";
 import { fileProblem, readExactly, readOpenFile } from "./read-file.ts";
 import { readSafetensorsHeader } from "./safetensors.ts";

@@ -4,7 +4,7 @@ import { promisify } from "node:util";
 import { crc32 } from "node:zlib";
 import { removeLeftBehind, writeWholeFile } from "./atomic-file.ts";
 import { isThere } from "./read-file.ts";
-import { makeStateDir } from "./state-dir.ts";
+import { makeStateDir } from "./records/state-dir.ts";
 
 /**
  * Remembers what was read out of files, so that a second look costs a `stat` and no reading.

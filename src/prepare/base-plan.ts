@@ -4,7 +4,7 @@ import type { Choices } from "../core/plan/choices.ts";
 import { findDifferences } from "../core/plan/differences.ts";
 import type { PipelinePlan, Plan } from "../core/plan/plan.ts";
 import { readAddress } from "../core/spec/cell.ts";
-import { type BaseTree, inBase, layBaseTree } from "../host/base-tree.ts";
+import { type BaseTree, inBase, layBaseTree } from "../host/git/base-tree.ts";
 import { fileProblem, isFile } from "../host/read-file.ts";
 import type { Touched } from "./choose-touched.ts";
 import { pipelinesIn } from "./pipelines-folder.ts";

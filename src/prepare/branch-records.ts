@@ -11,8 +11,8 @@ import {
   type StateBranch,
   type StateBranchLook,
   type StateBranchPlace,
-} from "../host/state-branch.ts";
-import type { LoadedState } from "../host/state-store.ts";
+} from "../host/git/state-branch.ts";
+import type { LoadedState } from "../host/records/state-store.ts";
 import { placeOf } from "./across.ts";
 
 /** What the state branch says of pipelines, and which record a plan is made from: this checkout's or the branch's. */

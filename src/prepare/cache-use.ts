@@ -1,12 +1,12 @@
 import { resolve } from "node:path";
-import { storeFolder } from "../core/plan/caches.ts";
-import { itemsWanted } from "../core/plan/store.ts";
+import { storeFolder } from "../core/plan/caches/caches.ts";
+import { itemsWanted } from "../core/plan/caches/store.ts";
 import { cacheFolders } from "../core/resolve/dataset.ts";
 import { readAddress } from "../core/spec/cell.ts";
 import { isFault } from "../core/spec/sound-part.ts";
 import type { Spec } from "../core/spec/spec.ts";
 import { sha256 } from "../host/hash.ts";
-import { findRecorded, recordedFile } from "../host/state-folders.ts";
+import { findRecorded, recordedFile } from "../host/records/state-folders.ts";
 import { pipelinesIn } from "./pipelines-folder.ts";
 import { prepare } from "./prepare.ts";
 import { readPipelines } from "./read.ts";

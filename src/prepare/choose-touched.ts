@@ -1,7 +1,7 @@
 import { relative, resolve } from "node:path";
 import type { Diagnostic } from "../core/diagnostic.ts";
 import { readAddress } from "../core/spec/cell.ts";
-import type { ChangedPath } from "../host/git-changes.ts";
+import type { ChangedPath } from "../host/git/git-changes.ts";
 import { isFile } from "../host/read-file.ts";
 import { type ReadPipeline, readPipelines } from "./read.ts";
 import { openReview, type Review, type ReviewOptions } from "./review.ts";

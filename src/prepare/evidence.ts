@@ -4,15 +4,22 @@ import type { Provenance, ProvenanceOutput } from "../core/provenance/record.ts"
 import { readStatement, statementFile } from "../core/provenance/statement.ts";
 import type { Evidence } from "../core/provenance/verification.ts";
 import type { JournalEntry } from "../core/state/journal.ts";
+import { findRepository } from "../host/git/repository.ts";
+import { blobAt, standingOfCommit } from "../host/git/source-commit.ts";
 import { hashFile, sha256 } from "../host/hash.ts";
 import { findRoot } from "../host/project.ts";
 import { isThere, readTextFile } from "../host/read-file.ts";
-import { findRepository } from "../host/repository.ts";
-import { listRuns, pipelineOfRun, readJournal, readProvenance, runFiles, statePaths } from "../host/run-store.ts";
+import {
+  listRuns,
+  pipelineOfRun,
+  readJournal,
+  readProvenance,
+  runFiles,
+  statePaths,
+} from "../host/records/run-store.ts";
+import { findRecorded, findStateDirs, type Recorded } from "../host/records/state-folders.ts";
+import { readStateFile } from "../host/records/state-store.ts";
 import { isWhole, readSafetensorsHeader } from "../host/safetensors.ts";
-import { blobAt, standingOfCommit } from "../host/source-commit.ts";
-import { findRecorded, findStateDirs, type Recorded } from "../host/state-folders.ts";
-import { readStateFile } from "../host/state-store.ts";
 
 /** What there is to tell which run a checkpoint belongs to: records, journals, the file itself, Git. Changes nothing. */
 

@@ -6,9 +6,9 @@ import { countText, namesText } from "../core/plan/wording.ts";
 import type { Spec } from "../core/spec/spec.ts";
 import type { State } from "../core/state/state.ts";
 import { observeRealPaths } from "../host/real-paths.ts";
-import { statePaths } from "../host/run-store.ts";
-import { findRecorded } from "../host/state-folders.ts";
-import { readStateFile } from "../host/state-store.ts";
+import { statePaths } from "../host/records/run-store.ts";
+import { findRecorded } from "../host/records/state-folders.ts";
+import { readStateFile } from "../host/records/state-store.ts";
 import { PREPARE_CODES } from "./codes.ts";
 
 /** What a plan would archive that another pipeline's record knows as its own. */

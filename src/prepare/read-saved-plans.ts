@@ -7,8 +7,8 @@ import {
   type SavedPipeline,
   type SavedPlan,
   savedPipelines,
-} from "../core/plan/saved-plan.ts";
-import { SAVED_PLAN_CODES } from "../core/plan/saved-plan-codes.ts";
+} from "../core/plan/saved/saved-plan.ts";
+import { SAVED_PLAN_CODES } from "../core/plan/saved/saved-plan-codes.ts";
 import { sha256 } from "../host/hash.ts";
 import { findRoot } from "../host/project.ts";
 import { readOpenFile } from "../host/read-file.ts";

@@ -1,6 +1,6 @@
 import { type Diagnostic, diagnose } from "../core/diagnostic.ts";
 import { baseName } from "../core/paths.ts";
-import { POLICY_CODES } from "../core/plan/policy-codes.ts";
+import { POLICY_CODES } from "../core/plan/policy/policy-codes.ts";
 import { readAddress, writeAddress } from "../core/spec/cell.ts";
 import { SPEC_CODES } from "../core/spec/codes.ts";
 import { type ParsedPipeline, parsePipelines } from "../core/spec/parse-pipeline.ts";

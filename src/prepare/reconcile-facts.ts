@@ -1,12 +1,12 @@
 import { basename, relative, resolve } from "node:path";
 import { canonicalJson } from "../core/plan/canonical.ts";
-import type { Candidate } from "../core/plan/reconcile.ts";
-import type { Rules } from "../core/plan/reconcile-record.ts";
+import type { Candidate } from "../core/plan/watch/reconcile.ts";
+import type { Rules } from "../core/plan/watch/reconcile-record.ts";
 import type { Spec } from "../core/spec/spec.ts";
 import type { State } from "../core/state/state.ts";
 import { sha256 } from "../host/hash.ts";
 import { isProcessAlive } from "../host/process.ts";
-import { listRuns, readResult, statePaths } from "../host/run-store.ts";
+import { listRuns, readResult, statePaths } from "../host/records/run-store.ts";
 import type { KnownPipeline, PreparedPipeline } from "./prepare.ts";
 import { bind } from "./saved-plans.ts";
 

@@ -4,9 +4,9 @@ import { folderOf, joinPath, pathInside } from "../core/paths.ts";
 import type { Spec } from "../core/spec/spec.ts";
 import { type ListedArchive, type ListedRun, tellRun } from "../core/state/run-list.ts";
 import type { State } from "../core/state/state.ts";
-import { bytesBelow, listArchives } from "../host/kept-folders.ts";
-import { listRuns, readJournal, readResult, statePaths } from "../host/run-store.ts";
-import { loadState } from "../host/state-store.ts";
+import { bytesBelow, listArchives } from "../host/records/kept-folders.ts";
+import { listRuns, readJournal, readResult, statePaths } from "../host/records/run-store.ts";
+import { loadState } from "../host/records/state-store.ts";
 
 /** What the runs of a pipeline were, and what they have archived. Changes nothing. */
 

@@ -1,10 +1,10 @@
 import { relative, resolve } from "node:path";
 import { type Diagnostic, diagnose } from "../core/diagnostic.ts";
-import { type Binding, bindingOf, boundSpec } from "../core/plan/binding.ts";
 import type { Choices } from "../core/plan/choices.ts";
-import { isSavedPlan, type SavedPipeline, writeSavedPlan } from "../core/plan/saved-plan.ts";
-import { SAVED_PLAN_CODES } from "../core/plan/saved-plan-codes.ts";
-import { findMoved, specMoved, staleDiagnostic } from "../core/plan/staleness.ts";
+import { type Binding, bindingOf, boundSpec } from "../core/plan/saved/binding.ts";
+import { isSavedPlan, type SavedPipeline, writeSavedPlan } from "../core/plan/saved/saved-plan.ts";
+import { SAVED_PLAN_CODES } from "../core/plan/saved/saved-plan-codes.ts";
+import { findMoved, specMoved, staleDiagnostic } from "../core/plan/saved/staleness.ts";
 import { withWrittenPaths } from "../core/plan/written-paths.ts";
 import { SPEC_CODES } from "../core/spec/codes.ts";
 import { writeWholeFile } from "../host/atomic-file.ts";

@@ -2,7 +2,7 @@ import { dirname, join, resolve } from "node:path";
 import { readAddress } from "../core/spec/cell.ts";
 import { shapingPaths } from "../core/spec/shaping-paths.ts";
 import type { Spec } from "../core/spec/spec.ts";
-import type { ChangedPath, Changes } from "../host/git-changes.ts";
+import type { ChangedPath, Changes } from "../host/git/git-changes.ts";
 import { parseJsonl } from "../host/media/jsonl.ts";
 import { PROJECT_FILE } from "../host/project.ts";
 import { readOpenFile } from "../host/read-file.ts";

@@ -1,8 +1,8 @@
 import { join, resolve } from "node:path";
 import { readAddress } from "../core/spec/cell.ts";
+import { findRepository } from "../host/git/repository.ts";
 import { PIPELINES_FOLDER } from "../host/project.ts";
-import { findRepository } from "../host/repository.ts";
-import { statePaths } from "../host/run-store.ts";
+import { statePaths } from "../host/records/run-store.ts";
 import { type ReadOptions, readPipelines } from "./read.ts";
 import { placesOf } from "./touched.ts";
 

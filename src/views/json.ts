@@ -3,7 +3,7 @@ import type { Diagnostic } from "../core/diagnostic.ts";
 import type { Finding } from "../core/doctor/examination.ts";
 import type { PipelineList } from "../core/pipeline-list.ts";
 import type { Plan } from "../core/plan/plan.ts";
-import type { WatchEvent } from "../core/plan/watch-event.ts";
+import type { WatchEvent } from "../core/plan/watch/watch-event.ts";
 import type { Verification } from "../core/provenance/verification.ts";
 import type { QueueList } from "../core/queue.ts";
 import type { RunList } from "../core/state/run-list.ts";

@@ -5,7 +5,7 @@ import { basename, extname, join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { type PipelinePlan, planSchema, type StagePlan } from "../../src/core/plan/plan.ts";
 import { type State, stateSchema } from "../../src/core/state/state.ts";
-import { readEvents } from "../../src/host/run-store.ts";
+import { readEvents } from "../../src/host/records/run-store.ts";
 import { isWhole, readSafetensorsHeader } from "../../src/host/safetensors.ts";
 import { hasFfmpeg, type MediaPool, makeMediaPool } from "../rig/clips.ts";
 import { type MiniaturePipeline, miniaturePipeline } from "../rig/miniature-pipeline.ts";

@@ -8,7 +8,7 @@ import { ARGUMENT_SURFACE } from "../../src/core/trainer/argument-surface.ts";
 import type { Parameter } from "../../src/core/trainer/parameter.ts";
 import { parametersOf } from "../../src/core/trainer/parameters.ts";
 import { SCRIPTS, type Script, SECTION_OF, scriptOf } from "../../src/core/vocabulary.ts";
-import { observeTrainer } from "../../src/host/trainer.ts";
+import { observeTrainer } from "../../src/host/trainer/trainer.ts";
 import { askOracle, describeWithMusubi } from "../rig/musubi.ts";
 import { type Random, randomFrom } from "../rig/random.ts";
 import { resolveCase } from "../unit/check/judge.ts";

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import type { ApplyEvent } from "../../src/core/apply-event.ts";
 import type { TrainerEvent } from "../../src/core/event.ts";
 import { planSchema } from "../../src/core/plan/plan.ts";
-import { readEvents } from "../../src/host/run-store.ts";
+import { readEvents } from "../../src/host/records/run-store.ts";
 import { isWhole, readSafetensorsHeader } from "../../src/host/safetensors.ts";
 import { type Applying, startApply, stepFrom } from "../rig/applying.ts";
 import { type MiniaturePipeline, miniaturePipeline } from "../rig/miniature-pipeline.ts";

@@ -9,7 +9,7 @@ import type { Facts } from "../../src/core/facts.ts";
 import { render } from "../../src/core/render/render.ts";
 import { promptsText } from "../../src/core/trainer/sample-prompts.ts";
 import { observeModels } from "../../src/host/models.ts";
-import { readMusubiSource } from "../../src/host/musubi-source.ts";
+import { readMusubiSource } from "../../src/host/trainer/musubi-source.ts";
 import { hasFfmpeg } from "../rig/clips.ts";
 import { askOracle, describeWithMusubi } from "../rig/musubi.ts";
 import { type Random, randomFrom } from "../rig/random.ts";

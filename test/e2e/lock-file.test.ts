@@ -6,7 +6,7 @@ import { A14B, ditLayout, INPUT_CHANNELS } from "../../src/core/check/dit-layout
 import { lockSchema } from "../../src/core/lock/lock.ts";
 import type { Plan } from "../../src/core/plan/plan.ts";
 import { planSchema } from "../../src/core/plan/plan.ts";
-import { savedPlanSchema } from "../../src/core/plan/saved-plan.ts";
+import { savedPlanSchema } from "../../src/core/plan/saved/saved-plan.ts";
 import { makeQuickstart, type Project } from "../rig/project.ts";
 import { safetensors } from "../unit/host/samples.ts";
 

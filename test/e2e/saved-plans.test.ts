@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { canonicalJson } from "../../src/core/plan/canonical.ts";
 import { planSchema } from "../../src/core/plan/plan.ts";
-import { savedPlanSchema } from "../../src/core/plan/saved-plan.ts";
+import { savedPlanSchema } from "../../src/core/plan/saved/saved-plan.ts";
 import { sha256 } from "../../src/host/hash.ts";
 import { checkpointHashes, FILE, readState } from "../rig/long-quickstart.ts";
 import { makeQuickstart, type Project } from "../rig/project.ts";

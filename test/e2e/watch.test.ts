@@ -1,6 +1,6 @@
 import { mkdir, rename, rm, unlink, writeFile } from "node:fs/promises";
 import { describe, expect, it, onTestFinished } from "vitest";
-import type { WatchEvent } from "../../src/core/plan/watch-event.ts";
+import type { WatchEvent } from "../../src/core/plan/watch/watch-event.ts";
 import { describeDifference } from "../../src/views/plan-base.ts";
 import { makeQuickstart, type Project, startCommand } from "../rig/project.ts";
 import { startWatch, type Watching } from "../rig/watching.ts";

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
 import { expect, onTestFinished } from "vitest";
-import { type WatchEvent, watchEventSchema } from "../../src/core/plan/watch-event.ts";
+import { type WatchEvent, watchEventSchema } from "../../src/core/plan/watch/watch-event.ts";
 import { runGitIn } from "./git-project.ts";
 import { addQuickstart, openProject, type Project, startCommand } from "./project.ts";
 import { commitAll } from "./team.ts";

@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { chmod, mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect } from "vitest";
-import { findExecutable } from "../../src/host/executable.ts";
+import { findExecutable } from "../../src/host/trainer/executable.ts";
 
 /** Git as a command finds it, with a gate before its remote: what is pushed waits there until it is let through. */
 

@@ -7,7 +7,7 @@ import { existsSync } from "node:fs";
 import { delimiter, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe } from "vitest";
-import { readMusubiSource } from "../../src/host/musubi-source.ts";
+import { readMusubiSource } from "../../src/host/trainer/musubi-source.ts";
 
 const RIG = fileURLToPath(new URL(".", import.meta.url));
 

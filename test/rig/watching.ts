@@ -1,5 +1,5 @@
 /** `wan22 watch` while it runs: what it says, event by event. */
-import { type WatchEvent, watchEventSchema } from "../../src/core/plan/watch-event.ts";
+import { type WatchEvent, watchEventSchema } from "../../src/core/plan/watch/watch-event.ts";
 import { type Project, startCommand } from "./project.ts";
 
 export interface Watching {

@@ -5,8 +5,8 @@ import { isDeepStrictEqual } from "node:util";
 import { compareStates } from "../../src/core/state/compare.ts";
 import type { State } from "../../src/core/state/state.ts";
 import { observeDisk } from "../../src/host/disk.ts";
-import { statePaths } from "../../src/host/run-store.ts";
-import { loadState, recoverState } from "../../src/host/state-store.ts";
+import { statePaths } from "../../src/host/records/run-store.ts";
+import { loadState, recoverState } from "../../src/host/records/state-store.ts";
 import { FILE, readState } from "../rig/long-quickstart.ts";
 import { apply, OUTPUT, PIPELINE, processesOf, start, type Trial, waitFor } from "./trial.ts";
 

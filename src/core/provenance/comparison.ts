@@ -1,7 +1,7 @@
 import { baseName } from "../paths.ts";
-import type { Binding } from "../plan/binding.ts";
 import type { PipelinePlan } from "../plan/plan.ts";
-import { bindingMoved } from "../plan/staleness.ts";
+import type { Binding } from "../plan/saved/binding.ts";
+import { bindingMoved } from "../plan/saved/staleness.ts";
 import type { CheckpointRecord } from "../state/state.ts";
 import type { Provenance, ProvenanceOutput } from "./record.ts";
 

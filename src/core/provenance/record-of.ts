@@ -1,6 +1,6 @@
 import type { GpuFacts } from "../facts.ts";
-import type { Binding } from "../plan/binding.ts";
 import type { PipelinePlan, StagePlan } from "../plan/plan.ts";
+import type { Binding } from "../plan/saved/binding.ts";
 import { withWrittenPaths } from "../plan/written-paths.ts";
 import type { Spec } from "../spec/spec.ts";
 import { isoTime } from "../state/iso-time.ts";

@@ -1,5 +1,5 @@
 import * as z from "zod";
-import { bindingSchema } from "../plan/binding.ts";
+import { bindingSchema } from "../plan/saved/binding.ts";
 import { DRIVERS, STAGE_IDS } from "../vocabulary.ts";
 
 /** What a run was made from, and the digests of what it made: `runs/RUN/provenance.json`. Nothing in it is a secret. */

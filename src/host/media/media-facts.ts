@@ -4,7 +4,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import type { FileProblem, MediaDamage } from "../../core/facts.ts";
-import { LFS_PROBLEM, MAX_LFS_POINTER_BYTES, readLfsPointer } from "../git-lfs.ts";
+import { LFS_PROBLEM, MAX_LFS_POINTER_BYTES, readLfsPointer } from "../git/git-lfs.ts";
 import { fileProblem } from "../read-file.ts";
 import type { StatCache } from "../stat-cache.ts";
 import { listMedia } from "./listing.ts";

@@ -1,7 +1,7 @@
 import type { Diagnostic } from "../../core/diagnostic.ts";
 import { isCarriedOut } from "../../core/plan/carried-out.ts";
 import type { PipelinePlan, Plan } from "../../core/plan/plan.ts";
-import { isRefused } from "../../core/plan/policy.ts";
+import { isRefused } from "../../core/plan/policy/policy.ts";
 import { printable } from "../../core/printable.ts";
 import { baseOf, describeChange, describeNothing, REMOVED, removedOf } from "../plan-base.ts";
 import {

@@ -1,4 +1,4 @@
-import type { SavedPlan } from "../../core/plan/saved-plan.ts";
+import type { SavedPlan } from "../../core/plan/saved/saved-plan.ts";
 import { printable } from "../../core/printable.ts";
 import { count, listWords } from "../text/quantity.ts";
 import { createStyle } from "../text/style.ts";

@@ -1,4 +1,4 @@
-import type { PipelineNews, PlanNews, WatchEvent } from "../../core/plan/watch-event.ts";
+import type { PipelineNews, PlanNews, WatchEvent } from "../../core/plan/watch/watch-event.ts";
 import { printable } from "../../core/printable.ts";
 import { REMOVED, visible } from "../plan-base.ts";
 import { layoutTable } from "../text/columns.ts";

@@ -1,5 +1,5 @@
 import type { PipelinePlan, Plan } from "../../core/plan/plan.ts";
-import { isRefused } from "../../core/plan/policy.ts";
+import { isRefused } from "../../core/plan/policy/policy.ts";
 import { printable } from "../../core/printable.ts";
 import { countDiagnostics, sortDiagnostics, viewDiagnostics } from "../human/diagnostics.ts";
 import { viewEstimates } from "../human/plan.ts";

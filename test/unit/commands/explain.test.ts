@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
-import { explain, runExplain } from "../../../src/commands/explain.ts";
-import { listKeys } from "../../../src/commands/explain-key.ts";
-import { manualWords, valueText } from "../../../src/commands/explain-manual.ts";
+import { explain, runExplain } from "../../../src/commands/explain/explain.ts";
+import { listKeys } from "../../../src/commands/explain/explain-key.ts";
+import { manualWords, valueText } from "../../../src/commands/explain/explain-manual.ts";
 import { PARAMETERS, parametersOf } from "../../../src/core/trainer/parameters.ts";
 import { PRESETS } from "../resolve/sample.ts";
 

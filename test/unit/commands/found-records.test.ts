@@ -8,7 +8,7 @@ import type { Terminal } from "../../../src/commands/terminal.ts";
 import { runListSchema } from "../../../src/core/state/run-list.ts";
 import { emptyState } from "../../../src/core/state/state.ts";
 import { statusSchema } from "../../../src/core/status.ts";
-import { describeThisOwner } from "../../../src/host/lock-owner.ts";
+import { describeThisOwner } from "../../../src/host/locks/lock-owner.ts";
 import { identifyProcess } from "../../../src/host/process.ts";
 
 /** What is listed of a pipeline whose file names another state folder than when it ran. */

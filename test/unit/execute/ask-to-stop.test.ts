@@ -11,13 +11,13 @@ import { applyPipeline } from "../../../src/execute/apply-pipeline.ts";
 import { askToStop } from "../../../src/execute/ask-to-stop.ts";
 import { recordedPlan } from "../../../src/execute/recorded-plan.ts";
 import { giveBack } from "../../../src/execute/take-over.ts";
-import { acquireLock, type Lock } from "../../../src/host/lock.ts";
+import { acquireLock, type Lock } from "../../../src/host/locks/lock.ts";
+import { readStopRequest, writeStopRequest } from "../../../src/host/locks/stop-request.ts";
 import { identifyThisProcess, startDetached } from "../../../src/host/process.ts";
 import { findMembers } from "../../../src/host/process-group.ts";
 import { isThere } from "../../../src/host/read-file.ts";
-import { appendJournal, runFiles, stageMark, statePaths } from "../../../src/host/run-store.ts";
-import { saveState } from "../../../src/host/state-store.ts";
-import { readStopRequest, writeStopRequest } from "../../../src/host/stop-request.ts";
+import { appendJournal, runFiles, stageMark, statePaths } from "../../../src/host/records/run-store.ts";
+import { saveState } from "../../../src/host/records/state-store.ts";
 
 /** A stop that another process asks for, while a real process is followed as a trainer of one driver or another. */
 

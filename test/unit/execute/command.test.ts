@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { StagePlan } from "../../../src/core/plan/plan.ts";
-import { type CommandInput, stageCommand } from "../../../src/execute/command.ts";
+import { type CommandInput, stageCommand } from "../../../src/execute/stage/command.ts";
 
 const PLACE = { file: "fox.yaml" };
 const located = (path: string) => ({ written: path, path, place: PLACE, unset: [] });

@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { explainFailure, type Failure } from "../../../src/execute/failure.ts";
+import { explainFailure, type Failure } from "../../../src/execute/stage/failure.ts";
 
 let folder: string;
 beforeAll(async () => {

@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { getEventListeners, once } from "node:events";
 import { expect, it, onTestFinished } from "vitest";
 import type { TrainerEvent } from "../../../src/core/event.ts";
-import { followProcess } from "../../../src/execute/follow.ts";
+import { followProcess } from "../../../src/execute/stage/follow.ts";
 import { identifyProcess } from "../../../src/host/process.ts";
 
 /** A promise, and all that come of it, that tell how often somebody began to wait for one of them. */

@@ -2,7 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
-import { lockEncoding } from "../../../src/execute/lock-encoding.ts";
+import { lockEncoding } from "../../../src/execute/locks/lock-encoding.ts";
 
 interface Asking {
   readonly root: string;

@@ -4,11 +4,11 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promis
 import { hostname, tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
-import { devicesInUse, devicesToShow } from "../../../src/execute/devices.ts";
-import { adoptGpus, lockGpus } from "../../../src/execute/lock-gpus.ts";
-import type { StageLocksResult } from "../../../src/execute/stage-locks.ts";
-import { gpuLockFile, gpuLocksFolder } from "../../../src/host/gpu-locks.ts";
-import type { LockWork } from "../../../src/host/lock-owner.ts";
+import { adoptGpus, lockGpus } from "../../../src/execute/locks/lock-gpus.ts";
+import type { StageLocksResult } from "../../../src/execute/locks/stage-locks.ts";
+import { devicesInUse, devicesToShow } from "../../../src/execute/stage/devices.ts";
+import { gpuLockFile, gpuLocksFolder } from "../../../src/host/locks/gpu-locks.ts";
+import type { LockWork } from "../../../src/host/locks/lock-owner.ts";
 import { observeMachine } from "../../../src/host/machine.ts";
 import { identifyProcess } from "../../../src/host/process.ts";
 

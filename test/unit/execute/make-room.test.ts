@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, it, onTestFinished } from "vitest";
 import type { CheckpointPlan } from "../../../src/core/plan/plan.ts";
-import { findTurnedUp } from "../../../src/execute/make-room.ts";
+import { findTurnedUp } from "../../../src/execute/stage/make-room.ts";
 import { planWorld } from "../plan/world.ts";
 
 /** What lies under a stage's names when it starts, and was not there when it was planned. */

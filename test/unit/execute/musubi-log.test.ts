@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { TrainerEvent } from "../../../src/core/event.ts";
 import { readMusubiLog } from "../../../src/core/trainer/musubi-log.ts";
-import { onlyNew } from "../../../src/host/unwritten-events.ts";
+import { onlyNew } from "../../../src/host/records/unwritten-events.ts";
 
 /** What the trainer 0.3.4 printed for three epochs of six steps with `--save_every_n_steps 5 --save_last_n_epochs 1 --save_state`. */
 const LOG = [

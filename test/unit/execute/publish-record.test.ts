@@ -5,7 +5,7 @@ import { beforeEach, expect, it, onTestFinished, vi } from "vitest";
 import { foldState, type StateEntry } from "../../../src/core/state/fold.ts";
 import type { State } from "../../../src/core/state/state.ts";
 import { openPublisher } from "../../../src/execute/publish-record.ts";
-import { lookAtStateBranch, type StateBranch } from "../../../src/host/state-branch.ts";
+import { lookAtStateBranch, type StateBranch } from "../../../src/host/git/state-branch.ts";
 import { runGitIn } from "../../rig/git-project.ts";
 import { makeTeamFolder } from "../../rig/team.ts";
 

@@ -4,17 +4,17 @@ import { mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { hostname, tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
-import { type QueuedPipeline, type QueueOutcome, runQueue, type Turn } from "../../../src/execute/run-queue.ts";
-import { gpuLockFile } from "../../../src/host/gpu-locks.ts";
+import { type QueuedPipeline, type QueueOutcome, runQueue, type Turn } from "../../../src/execute/queue/run-queue.ts";
+import { gpuLockFile } from "../../../src/host/locks/gpu-locks.ts";
 import { identifyProcess } from "../../../src/host/process.ts";
+import { isThere } from "../../../src/host/read-file.ts";
 import {
   findDamagedQueues,
   makeQueueFile,
   readQueues,
   requestOrder,
   writeQueue,
-} from "../../../src/host/queue-store.ts";
-import { isThere } from "../../../src/host/read-file.ts";
+} from "../../../src/host/records/queue-store.ts";
 
 /** The sharing out itself, with pipelines that are as long at work as a test lets them. */
 

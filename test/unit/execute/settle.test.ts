@@ -9,8 +9,14 @@ import type { Provenance } from "../../../src/core/provenance/record.ts";
 import { foldState } from "../../../src/core/state/fold.ts";
 import type { JournalEntry } from "../../../src/core/state/journal.ts";
 import { settlePipeline } from "../../../src/execute/settle.ts";
-import { appendEvents, appendJournal, readJournal, readProvenance, runFiles } from "../../../src/host/run-store.ts";
-import { loadState, saveState } from "../../../src/host/state-store.ts";
+import {
+  appendEvents,
+  appendJournal,
+  readJournal,
+  readProvenance,
+  runFiles,
+} from "../../../src/host/records/run-store.ts";
+import { loadState, saveState } from "../../../src/host/records/state-store.ts";
 
 const RUN = "20260701T100000Z-fox-abcd";
 const ARCHIVE = `out/archive/${RUN}`;

@@ -1,7 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { readGitCommit } from "../../../src/host/git-commit.ts";
+import { readGitCommit } from "../../../src/host/git/git-commit.ts";
 import { folderWith, writeInto } from "./samples.ts";
 
 function git(folder: string, ...args: readonly string[]): string {

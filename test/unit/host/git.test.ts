@@ -2,7 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { beforeAll, expect, it, onTestFinished } from "vitest";
-import { type Git, runGit, whyNot } from "../../../src/host/git.ts";
+import { type Git, runGit, whyNot } from "../../../src/host/git/git.ts";
 
 /** Git itself, in an empty folder; an alias is a program that it starts. */
 

@@ -4,8 +4,8 @@ import { hostname, tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { sha256 } from "../../../src/host/hash.ts";
-import { acquireLock, lookAtLock } from "../../../src/host/lock.ts";
-import { describeThisOwner, isOfOtherContainer, parseOwner } from "../../../src/host/lock-owner.ts";
+import { acquireLock, lookAtLock } from "../../../src/host/locks/lock.ts";
+import { describeThisOwner, isOfOtherContainer, parseOwner } from "../../../src/host/locks/lock-owner.ts";
 import { observeMachine } from "../../../src/host/machine.ts";
 import { identifyProcess, layerOfRoot, readPidNamespace } from "../../../src/host/process.ts";
 

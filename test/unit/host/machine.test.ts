@@ -1,9 +1,9 @@
 import { hostname, totalmem } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { findExecutable } from "../../../src/host/executable.ts";
 import { observeDriver, observeGpus, parseGpus } from "../../../src/host/gpu.ts";
 import { freeBytes, observeMachine } from "../../../src/host/machine.ts";
+import { findExecutable } from "../../../src/host/trainer/executable.ts";
 import { folderWith, writeInto } from "./samples.ts";
 
 describe("observeMachine", () => {

@@ -2,8 +2,8 @@ import { execFileSync } from "node:child_process";
 import { mkdir, readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { makeStateDir } from "../../../src/host/records/state-dir.ts";
 import { openStatCache } from "../../../src/host/stat-cache.ts";
-import { makeStateDir } from "../../../src/host/state-dir.ts";
 import { folderWith, writeInto } from "./samples.ts";
 
 test("a state folder that is made is kept out of Git, and one that is there is left as it is", async () => {

@@ -9,8 +9,15 @@ import type { JournalEntry } from "../../../src/core/state/journal.ts";
 import type { State } from "../../../src/core/state/state.ts";
 import type { Backend } from "../../../src/core/vocabulary.ts";
 import { identifyProcess, startDetached } from "../../../src/host/process.ts";
-import { appendEvents, appendJournal, readEvents, readRun, runFiles, stageMark } from "../../../src/host/run-store.ts";
-import { loadState, saveState } from "../../../src/host/state-store.ts";
+import {
+  appendEvents,
+  appendJournal,
+  readEvents,
+  readRun,
+  runFiles,
+  stageMark,
+} from "../../../src/host/records/run-store.ts";
+import { loadState, saveState } from "../../../src/host/records/state-store.ts";
 import { safetensors } from "./samples.ts";
 
 const RUN = "20260701T100000Z-fox-abcd";

@@ -2,9 +2,9 @@ import { execFileSync } from "node:child_process";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { findExecutable } from "../../../src/host/executable.ts";
 import { openStatCache } from "../../../src/host/stat-cache.ts";
-import { observeTrainer } from "../../../src/host/trainer.ts";
+import { findExecutable } from "../../../src/host/trainer/executable.ts";
+import { observeTrainer } from "../../../src/host/trainer/trainer.ts";
 import { folderWith, located, writeInto } from "./samples.ts";
 
 const SCRIPT = "src/musubi_tuner/wan_train_network.py";

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
 import type { CacheFileFacts, DiskFacts } from "../../../src/core/facts.ts";
 import { baseName } from "../../../src/core/paths.ts";
-import { storedName } from "../../../src/core/plan/caches.ts";
-import { itemsMade, itemsTaken } from "../../../src/core/plan/store.ts";
+import { storedName } from "../../../src/core/plan/caches/caches.ts";
+import { itemsMade, itemsTaken } from "../../../src/core/plan/caches/store.ts";
 import type { State } from "../../../src/core/state/state.ts";
 import {
   applied,

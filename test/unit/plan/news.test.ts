@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { findNews, type Seen, seeing } from "../../../src/core/plan/news.ts";
 import type { PipelinePlan, Plan } from "../../../src/core/plan/plan.ts";
+import { findNews, type Seen, seeing } from "../../../src/core/plan/watch/news.ts";
 import { describeDifference } from "../../../src/views/plan-base.ts";
 import { aPipeline, aStage } from "../views/plans.ts";
 

@@ -3,7 +3,7 @@ import { describe, expect, it, test } from "vitest";
 import type { PolicyFacts, RealPath } from "../../../src/core/facts.ts";
 import { canonicalJson } from "../../../src/core/plan/canonical.ts";
 import { planPipeline } from "../../../src/core/plan/plan-pipeline.ts";
-import { isRefused, judgePolicy, pathsToFollow } from "../../../src/core/plan/policy.ts";
+import { isRefused, judgePolicy, pathsToFollow } from "../../../src/core/plan/policy/policy.ts";
 import { PIPELINE, planInput, type World } from "./world.ts";
 
 const MUSUBI = PIPELINE.replace("backend: rehearsal", "backend: musubi\n  path: musubi");

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { type Candidate, type Circumstances, decide } from "../../../src/core/plan/reconcile.ts";
-import { type Rules, whyHeld } from "../../../src/core/plan/reconcile-record.ts";
+import { type Candidate, type Circumstances, decide } from "../../../src/core/plan/watch/reconcile.ts";
+import { type Rules, whyHeld } from "../../../src/core/plan/watch/reconcile-record.ts";
 import { aPipeline, aStage } from "../views/plans.ts";
 
 /** What a watch does with the pipelines of a commit: a verdict for each, by what is known of it. */

@@ -1,19 +1,19 @@
 import { createHash } from "node:crypto";
 import { describe, expect, test } from "vitest";
 import { assemblePlan } from "../../../src/core/plan/assemble-plan.ts";
-import { bindingOf } from "../../../src/core/plan/binding.ts";
+import { itemsMade } from "../../../src/core/plan/caches/store.ts";
 import { effectsMoved } from "../../../src/core/plan/effects.ts";
 import { onGpus } from "../../../src/core/plan/on-gpus.ts";
 import type { PipelinePlan } from "../../../src/core/plan/plan.ts";
+import { bindingOf } from "../../../src/core/plan/saved/binding.ts";
 import {
   isSavedPlan,
   readSavedPlan,
   type SavedPipeline,
   savedPipelines,
   writeSavedPlan,
-} from "../../../src/core/plan/saved-plan.ts";
-import { begunStages, findMoved } from "../../../src/core/plan/staleness.ts";
-import { itemsMade } from "../../../src/core/plan/store.ts";
+} from "../../../src/core/plan/saved/saved-plan.ts";
+import { begunStages, findMoved } from "../../../src/core/plan/saved/staleness.ts";
 import { withWrittenPaths } from "../../../src/core/plan/written-paths.ts";
 import { applied, CLIPS, diskAfter, modelFacts, PIPELINE, planInput, planWorld, runPlan, type World } from "./world.ts";
 

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { describe, expect, it } from "vitest";
-import { bindingOf } from "../../../src/core/plan/binding.ts";
+import { bindingOf } from "../../../src/core/plan/saved/binding.ts";
 import { compareMaking, compareOutputs, type PresentMaking } from "../../../src/core/provenance/comparison.ts";
 import { beyondCommit, type Provenance, provenanceSchema } from "../../../src/core/provenance/record.ts";
 import { provenanceOf, withOutputs } from "../../../src/core/provenance/record-of.ts";

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { pathFrom } from "../../../src/core/paths.ts";
-import { boundSpec } from "../../../src/core/plan/binding.ts";
+import { boundSpec } from "../../../src/core/plan/saved/binding.ts";
 import { parsePipelines } from "../../../src/core/spec/parse-pipeline.ts";
 
 test.each([
