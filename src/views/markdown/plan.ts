@@ -56,10 +56,13 @@ export function viewPlanMarkdown(plan: Plan, options: PlanMarkdownOptions = {}):
   const head = viewSummaries(plan);
   const mark = options.project === undefined ? "" : `${hiddenMark(shorten(options.project, MAX_PROJECT_CHARACTERS))}\n`;
   const limit = options.maxCharacters ?? MAX_CHARACTERS;
-  const folds = [
-    ...diagnosticsFold(plan, options),
-    ...plan.pipelines.filter((pipeline) => isShown(pipeline, plan)).map((pipeline) => pipelineFold(pipeline, plan)),
-  ];
+  const found = diagnosticsFold(plan, options);
+  const pipelines = plan.pipelines
+    .filter((pipeline) => isShown(pipeline, plan))
+    .map((pipeline) => pipelineFold(pipeline, plan));
+  // Notes ask nothing of a reviewer: what differs comes before them.
+  const areNotes = plan.diagnostics.every(({ severity }) => severity === "note");
+  const folds = areNotes ? [...pipelines, ...found] : [...found, ...pipelines];
   const body = writeFolds(folds, limit - head.length - mark.length - CUT_NOTE_CHARACTERS - 3);
   const parts = [
     head,

@@ -127,6 +127,15 @@ describe("viewPlanMarkdown", () => {
     `);
   });
 
+  it("puts notes last, which ask nothing of a reviewer, and warnings first", () => {
+    const folds = (severity: "note" | "warning") =>
+      [
+        ...viewPlanMarkdown(aPlan([...FIRST_PLAN.pipelines], [aDiagnostic({ severity })])).matchAll(/<summary>(.*?)</g),
+      ].map(([, summary]) => summary);
+    expect(folds("note")).toEqual(["", "1 note"]);
+    expect(folds("warning")).toEqual(["1 warning", ""]);
+  });
+
   it("says so where nothing is to do", () => {
     const done = aPipeline({ stages: [aStage({ id: "train", action: "none" })] });
     expect(viewPlanMarkdown(aPlan([done]))).toBe("fox-t2v: no changes\n\nNo changes.\n");
