@@ -100,6 +100,7 @@ describe("a state", () => {
       alive: [],
       copied: [],
       unrecorded: [],
+      unsaved: [],
       unwritten: [],
     });
   });
