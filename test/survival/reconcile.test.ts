@@ -499,6 +499,7 @@ describe("a watch", () => {
     process.kill(first, "SIGKILL");
     const third = await begin();
     expect(third).not.toBe(second);
+    while ([first, undefined].includes(await trainer())) await once(at);
     await at.gpu.run(["stop", FILE]);
     const { history } = JSON.parse(await at.gpu.read(".wan22/state/quickstart.json"));
     expect(history.at(-1)).toMatchObject({ stage: "train", action: "resume", outcome: "stopped" });
