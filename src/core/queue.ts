@@ -26,7 +26,7 @@ const entrySchema = z.strictObject({
 export const queueSchema = z.strictObject({
   version: z.literal(1),
   owner: z
-    .looseObject({ pid: z.number().int(), boot_id: z.string(), start_time: z.string(), who: z.string() })
+    .looseObject({ pid: z.number().int().positive(), boot_id: z.string(), start_time: z.string(), who: z.string() })
     .describe("The process that carries them out"),
   since: z.number().describe("When it was opened, Unix time in seconds"),
   folder: z.string().describe("Where that `apply` was called, absolute"),

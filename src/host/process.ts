@@ -17,7 +17,7 @@ export interface ProcessIdentity {
 
 /** An identity as files keep it. */
 export const processIdentitySchema = z.looseObject({
-  pid: z.number().int(),
+  pid: z.number().int().positive(),
   boot_id: z.string(),
   start_time: z.string(),
 });

@@ -2,7 +2,15 @@ import { chmod, rm } from "node:fs/promises";
 import { describe, expect, it } from "vitest";
 import { type Applying, startApply as startApplyOf, stepFrom } from "../rig/applying.ts";
 import { FAST_CLOCK, jumpingClock } from "../rig/clocks.ts";
-import { checkpointHashes, FILE, longQuickstart, readState, startApply, undisturbed } from "../rig/long-quickstart.ts";
+import {
+  checkpointHashes,
+  FILE,
+  longQuickstart,
+  readState,
+  startApply,
+  trainerOf,
+  undisturbed,
+} from "../rig/long-quickstart.ts";
 import type { Project } from "../rig/project.ts";
 
 /** A trainer that is not the process that was started: `trainer.python` is a script of the user's that starts Python. */
@@ -20,7 +28,7 @@ async function withWrapper(script: string): Promise<Project> {
 const CHILD = 'python3 "$@"\nexit $?';
 
 async function killStarted(project: Project): Promise<void> {
-  process.kill((await readState(project)).stages.train?.process?.pid ?? 0, "SIGKILL");
+  process.kill(await trainerOf(project), "SIGKILL");
 }
 
 async function runCount(project: Project): Promise<number> {

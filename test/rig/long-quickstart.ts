@@ -35,10 +35,22 @@ export async function readState(project: Project): Promise<State> {
   return stateSchema.parse(JSON.parse(await project.read(".wan22/state/quickstart.json")));
 }
 
+/** The trainer of a stage. Throws where it has none (any more): a signal to number 0 would hit whoever runs the tests. */
+export async function trainerOf(project: Project, stage: StageId = "train"): Promise<number> {
+  return pidIn(await readState(project), stage);
+}
+
+/** The same by a record that was read already. */
+export function pidIn({ pipeline, stages }: State, stage: StageId = "train"): number {
+  const pid = stages[stage]?.process?.pid;
+  if (pid === undefined) throw new Error(`${stage} of ${pipeline} has no process: it is ${stages[stage]?.status}.`);
+  return pid;
+}
+
 /** Halts the trainers of these stages, so that they are there still when a test comes to them; they go on by what comes back. */
 export async function holdTrainers(project: Project, ...stages: readonly StageId[]): Promise<() => void> {
   const state = await readState(project);
-  const pids = stages.map((stage) => state.stages[stage]?.process?.pid ?? 0);
+  const pids = stages.map((stage) => pidIn(state, stage));
   const signal = (name: NodeJS.Signals) => {
     for (const pid of pids) process.kill(pid, name);
   };

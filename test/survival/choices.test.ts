@@ -7,6 +7,7 @@ import {
   longQuickstart,
   readState,
   STEPS,
+  trainerOf,
   undisturbed,
 } from "../rig/long-quickstart.ts";
 import { makeQuickstart } from "../rig/project.ts";
@@ -50,7 +51,7 @@ describe("going back to an epoch", () => {
 
     const second = startApplyOf(project, FILE);
     await second.until(stepFrom(600));
-    process.kill((await readState(project)).stages.train?.process?.pid ?? 0, "SIGKILL");
+    process.kill(await trainerOf(project), "SIGKILL");
     expect(await second.ended).toBe(6);
 
     expect(second.events.find(({ type }) => type === "stage-started")).toMatchObject({ action: "resume" });

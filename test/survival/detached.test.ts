@@ -11,6 +11,7 @@ import {
   readState,
   STEPS,
   startApply,
+  trainerOf,
   undisturbed,
 } from "../rig/long-quickstart.ts";
 import { startCommand } from "../rig/project.ts";
@@ -61,9 +62,10 @@ describe("an apply in the background", () => {
     endAfterTest(project);
     const first = startApply(project);
     await first.until(stepFrom(20));
-    const { run, stages } = await readState(project);
+    const { run } = await readState(project);
+    const trainer = await trainerOf(project);
     first.process.kill("SIGKILL");
-    process.kill(stages.train?.process?.pid ?? 0, "SIGKILL");
+    process.kill(trainer, "SIGKILL");
     await first.ended;
 
     const { exitCode, stdout, stderr } = await project.run(["apply", FILE, "--auto-approve", "--detach"]);

@@ -13,6 +13,7 @@ import {
   readState,
   STEPS,
   startApply,
+  trainerOf,
   undisturbed,
 } from "../rig/long-quickstart.ts";
 import { openProject, type Project } from "../rig/project.ts";
@@ -70,7 +71,7 @@ async function fillUpAgainAndAgain(mountSmallDisk: MountSmallDisk): Promise<void
   applying.process.kill("SIGKILL");
   await applying.ended;
   free = fill(project);
-  const trainer = (await readState(project)).stages.train?.process?.pid ?? 0;
+  const trainer = await trainerOf(project);
   const stop = await project.run(["stop", "--now"]);
   expect([stop.exitCode, stop.stderr]).toEqual([1, expect.stringContaining(`train (process ${trainer})`)]);
   expect(stop.stderr.replace(/\s+/g, " ")).toMatch(

@@ -9,6 +9,7 @@ import {
   readState,
   STEPS,
   startApply,
+  trainerOf,
 } from "../rig/long-quickstart.ts";
 import type { Project } from "../rig/project.ts";
 
@@ -53,10 +54,6 @@ let known: Promise<Readonly<Record<string, string>>> | undefined;
 function oneAfterTheOther(): Promise<Readonly<Record<string, string>>> {
   known ??= trainOneAfterTheOther();
   return known;
-}
-
-async function trainerOf(project: Project, stage: StageId): Promise<number> {
-  return (await readState(project)).stages[stage]?.process?.pid ?? 0;
 }
 
 /** The record knows every checkpoint that is there, with its digest, and no other. */

@@ -12,6 +12,7 @@ import {
   readState,
   STEPS,
   startApply,
+  trainerOf,
   undisturbed,
 } from "../rig/long-quickstart.ts";
 import { makeQuickstart } from "../rig/project.ts";
@@ -25,7 +26,7 @@ describe("an apply that is interrupted", () => {
     await first.until(stepFrom(20));
     first.process.kill("SIGKILL");
     await first.ended;
-    const trainer = (await readState(project)).stages.train?.process?.pid ?? 0;
+    const trainer = await trainerOf(project);
     const goOn = await holdTrainers(project, "train");
 
     const second = startApply(project);
@@ -50,7 +51,7 @@ describe("an apply that is interrupted", () => {
     await first.until(stepFrom(20));
     first.process.kill("SIGKILL");
     await first.ended;
-    const trainer = (await readState(project)).stages.train?.process?.pid ?? 0;
+    const trainer = await trainerOf(project);
     const last = project.path("output/quickstart/quickstart.safetensors");
     while (isAlive(trainer) && (await stat(last).catch(() => undefined)) === undefined) await new Promise(setImmediate);
     while (isAlive(trainer)) await new Promise(setImmediate);
@@ -77,7 +78,7 @@ describe("an apply that is interrupted", () => {
     for (const step of [140, 250, 370]) {
       const applying = startApply(project);
       await applying.until(stepFrom(step));
-      process.kill((await readState(project)).stages.train?.process?.pid ?? 0, "SIGKILL");
+      process.kill(await trainerOf(project), "SIGKILL");
       expect(await applying.ended).toBe(6);
       expect((await readState(project)).stages.train?.status).toBe("failed");
     }
@@ -162,7 +163,7 @@ describe("an apply that is interrupted", () => {
     await first.until(stepFrom(20));
     first.process.kill("SIGKILL");
     await first.ended;
-    const trainer = (await readState(project)).stages.train?.process?.pid ?? 0;
+    const trainer = await trainerOf(project);
     const goOn = await holdTrainers(project, "train");
 
     await project.write(FILE, yaml.replace("network_dim: 16", "network_dim: 8"));
@@ -189,7 +190,7 @@ describe("an apply that is interrupted", () => {
     const project = await longQuickstart();
     const applying = startApply(project);
     await applying.until(stepFrom(130));
-    const trainer = (await readState(project)).stages.train?.process?.pid ?? 0;
+    const trainer = await trainerOf(project);
     applying.process.kill("SIGINT");
     applying.process.kill("SIGINT");
     // Both may arrive as one, or the trainer be quicker: then it was an ordinary stop.
@@ -206,7 +207,7 @@ describe("an apply that is interrupted", () => {
     const applying = startApply(project);
     await applying.until(stepFrom(200));
     applying.process.kill("SIGKILL");
-    process.kill((await readState(project)).stages.train?.process?.pid ?? 0, "SIGKILL");
+    process.kill(await trainerOf(project), "SIGKILL");
     await applying.ended;
 
     const { exitCode, stderr } = await project.run(["apply", FILE, "--auto-approve"]);
@@ -237,7 +238,7 @@ describe("what a killed runner left is put in order by the next apply", () => {
     const applying = startApply(project);
     await applying.until(stepFrom(130));
     applying.process.kill("SIGKILL");
-    process.kill((await readState(project)).stages.train?.process?.pid ?? 0, "SIGKILL");
+    process.kill(await trainerOf(project), "SIGKILL");
     await applying.ended;
     const yaml = await project.read(FILE);
     await project.write(FILE, yaml.replace("videos: quickstart/clips", "videos: quickstart/gone"));

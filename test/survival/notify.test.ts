@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { startApply, stepFrom } from "../rig/applying.ts";
 import { type Fault, faultEnvironment } from "../rig/faults.ts";
 import { startServer, withHooks } from "../rig/hook-server.ts";
-import { longQuickstart } from "../rig/long-quickstart.ts";
+import { longQuickstart, trainerOf } from "../rig/long-quickstart.ts";
 import { makeQuickstart } from "../rig/project.ts";
 
 /** Who is told of runs that nobody watched to their end: once, whoever puts them in order. */
@@ -22,10 +22,10 @@ describe("whoever sees the end of a run tells of it", () => {
     const environment = { HOOK_URL: server.url };
     const first = startApply(project, FILE, { environment });
     await first.until(stepFrom(2));
-    const started = first.events.findLast((event) => event.type === "stage-started");
+    const trainer = await trainerOf(project);
     first.process.kill("SIGKILL");
     await first.ended;
-    process.kill(-(started?.type === "stage-started" ? (started.pid ?? 0) : 0), "SIGKILL");
+    process.kill(-trainer, "SIGKILL");
     return { server, project, environment };
   }
 

@@ -7,6 +7,7 @@ import {
   isAlive,
   longQuickstart,
   readState,
+  trainerOf,
   undisturbed,
 } from "../rig/long-quickstart.ts";
 import { applySaved, editQuickstart as edit, PLAN, savePlan as save } from "../rig/saved-plan.ts";
@@ -28,7 +29,7 @@ describe("a saved plan that was begun", () => {
     goOn();
     await attached.until(stepFrom(200));
     expect(attached.events.find(({ type }) => type === "stage-started")).toMatchObject({ attached: true });
-    process.kill((await readState(project)).stages.train?.process?.pid ?? 0, "SIGKILL");
+    process.kill(await trainerOf(project), "SIGKILL");
     expect(await attached.ended).toBe(6);
     const resumed = startApplyOf(project, PLAN);
     await resumed.until(stepFrom(400));

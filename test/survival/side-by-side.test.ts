@@ -6,7 +6,7 @@ import type { ApplyEvent } from "../../src/core/apply-event.ts";
 import { type QueueList, queueListSchema } from "../../src/core/queue.ts";
 import { stateSchema } from "../../src/core/state/state.ts";
 import { type Applying, startApply, stepFrom } from "../rig/applying.ts";
-import { isAlive } from "../rig/long-quickstart.ts";
+import { isAlive, pidIn } from "../rig/long-quickstart.ts";
 import { makeQuickstart, type Project } from "../rig/project.ts";
 
 /** Several pipelines in one `apply`: side by side on GPUs that are shared out, and a queue that can be looked at and reordered. */
@@ -54,7 +54,7 @@ const endless = (yaml: string) =>
 /** Halts a trainer, so that it is there still when a test comes to it; it goes on by what comes back. */
 async function holdTrainer({ project }: Farm, name: string): Promise<() => void> {
   const state = stateSchema.parse(JSON.parse(await project.read(`.wan22/state/${name}.json`)));
-  const pid = state.stages.train?.process?.pid ?? 0;
+  const pid = pidIn(state);
   process.kill(pid, "SIGSTOP");
   const goOn = () => void process.kill(pid, "SIGCONT");
   onTestFinished(() => {
@@ -253,8 +253,11 @@ describe("the queue", () => {
       name === "cat" ? yaml : yaml.replace("max_train_epochs: 4", "max_train_epochs: 25\n  save_every_n_epochs: 25"),
     );
     const killed = farm.apply(names, "--gpus", "0,1");
-    await Promise.all([killed.until(of("ant", stepFrom(1))), killed.until(of("bee", stepFrom(1)))]);
-    const goOn = [await holdTrainer(farm, "ant"), await holdTrainer(farm, "bee")];
+    const holdAtOnce = async (name: string) => {
+      await killed.until(of(name, stepFrom(1)));
+      return holdTrainer(farm, name);
+    };
+    const goOn = await Promise.all([holdAtOnce("ant"), holdAtOnce("bee")]);
     killed.process.kill("SIGKILL");
     await killed.ended;
     const { stdout } = await farm.run("status", "--queue");

@@ -11,6 +11,7 @@ import {
   readState,
   savedSteps,
   startApply,
+  trainerOf,
   undisturbed,
 } from "../rig/long-quickstart.ts";
 import { makeQuickstart, type Project, runInTerminal, startCommand } from "../rig/project.ts";
@@ -197,8 +198,7 @@ describe("logs", () => {
     const isCaching = (event: ApplyEvent) => event.type === "stage-started" && event.stage === "cache-latents";
     await applying.until(isCaching);
     // Halted until the viewer is there: it would be over before.
-    const begun = applying.events.find(isCaching);
-    const pid = begun?.type === "stage-started" ? (begun.pid ?? 0) : 0;
+    const pid = await trainerOf(project, "cache-latents");
     process.kill(pid, "SIGSTOP");
     await appendFile(project.path(`.wan22/runs/${(await readState(project)).run}/cache-latents.log`), "halted\n");
     const viewer = startCommand(project.folder, ["logs", "-f"]);

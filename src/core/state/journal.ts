@@ -55,7 +55,7 @@ export const journalSchema = z.discriminatedUnion("type", [
     ...base,
     type: z.literal("process"),
     stage,
-    pid: count,
+    pid: z.number().int().positive(),
     boot_id: z.string(),
     start_time: z.string(),
     /** The run's folder, absolute: a copy of it has no such process. Absent in journals of earlier versions. */

@@ -38,7 +38,7 @@ const stageRecordSchema = z.strictObject({
   started: z.string().optional().describe("When the last process was to start, ISO 8601"),
   process: z
     .strictObject({
-      pid: count.describe("Its process id"),
+      pid: z.number().int().positive().describe("Its process id"),
       boot_id: z.string().describe("The start of the machine that the id belongs to"),
       start_time: z.string().describe("When it started, by the system: ids are used again"),
     })

@@ -6,6 +6,11 @@ import { randomFrom } from "../../rig/random.ts";
 const ORIGIN = { file: ".wan22/state/fox.json", pipeline: "fox" };
 const EMPTY = emptyState({ pipeline: "fox", file: "fox.yaml", lineage: "l", host: "h" });
 
+const withPid = (pid: number) => ({
+  ...{ status: "running", backend: "musubi", fingerprint: "f", inputs: {}, identities: {}, run: "r", segment: 1 },
+  process: { pid, boot_id: "b", start_time: "1" },
+});
+
 describe("a state file", () => {
   test("of this version is read as it is", () => {
     expect(readState(JSON.stringify(EMPTY), ORIGIN)).toEqual({ kind: "state", state: EMPTY });
@@ -19,6 +24,12 @@ describe("a state file", () => {
     ["without a version", "{}", "has no `version`"],
     ["of version 0", '{"version": 0}', "has no `version`"],
     ["with a wrong type in it", JSON.stringify({ ...EMPTY, serial: "9" }), "`serial` is not what a state holds"],
+    // Number 0 would be the process group of whoever signals it.
+    [
+      "with a process of number 0",
+      JSON.stringify({ ...EMPTY, stages: { train: withPid(0) } }),
+      "`stages.train.process.pid`",
+    ],
     ["with a key that is unknown", JSON.stringify({ ...EMPTY, more: 1 }), "its top level"],
   ])("%s is damaged, and said why", (_what, text, says) => {
     expect(readState(text, ORIGIN)).toEqual({ kind: "damaged", why: expect.stringContaining(says) });

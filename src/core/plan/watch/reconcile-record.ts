@@ -2,7 +2,7 @@ import * as z from "zod";
 
 /** What `wan22 watch --apply` remembers: what it follows, what it has begun, and what it has said. */
 
-const identity = z.looseObject({ pid: z.number().int(), boot_id: z.string(), start_time: z.string() });
+const identity = z.looseObject({ pid: z.number().int().positive(), boot_id: z.string(), start_time: z.string() });
 
 const attemptSchema = z.strictObject({
   /** Of everything that its plan was made from. */
