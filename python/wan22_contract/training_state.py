@@ -39,8 +39,11 @@ def fill_state(folder: str) -> Iterator[str]:
     try:
         yield making
         os.rename(making, folder)
-    except BaseException:
+    except BaseException as error:
         remove_tree(making)
+        if isinstance(error, OSError) and str(error.filename).startswith(making):
+            # Nobody knows the temporary name.
+            error.filename = folder + error.filename[len(making) :]
         raise
     sync_folder(os.path.dirname(folder) or ".")
 
