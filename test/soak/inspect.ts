@@ -13,7 +13,7 @@ import { apply, OUTPUT, PIPELINE, processesOf, start, type Trial, waitFor } from
 /** Everything that must be so when a disturbed pipeline has come to its end. */
 
 /** What a taking of a lock that was killed leaves may be another's: the next one removes it when it is a minute old. */
-const YOUNG_LOCK = /\.lock(?:\.claim-[0-9a-f]+)?\.[0-9a-f]{8}\.\d+\.tmp$/;
+const YOUNG_LOCK = /\.lock(?:(?:\.claim-[0-9a-f]+)*\.[0-9a-f]{8}\.\d+\.tmp|(?:\.claim-[0-9a-f]+)+)$/;
 
 /** SHA-256 by path below the output folder: of checkpoints, and of what training states hold but for their markers. */
 export type Outputs = Readonly<Record<string, string>>;

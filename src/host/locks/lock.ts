@@ -1,5 +1,5 @@
-import { link, lstat, mkdir, rename, stat, unlink, writeFile } from "node:fs/promises";
-import { dirname } from "node:path";
+import { link, lstat, mkdir, readdir, rename, stat, unlink, writeFile } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
 import { present } from "../../core/present.ts";
 import { hasNoLinks, removeLeftBehind, temporaryOf } from "../atomic-file.ts";
 import { sha256 } from "../hash.ts";
@@ -83,11 +83,25 @@ export async function acquireLock(file: string, options: LockOptions = {}): Prom
   const standing = content === undefined ? undefined : await standingOf(content, { folder, fileSystem });
   if (standing?.kind === "held" && ownWork(standing, owner) === undefined) return { ...standing, file };
   await removeLeftBehind(file, { olderThanMs: RUBBISH_MS });
+  await removeLeftClaims(file);
   try {
     return await withOwnerFile(file, owner, (temporary) => take({ file, temporary, owner, fileSystem }));
   } catch (error) {
     if (error instanceof NoLinks) return { kind: "unsupported", file, fileSystem };
     throw error;
+  }
+}
+
+/** Claims of processes that were killed with the lock in their hands already. Each is taken first, as somebody else may be doing so. */
+async function removeLeftClaims(file: string): Promise<void> {
+  const folder = dirname(file);
+  for (const name of await readdir(folder).catch(() => [])) {
+    if (!name.startsWith(`${basename(file)}.claim-`) || !/\.claim-[0-9a-f]+$/.test(name)) continue;
+    const claim = join(folder, name);
+    const age = Date.now() - ((await stat(claim).catch(() => undefined))?.mtimeMs ?? Date.now());
+    if (age < RUBBISH_MS || (await lookAtLock(claim)).kind !== "dead") continue;
+    const taken = await acquireLock(claim).catch(() => undefined);
+    if (taken?.kind === "acquired") await taken.lock.release();
   }
 }
 

@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { mkdir, mkdtemp, readdir, readFile, rm, utimes, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, utimes, writeFile } from "node:fs/promises";
 import { hostname, tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -148,8 +148,24 @@ describe("a lock", { timeout: 60_000 }, () => {
     const [old, recent] = [`${file}.00000001.${pid}.tmp`, `${file}.00000002.${pid}.tmp`];
     for (const left of [old, recent]) await writeFile(left, "");
     await utimes(old, 0, 0);
+    // Claims are locks: one whose owner lives is somebody's, however old it is.
+    await leaveDeadLock();
+    const [oldClaim, recentClaim, living] = ["1", "2", "3"].map((end) => `${file}.claim-${end.repeat(12)}`) as [
+      string,
+      string,
+      string,
+    ];
+    for (const claim of [oldClaim, recentClaim, living]) await copyFile(file, claim);
+    await rm(file);
+    const { boot_id, start_time } = await identifyProcess(process.ppid);
+    await writeFile(
+      living,
+      JSON.stringify({ ...JSON.parse(await readFile(living, "utf8")), pid: process.ppid, boot_id, start_time }),
+    );
+    for (const claim of [oldClaim, living]) await utimes(claim, 0, 0);
     await acquireLock(file);
-    expect((await readdir(dirname(file))).sort()).toEqual(["fox.lock", basename(recent)]);
+    const left = [file, recent, recentClaim, living].map((path) => basename(path));
+    expect((await readdir(dirname(file))).sort()).toEqual(left.sort());
   });
 
   test("is looked at without being taken", async () => {
