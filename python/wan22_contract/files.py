@@ -38,8 +38,12 @@ def write_whole(path: str, *parts: bytes, sync: str = "none") -> int:
 
 def sync_folder(path: str) -> None:
     """Has a folder's list of names on the disk, where the system lets one ask for that."""
-    if os.name == "nt":
-        return
+    if os.name != "nt":
+        sync(path)
+
+
+def sync(path: str) -> None:
+    """Has a file, or a folder's list of names, on the disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

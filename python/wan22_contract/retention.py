@@ -52,3 +52,8 @@ class Retention(NamedTuple):
         marker = read_marker(resume)
         scheduled = marker is not None and marker.get("kind", "scheduled") == "scheduled"
         return self.after_state(os.path.basename(os.path.normpath(resume))) if scheduled else []
+
+
+def own_names(name: str) -> str:
+    """A pattern: others may be at work in this folder, on names that start with the same letters."""
+    return re.escape(name) + r"(?:-\d{6,}|-step\d{8,})?"

@@ -130,3 +130,8 @@ export async function readExactly(handle: FileHandle, position: number, bytes: n
   }
   return buffer;
 }
+
+/** A full disk, or a folder that is gone. */
+export function ignoreSystemError(error: unknown): undefined {
+  if (errorCode(error) === undefined) throw error;
+}

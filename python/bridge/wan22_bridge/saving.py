@@ -7,6 +7,8 @@ import shutil
 from contextlib import contextmanager
 from typing import Callable, ContextManager, Iterator
 
+from wan22_contract.files import sync, sync_folder
+
 
 class Workshop:
     """A folder beside the outputs in which files are made before they get their place.
@@ -47,16 +49,7 @@ def save_weights_whole(
 def move_whole(made: str, place: str) -> None:
     sync(made)
     os.replace(made, place)
-    sync(os.path.dirname(place) or ".")
-
-
-def sync(path: str) -> None:
-    """Has a file, or a folder's list of files, on the disk."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    sync_folder(os.path.dirname(place) or ".")
 
 
 def files_below(folder: str) -> list[str]:

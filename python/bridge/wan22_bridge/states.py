@@ -6,13 +6,13 @@ import os
 import re
 from typing import Callable
 
-from wan22_contract.files import remove_folder, remove_left_behind
-from wan22_contract.retention import Retention
+from wan22_contract.files import remove_folder, remove_left_behind, sync
+from wan22_contract.retention import Retention, own_names
 from wan22_contract.stage import Stage
 from wan22_contract.training_state import Progress, fill_state, holds, mark, remove_interim_states
 
 from .memory import Memory, write_memory
-from .saving import files_below, sync
+from .saving import files_below
 
 
 class TrainingStates:
@@ -87,8 +87,3 @@ class TrainingStates:
             if not os.path.exists(path):
                 self._saved.discard(path)
                 self._stage.events.tell("removed", file=path)
-
-
-def own_names(name: str) -> str:
-    """A pattern: others may be at work in this folder, on names that start with the same letters."""
-    return re.escape(name) + r"(?:-\d{6,}|-step\d{8,})?"

@@ -5,11 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
 from typing import NamedTuple
 
 from wan22_contract.files import remove_folder, remove_left_behind, write_whole
-from wan22_contract.retention import Retention
+from wan22_contract.retention import Retention, own_names
 from wan22_contract.stage import Refusal
 from wan22_contract.training_state import (
     Progress,
@@ -64,8 +63,7 @@ class Outputs:
 
     def _clean_up(self) -> None:
         """Other trainings may be at work in this folder, on names that start with the same letters."""
-        own = re.escape(self._name) + r"(?:-\d{6,}|-step\d{8,})?"
-        remove_left_behind(self._folder, own + r"(?:\.safetensors|-state)")
+        remove_left_behind(self._folder, own_names(self._name) + r"(?:\.safetensors|-state)")
 
     def after_resume(self, state: str) -> None:
         self._remove(self._retention.overdue(state))

@@ -2,10 +2,11 @@ import { readdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import type { StagePlan } from "../../core/plan/plan.ts";
 import { sha256 } from "../../host/hash.ts";
-import { acquireLock, type LockResult, lookAtLock } from "../../host/locks/lock.ts";
+import { acquireLock, type LockResult, removeDeadLock } from "../../host/locks/lock.ts";
 import type { LockOwner, LockWork } from "../../host/locks/lock-owner.ts";
+import { ignoreSystemError } from "../../host/read-file.ts";
 import { askPatiently, isCancelled, type LockPatience } from "./await-lock.ts";
-import { asOne, ignoreSystemError, type StageLocksResult } from "./stage-locks.ts";
+import { asOne, type StageLocksResult } from "./stage-locks.ts";
 
 /**
  * One process at a time encodes the same dataset in the same way; who comes second waits, and finds in the store what the first
@@ -36,10 +37,7 @@ export async function lockEncoding({ stage, root, work, patience }: EncodingLock
 export async function removeDeadLocks(store: string): Promise<void> {
   const folder = join(store, "locks");
   for (const name of await readdir(folder).catch(() => [])) {
-    const file = join(folder, name);
-    if (!name.endsWith(".lock") || (await lookAtLock(file)).kind !== "dead") continue;
-    const taken = await acquireLock(file).catch(ignoreSystemError);
-    if (taken?.kind === "acquired") await taken.lock.release();
+    if (name.endsWith(".lock")) await removeDeadLock(join(folder, name));
   }
 }
 

@@ -3,10 +3,10 @@ import { findGpuLocks, gpuLockFile, gpuLocksFolder } from "../../host/locks/gpu-
 import { acquireLock, type HeldLock, type Lock, lookAtLock } from "../../host/locks/lock.ts";
 import type { LockOwner, LockWork } from "../../host/locks/lock-owner.ts";
 import type { Environment } from "../../host/machine-folder.ts";
-import { errorCode, fileProblem } from "../../host/read-file.ts";
+import { errorCode, fileProblem, ignoreSystemError } from "../../host/read-file.ts";
 import { EXECUTE_CODES } from "../codes.ts";
 import { askPatiently, isCancelled, type LockPatience, waitedText } from "./await-lock.ts";
-import { asOne, ignoreSystemError, type StageLocks, type StageLocksResult } from "./stage-locks.ts";
+import { asOne, type StageLocks, type StageLocksResult } from "./stage-locks.ts";
 
 /** Takes the GPUs of a stage for as long as it lives, the runner or the trainer; or says in a diagnostic who has them. */
 

@@ -4,11 +4,19 @@ import { joinPath, pathInside } from "../../core/paths.ts";
 import type { StagePlan } from "../../core/plan/plan.ts";
 import type { State } from "../../core/state/state.ts";
 import { familyOfOutput } from "../../core/trainer/checkpoints.ts";
-import { acquireLock, type HeldLock, type LockResult, type LockStanding, lookAtLock } from "../../host/locks/lock.ts";
+import {
+  acquireLock,
+  type HeldLock,
+  type LockResult,
+  type LockStanding,
+  lookAtLock,
+  removeDeadLock,
+} from "../../host/locks/lock.ts";
 import type { LockWork } from "../../host/locks/lock-owner.ts";
+import { ignoreSystemError } from "../../host/read-file.ts";
 import { EXECUTE_CODES } from "../codes.ts";
 import { askPatiently, isCancelled, type LockPatience, waitedText } from "./await-lock.ts";
-import { asOne, ignoreSystemError, type StageLocksResult } from "./stage-locks.ts";
+import { asOne, type StageLocksResult } from "./stage-locks.ts";
 
 /**
  * One training at a time writes checkpoints of a name, whatever pipeline, project or machine it is of: its lock lies among them
@@ -69,9 +77,7 @@ export async function findHeldOutput(stages: readonly Output[], root: string): P
 export async function removeDeadOutputLocks(state: State, root: string): Promise<void> {
   for (const stage of Object.values(state.stages)) {
     const file = outputLockFile(stage, root);
-    if (file === undefined || (await lookAtLock(file)).kind !== "dead") continue;
-    const taken = await acquireLock(file).catch(ignoreSystemError);
-    if (taken?.kind === "acquired") await taken.lock.release();
+    if (file !== undefined) await removeDeadLock(file);
   }
 }
 

@@ -2,7 +2,7 @@ import type { Diagnostic } from "../../core/diagnostic.ts";
 import type { Lock } from "../../host/locks/lock.ts";
 import { isAtWork, type LockWork } from "../../host/locks/lock-owner.ts";
 import type { ProcessIdentity } from "../../host/process.ts";
-import { errorCode } from "../../host/read-file.ts";
+import { ignoreSystemError } from "../../host/read-file.ts";
 
 /** What a stage takes for as long as it lives, the runner or the trainer: GPUs, and the encoding of items that others want too. */
 
@@ -43,9 +43,4 @@ export function asOne(locks: readonly Lock[], work: LockWork, notes: readonly st
       if (!(await isAtWork(started === undefined ? work : { ...work, process: { ...started } }))) await release();
     },
   };
-}
-
-/** A full disk, or a folder that is gone. */
-export function ignoreSystemError(error: unknown): undefined {
-  if (errorCode(error) === undefined) throw error;
 }

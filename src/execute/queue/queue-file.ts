@@ -2,7 +2,7 @@ import { basename } from "node:path";
 import { isSamePipeline, type Queue, type QueueEntry, type QueueKey } from "../../core/queue.ts";
 import { nowSeconds } from "../../host/clock.ts";
 import { describeThisOwner } from "../../host/locks/lock-owner.ts";
-import { errorCode, fileProblem } from "../../host/read-file.ts";
+import { errorCode, fileProblem, ignoreSystemError } from "../../host/read-file.ts";
 import {
   findDamagedQueues,
   makeQueueFile,
@@ -11,7 +11,6 @@ import {
   setQueueAside,
   writeQueue,
 } from "../../host/records/queue-store.ts";
-import { ignoreSystemError } from "../locks/stage-locks.ts";
 
 /** The queue of this process where others can look at it. */
 

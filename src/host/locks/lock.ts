@@ -5,7 +5,7 @@ import { hasNoLinks, removeLeftBehind, temporaryOf } from "../atomic-file.ts";
 import { sha256 } from "../hash.ts";
 import { type FileSystem, fileSystemOf } from "../machine.ts";
 import type { ProcessIdentity } from "../process.ts";
-import { errorCode, namingFile, readTextFile } from "../read-file.ts";
+import { errorCode, ignoreSystemError, namingFile, readTextFile } from "../read-file.ts";
 import { identifyFolder } from "./folder-identity.ts";
 import {
   describeThisOwner,
@@ -92,17 +92,22 @@ export async function acquireLock(file: string, options: LockOptions = {}): Prom
   }
 }
 
-/** Claims of processes that were killed with the lock in their hands already. Each is taken first, as somebody else may be doing so. */
+/** Claims of processes that were killed with the lock in their hands already. */
 async function removeLeftClaims(file: string): Promise<void> {
   const folder = dirname(file);
   for (const name of await readdir(folder).catch(() => [])) {
     if (!name.startsWith(`${basename(file)}.claim-`) || !/\.claim-[0-9a-f]+$/.test(name)) continue;
     const claim = join(folder, name);
     const age = Date.now() - ((await stat(claim).catch(() => undefined))?.mtimeMs ?? Date.now());
-    if (age < RUBBISH_MS || (await lookAtLock(claim)).kind !== "dead") continue;
-    const taken = await acquireLock(claim).catch(() => undefined);
-    if (taken?.kind === "acquired") await taken.lock.release();
+    if (age >= RUBBISH_MS) await removeDeadLock(claim);
   }
+}
+
+/** Removes a lock whose owner is gone; taken first, as somebody else may be doing so. System errors leave it where it is. */
+export async function removeDeadLock(file: string): Promise<void> {
+  if ((await lookAtLock(file)).kind !== "dead") return;
+  const taken = await acquireLock(file).catch(ignoreSystemError);
+  if (taken?.kind === "acquired") await taken.lock.release();
 }
 
 /**
